@@ -1,0 +1,11 @@
+import type { Options } from 'tsup';
+
+export default {
+  entry: ['src/index.ts'],
+  format: 'esm',
+  target: 'node20',
+  platform: 'neutral',
+  clean: true,
+  // tsup passes `baseUrl` to the declaration build, which TypeScript 6 deprecates.
+  dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
+} satisfies Options;
