@@ -1,1 +1,2 @@
-export {};
+export { Random, sideBySide } from './random';
+export type { NormalSource } from './random';

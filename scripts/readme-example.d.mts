@@ -1,0 +1,1 @@
+export function runReadmeExample(packageFolder: string): { printed: string[]; promised: string[] };
