@@ -1,0 +1,82 @@
+import type { Dtype, StoredTensor } from './format';
+import { dtypes } from './format';
+
+export interface Safetensors {
+  readonly tensors: Map<string, StoredTensor & { readonly dtype: Dtype }>;
+  /** The file's `__metadata__`: strings by name. */
+  readonly metadata: Record<string, string>;
+}
+
+/** The reference implementation's bound on the header, in bytes. */
+const MAX_HEADER = 100_000_000;
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/**
+ * Reads a safetensors file: a u64 header length, a JSON header `{ name: { dtype, shape, data_offsets } }`, and the raw little-endian data.
+ * Nothing in the file is executed, and nothing is allocated beyond the size of the file.
+ * @throws Error in one line that says what is wrong: a truncated file, a header that is not JSON of this form, a dtype that is not known,
+ *   offsets that overlap, leave holes, go past the end or do not match the shape.
+ */
+export function readSafetensors(bytes: Uint8Array): Safetensors {
+  const fail = (what: string): never => {
+    throw new Error(`safetensors: ${what}`);
+  };
+  if (bytes.length < 8) fail(`the file has ${bytes.length} bytes, fewer than the 8 of its header length`);
+  const headerLength = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
+  if (headerLength > MAX_HEADER) fail(`the header is said to have ${headerLength} bytes; at most ${MAX_HEADER} are allowed`);
+  if (headerLength > bytes.length - 8) fail(`the header is said to have ${headerLength} bytes, but only ${bytes.length - 8} follow`);
+
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + headerLength)));
+  } catch {
+    fail('the header is not JSON');
+  }
+  if (!isRecord(header)) return fail('the header is not a JSON object');
+
+  const metadata: Record<string, string> = {};
+  const tensors: Safetensors['tensors'] = new Map();
+  const spans: { name: string; start: number; end: number }[] = [];
+  const data = bytes.subarray(8 + headerLength);
+  for (const [name, entry] of Object.entries(header)) {
+    if (!isRecord(entry)) return fail(`the entry of ${JSON.stringify(name)} is not an object`);
+    if (name === '__metadata__') {
+      for (const [key, value] of Object.entries(entry)) {
+        if (typeof value !== 'string') return fail(`the metadata of ${JSON.stringify(key)} is not a string`);
+        // Assignment would treat the key __proto__ in its own way.
+        Object.defineProperty(metadata, key, { value, enumerable: true, configurable: true, writable: true });
+      }
+      continue;
+    }
+    const { dtype, shape, data_offsets: offsets } = entry;
+    const who = `tensor ${JSON.stringify(name)}`;
+    if (typeof dtype !== 'string' || !Object.hasOwn(dtypes, dtype)) {
+      return fail(`${who} has dtype ${JSON.stringify(dtype)}; known are ${Object.keys(dtypes).join(', ')}`);
+    }
+    if (!Array.isArray(shape) || !shape.every(isSize)) return fail(`${who} has no shape of whole numbers`);
+    if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) return fail(`${who} has no pair of data_offsets`);
+    const [start, end] = offsets;
+    if (start > end || end > data.length) {
+      return fail(`${who} lies at bytes ${start} … ${end}, outside the ${data.length} bytes of data`);
+    }
+    const { size, read } = dtypes[dtype as Dtype];
+    const expected = shape.reduce((product, dimension) => product * dimension, size);
+    if (expected !== end - start) {
+      return fail(`${who} of ${dtype} [${shape.join(', ')}] needs ${expected} bytes, but its data_offsets span ${end - start}`);
+    }
+    spans.push({ name, start, end });
+    tensors.set(name, { dtype: dtype as Dtype, shape, data: read(data.slice(start, end).buffer) });
+  }
+
+  let reached = 0;
+  for (const { name, start, end } of spans.sort((a, b) => a.start - b.start || a.end - b.end)) {
+    if (start !== reached) {
+      fail(`tensor ${JSON.stringify(name)} starts at byte ${start}, where ${reached} is due: its data overlaps another's or leaves a hole`);
+    }
+    reached = end;
+  }
+  if (reached !== data.length) fail(`${data.length - reached} bytes of data belong to no tensor`);
+  return { tensors, metadata };
+}

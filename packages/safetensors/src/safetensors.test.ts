@@ -1,0 +1,103 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { readSafetensors, writeSafetensors } from './index';
+import type { StoredTensor } from './index';
+
+/** A file with the given header and data, however wrong. */
+function file(header: unknown, data: ArrayLike<number> = [], headerLength?: bigint): Uint8Array {
+  const json = typeof header === 'string' ? header : JSON.stringify(header);
+  const text = new TextEncoder().encode(json);
+  const bytes = new Uint8Array(8 + text.length + data.length);
+  new DataView(bytes.buffer).setBigUint64(0, headerLength ?? BigInt(text.length), true);
+  bytes.set(text, 8);
+  bytes.set(data, 8 + text.length);
+  return bytes;
+}
+
+test('what is written is read back bit for bit, with names, shapes and metadata', () => {
+  const tensors = new Map<string, StoredTensor>([
+    ['bytes', { shape: [3], data: Uint8Array.of(1, 2, 255) }],
+    ['weight', { shape: [2, 2], data: Float32Array.of(0.1, -0, NaN, Infinity) }],
+    ['scalar', { shape: [], data: Float64Array.of(Math.PI) }],
+    ['empty', { shape: [0, 4], data: new Int32Array(0) }],
+    ['step', { shape: [1], data: BigInt64Array.of(-(2n ** 60n)) }],
+    ['ünïcode "name"', { shape: [2], data: Int16Array.of(-3, 4) }],
+    ['0', { shape: [1], data: Int32Array.of(-5) }],
+  ]);
+  const read = readSafetensors(writeSafetensors(tensors, { network: '{"dim":28}', note: 'ε' }));
+  expect(read.metadata).toEqual({ network: '{"dim":28}', note: 'ε' });
+  expect(read.tensors.size).toBe(tensors.size);
+  for (const [name, { shape, data }] of tensors) expect(read.tensors.get(name)).toMatchObject({ shape, data });
+});
+
+test('writes the bytes that the format’s own library does', () => {
+  // python: safetensors.numpy.save({"a": numpy.array([1.5, -2], dtype="f4")}, {"k": "v"}).hex()
+  const reference =
+    '50000000000000007b225f5f6d657461646174615f5f223a7b226b223a2276227d2c2261223a7b226474797065223a22463332222c227368617065223a5b325d2c22646174615f6f666673657473223a5b302c385d7d7d200000c03f000000c0';
+  const bytes = writeSafetensors(new Map([['a', { shape: [2], data: Float32Array.of(1.5, -2) }]]), { k: 'v' });
+  expect(Buffer.from(bytes).toString('hex')).toBe(reference);
+});
+
+test('widens half-precision numbers exactly', () => {
+  const bits = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7c00, 0x7bff, 0x8000);
+  const data = [...new Uint8Array(bits.buffer)];
+  const read = (dtype: string) => [
+    ...(readSafetensors(file({ x: { dtype, shape: [6], data_offsets: [0, 12] } }, data)).tensors.get('x')?.data ?? []),
+  ];
+  expect(read('F16')).toEqual([1, -2, 2 ** -24, Infinity, 65504, -0]);
+  expect(read('BF16').slice(0, 2)).toEqual([0.0078125, -2]);
+});
+
+describe('refuses, in one line, a file with', () => {
+  const tensor = (change: object) => ({ x: { dtype: 'F32', shape: [2], data_offsets: [0, 8], ...change } });
+  const eight = new Uint8Array(8);
+  test.each<[string, Uint8Array, string]>([
+    ['too few bytes', Uint8Array.of(1, 2), 'the file has 2 bytes, fewer than the 8 of its header length'],
+    ['a huge header', file('{}', [], 2n ** 63n), 'the header is said to have 9223372036854776000 bytes; at most 100000000 are allowed'],
+    ['a truncated header', file('{}', [], 50n), 'the header is said to have 50 bytes, but only 2 follow'],
+    ['a header that is no JSON', file('{"x":'), 'the header is not JSON'],
+    ['a header that nests too deep', file('['.repeat(100_000)), 'the header is not JSON'],
+    ['a header that is no object', file('[1]'), 'the header is not a JSON object'],
+    ['an entry that is no object', file({ x: 3 }), 'the entry of "x" is not an object'],
+    ['metadata that is no string', file({ __metadata__: { k: 1 } }), 'the metadata of "k" is not a string'],
+    ['an unknown dtype', file(tensor({ dtype: 'F8' }), eight), 'tensor "x" has dtype "F8"; known are F64'],
+    ['an inherited dtype', file(tensor({ dtype: 'toString' }), eight), 'has dtype "toString"'],
+    ['a negative dimension', file(tensor({ shape: [-2] }), eight), 'tensor "x" has no shape of whole numbers'],
+    ['a fractional offset', file(tensor({ data_offsets: [0, 7.5] }), eight), 'tensor "x" has no pair of data_offsets'],
+    ['data past the end', file(tensor({}), [1, 2, 3]), 'tensor "x" lies at bytes 0 … 8, outside the 3 bytes of data'],
+    ['a shape unlike its data', file(tensor({ shape: [3] }), eight), 'tensor "x" of F32 [3] needs 12 bytes, but its data_offsets span 8'],
+    ['a shape that overflows', file(tensor({ shape: [2 ** 52, 2 ** 52] }), eight), 'its data_offsets span 8'],
+    ['overlapping tensors', file({ ...tensor({}), y: tensor({}).x }, eight), 'overlaps another'],
+    ['a hole', file(tensor({ data_offsets: [4, 12] }), new Uint8Array(12)), 'starts at byte 4, where 0 is due'],
+    ['bytes of no tensor', file(tensor({}), new Uint8Array(9)), '1 bytes of data belong to no tensor'],
+  ])('%s', (_, bytes, message) => expect(() => readSafetensors(bytes)).toThrow(message));
+});
+
+test('random damage gives either tensors or one clear error', () => {
+  const whole = writeSafetensors(
+    new Map([
+      ['a', { shape: [2, 3], data: new Float32Array(6) }],
+      ['b', { shape: [4], data: new Uint8Array(4) }],
+    ]),
+    { k: 'v' },
+  );
+  const damage = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(damage, fc.nat(whole.length), (changes, length) => {
+      const bytes = whole.slice(0, length % 3 === 0 ? length : whole.length);
+      for (const [at, value] of changes) bytes[at] = value;
+      try {
+        readSafetensors(bytes);
+      } catch (error) {
+        expect((error as Error).message).toMatch(/^safetensors: [^\n]+$/);
+      }
+    }),
+    { numRuns: 2000, seed: 1 },
+  );
+});
+
+test('the writer names a shape that does not fit', () => {
+  const write = (name: string, shape: number[]) => () => writeSafetensors(new Map([[name, { shape, data: new Float32Array(4) }]]));
+  expect(write('w', [3])).toThrow('writeSafetensors: w has 4 elements, which is not its shape [3]');
+  expect(write('__metadata__', [4])).toThrow('a tensor cannot be called __metadata__');
+});
