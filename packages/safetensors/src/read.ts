@@ -39,7 +39,8 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   const metadata: Record<string, string> = {};
   const tensors: Safetensors['tensors'] = new Map();
   const spans: { name: string; start: number; end: number }[] = [];
-  const data = bytes.subarray(8 + headerLength);
+  // A plain view: the slice of a Buffer would share its memory.
+  const data = new Uint8Array(bytes.buffer, bytes.byteOffset + 8 + headerLength, bytes.length - 8 - headerLength);
   for (const [name, entry] of Object.entries(header)) {
     if (!isRecord(entry)) return fail(`the entry of ${JSON.stringify(name)} is not an object`);
     if (name === '__metadata__') {

@@ -38,6 +38,14 @@ test('writes the bytes that the format’s own library does', () => {
   expect(Buffer.from(bytes).toString('hex')).toBe(reference);
 });
 
+test('reads from a Buffer that is part of a larger one, and shares nothing with it', () => {
+  const whole = writeSafetensors(new Map([['a', { shape: [2], data: Float32Array.of(1.5, -2) }]]));
+  const buffer = Buffer.concat([Buffer.alloc(3), whole]).subarray(3);
+  const { data } = readSafetensors(buffer).tensors.get('a')!;
+  buffer.fill(0);
+  expect(data).toEqual(Float32Array.of(1.5, -2));
+});
+
 test('widens half-precision numbers exactly', () => {
   const bits = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7c00, 0x7bff, 0x8000);
   const data = [...new Uint8Array(bits.buffer)];

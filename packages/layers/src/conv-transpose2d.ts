@@ -1,0 +1,48 @@
+import type { Random } from '@ddpm/random';
+import * as tf from '@tensorflow/tfjs-core';
+import { checkChannels, checkSizes } from './check';
+import { uniformParameter } from './parameter';
+
+export interface ConvTranspose2dOptions {
+  inChannels: number;
+  outChannels: number;
+  kernelSize: number;
+  stride?: number;
+  /** Pixels cut from every side of the full result. */
+  padding?: number;
+  rng: Random;
+}
+
+/**
+ * Transposed convolution as PyTorch's `ConvTranspose2d`, with its initialisation.
+ * x: [n, h, w, inChannels] → [n, h', w', outChannels], h' = (h − 1)·stride + kernelSize − 2·padding.
+ */
+export class ConvTranspose2d {
+  /** [kernelSize, kernelSize, outChannels, inChannels]. */
+  readonly weight: tf.Variable;
+  /** [outChannels]. */
+  readonly bias: tf.Variable;
+  readonly stride: number;
+  readonly padding: number;
+
+  constructor({ inChannels, outChannels, kernelSize, stride = 1, padding = 0, rng }: ConvTranspose2dOptions) {
+    checkSizes('ConvTranspose2d', { inChannels, outChannels, kernelSize, stride });
+    // PyTorch counts the fan-in of a transposed convolution from its second weight axis, which is the output's.
+    const fanIn = outChannels * kernelSize * kernelSize;
+    this.weight = uniformParameter(rng, [kernelSize, kernelSize, outChannels, inChannels], fanIn);
+    this.bias = uniformParameter(rng, [outChannels], fanIn);
+    this.stride = stride;
+    this.padding = padding;
+  }
+
+  apply(x: tf.Tensor4D): tf.Tensor4D {
+    const [kernelSize, , outChannels, inChannels] = this.weight.shape as [number, number, number, number];
+    checkChannels('ConvTranspose2d', x, 4, inChannels);
+    const grow = (size: number) => (size - 1) * this.stride + kernelSize - 2 * this.padding;
+    const [n, h, w] = x.shape;
+    return tf.tidy(() => {
+      const y = tf.conv2dTranspose(x, this.weight as tf.Tensor4D, [n, grow(h), grow(w), outChannels], this.stride, this.padding);
+      return tf.add(y, this.bias);
+    });
+  }
+}

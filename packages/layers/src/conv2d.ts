@@ -1,0 +1,45 @@
+import type { Random } from '@ddpm/random';
+import * as tf from '@tensorflow/tfjs-core';
+import { checkChannels, checkSizes } from './check';
+import { uniformParameter } from './parameter';
+
+export interface Conv2dOptions {
+  inChannels: number;
+  outChannels: number;
+  kernelSize: number;
+  stride?: number;
+  /** Zeros added on every side, in pixels. */
+  padding?: number;
+  bias?: boolean;
+  rng: Random;
+}
+
+/**
+ * Convolution as PyTorch's `Conv2d`, with its initialisation: a size that the stride does not divide is rounded down.
+ * x: [n, h, w, inChannels] → [n, h', w', outChannels], h' = ⌊(h + 2·padding − kernelSize)/stride⌋ + 1.
+ */
+export class Conv2d {
+  /** [kernelSize, kernelSize, inChannels, outChannels]. */
+  readonly weight: tf.Variable;
+  /** [outChannels]. */
+  readonly bias?: tf.Variable;
+  readonly stride: number;
+  readonly padding: number;
+
+  constructor({ inChannels, outChannels, kernelSize, stride = 1, padding = 0, bias = true, rng }: Conv2dOptions) {
+    checkSizes('Conv2d', { inChannels, outChannels, kernelSize, stride });
+    const fanIn = inChannels * kernelSize * kernelSize;
+    this.weight = uniformParameter(rng, [kernelSize, kernelSize, inChannels, outChannels], fanIn);
+    if (bias) this.bias = uniformParameter(rng, [outChannels], fanIn);
+    this.stride = stride;
+    this.padding = padding;
+  }
+
+  apply(x: tf.Tensor4D): tf.Tensor4D {
+    checkChannels('Conv2d', x, 4, this.weight.shape[2]!);
+    return tf.tidy(() => {
+      const y = tf.conv2d(x, this.weight as tf.Tensor4D, this.stride, this.padding, 'NHWC', 1, 'floor');
+      return this.bias ? tf.add(y, this.bias) : y;
+    });
+  }
+}

@@ -1,0 +1,25 @@
+import type { Random } from '@ddpm/random';
+import * as tf from '@tensorflow/tfjs-core';
+import { checkChannels, checkSizes } from './check';
+import { uniformParameter } from './parameter';
+
+/** One filter for each channel: PyTorch's `Conv2d` with as many groups as channels, at stride 1. x: [n, h, w, channels]. */
+export class DepthwiseConv2d {
+  /** [kernelSize, kernelSize, channels, 1]. */
+  readonly weight: tf.Variable;
+  /** [channels]. */
+  readonly bias: tf.Variable;
+  readonly padding: number;
+
+  constructor({ channels, kernelSize, padding = 0, rng }: { channels: number; kernelSize: number; padding?: number; rng: Random }) {
+    checkSizes('DepthwiseConv2d', { channels, kernelSize });
+    this.weight = uniformParameter(rng, [kernelSize, kernelSize, channels, 1], kernelSize * kernelSize);
+    this.bias = uniformParameter(rng, [channels], kernelSize * kernelSize);
+    this.padding = padding;
+  }
+
+  apply(x: tf.Tensor4D): tf.Tensor4D {
+    checkChannels('DepthwiseConv2d', x, 4, this.weight.shape[2]!);
+    return tf.tidy(() => tf.add(tf.depthwiseConv2d(x, this.weight as tf.Tensor4D, 1, this.padding), this.bias));
+  }
+}

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs';
+import { Random } from '@ddpm/random';
+import { readSafetensors } from '@ddpm/safetensors';
+import { describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  Attention,
+  Block,
+  ConvNextBlock,
+  disposeParameters,
+  Downsample,
+  LinearAttention,
+  loadTorchTensors,
+  namedParameters,
+  PreNorm,
+  Residual,
+  ResnetBlock,
+  SinusoidalPositionEmbeddings,
+  torchName,
+  toTorchLayout,
+  Upsample,
+} from './index';
+import type { TensorValues } from './index';
+
+// Inputs, parameters, outputs and gradients of the tutorial's own layers, run in float64 by PyTorch; images are NCHW there.
+const golden = readSafetensors(readFileSync('test/golden.safetensors')).tensors as unknown as Map<string, TensorValues>;
+const rng = new Random(1);
+
+interface Module {
+  apply(...inputs: tf.Tensor[]): tf.Tensor;
+}
+const cases: Record<string, () => unknown> = {
+  sinusoidal: () => new SinusoidalPositionEmbeddings({ dim: 28 }),
+  downsample: () => new Downsample({ dim: 8, rng }),
+  upsample: () => new Upsample({ dim: 8, rng }),
+  block: () => new Block({ dim: 6, dimOut: 16, rng }),
+  resnet: () => new ResnetBlock({ dim: 6, dimOut: 16, timeEmbDim: 32, rng }),
+  resnet_no_time: () => new ResnetBlock({ dim: 16, dimOut: 16, rng }),
+  convnext: () => new ConvNextBlock({ dim: 6, dimOut: 10, timeEmbDim: 32, rng }),
+  convnext_same: () => new ConvNextBlock({ dim: 6, dimOut: 6, timeEmbDim: 32, mult: 3, rng }),
+  convnext_no_norm: () => new ConvNextBlock({ dim: 6, dimOut: 10, norm: false, rng }),
+  attention: () => new Attention({ dim: 12, heads: 2, dimHead: 8, rng }),
+  linear_attention: () => new LinearAttention({ dim: 12, heads: 2, dimHead: 8, rng }),
+  residual_prenorm: () => new Residual(new PreNorm({ dim: 12, fn: new LinearAttention({ dim: 12, rng }) })),
+};
+
+const toNhwc = (x: tf.Tensor) => (x.rank === 4 ? tf.transpose(x, [0, 2, 3, 1]) : x);
+
+function goldenTensor(name: string): tf.Tensor {
+  const { shape, data } = golden.get(name)!;
+  return tf.tensor(data, [...shape], (data as unknown) instanceof Int32Array ? 'int32' : 'float32');
+}
+
+/** max |actual − expected| relative to max |expected|. */
+function relativeError(actual: tf.Tensor, expected: tf.Tensor): number {
+  expect(actual.shape).toEqual(expected.shape);
+  return tf.tidy(() => tf.div(tf.max(tf.abs(tf.sub(actual, expected))), tf.max(tf.abs(expected))).dataSync()[0]);
+}
+
+test('every case of the golden file is covered', () => {
+  expect(new Set([...golden.keys()].map((name) => name.split('/')[0]))).toEqual(new Set(Object.keys(cases)));
+});
+
+describe.each(Object.keys(cases))('%s', (name) => {
+  test('agrees with the tutorial forward and in every gradient to 1e-4, and leaves no tensor behind', () => {
+    const before = tf.memory().numTensors;
+    const module = cases[name]() as Module;
+    const part = (prefix: string) =>
+      new Map(
+        [...golden]
+          .filter(([key]) => key.startsWith(`${name}/${prefix}/`))
+          .map(([key, value]) => [key.slice(name.length + prefix.length + 2), value]),
+      );
+    loadTorchTensors(module, part('param'));
+    const parameters = namedParameters(module);
+
+    tf.tidy(() => {
+      const inputs = [0, 1].filter((i) => golden.has(`${name}/input.${i}`)).map((i) => toNhwc(goldenTensor(`${name}/input.${i}`)));
+      const cotangent = toNhwc(goldenTensor(`${name}/cotangent`));
+
+      const loaded = tf.memory().numTensors;
+      const output = module.apply(...inputs);
+      expect(tf.memory().numTensors).toBe(loaded + 1);
+      expect(relativeError(output, toNhwc(goldenTensor(`${name}/output`)))).toBeLessThan(1e-5);
+
+      const scalar = () => tf.sum<tf.Scalar>(tf.mul(module.apply(...inputs), cotangent));
+      if (parameters.size > 0) {
+        const { grads } = tf.variableGrads(scalar, [...parameters.values()]);
+        for (const [path, variable] of parameters) {
+          const expected = goldenTensor(`${name}/grad/${torchName(path)}`);
+          expect(relativeError(toTorchLayout(path, grads[variable.name]), expected)).toBeLessThan(1e-4);
+        }
+      }
+      if (golden.has(`${name}/grad_input.0`)) {
+        const inputGradients = tf.grads((...xs: tf.Tensor[]) => tf.sum(tf.mul(module.apply(...xs), cotangent)))(inputs);
+        inputGradients.forEach((gradient, i) => {
+          expect(relativeError(gradient, toNhwc(goldenTensor(`${name}/grad_input.${i}`)))).toBeLessThan(1e-4);
+        });
+      }
+    });
+    disposeParameters(module);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});

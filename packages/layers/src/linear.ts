@@ -1,0 +1,23 @@
+import type { Random } from '@ddpm/random';
+import * as tf from '@tensorflow/tfjs-core';
+import { checkChannels, checkSizes } from './check';
+import { uniformParameter } from './parameter';
+
+/** y = x W + b, with PyTorch's initialisation. x: [n, inFeatures] → [n, outFeatures]. */
+export class Linear {
+  /** [inFeatures, outFeatures]. */
+  readonly weight: tf.Variable;
+  /** [outFeatures]. */
+  readonly bias: tf.Variable;
+
+  constructor({ inFeatures, outFeatures, rng }: { inFeatures: number; outFeatures: number; rng: Random }) {
+    checkSizes('Linear', { inFeatures, outFeatures });
+    this.weight = uniformParameter(rng, [inFeatures, outFeatures], inFeatures);
+    this.bias = uniformParameter(rng, [outFeatures], inFeatures);
+  }
+
+  apply(x: tf.Tensor2D): tf.Tensor2D {
+    checkChannels('Linear', x, 2, this.weight.shape[0]);
+    return tf.tidy(() => tf.add(tf.matMul(x, this.weight as tf.Tensor2D), this.bias));
+  }
+}

@@ -1,0 +1,83 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/** A tensor's shape and its row-major values. */
+export interface TensorValues {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/**
+ * Every `tf.Variable` reachable through the module's fields, by its path (`downs.0.block1.conv1.weight`), in the order of the fields.
+ * A variable reachable by two paths appears once, by the first.
+ */
+export function namedParameters(module: object): Map<string, tf.Variable> {
+  const parameters = new Map<string, tf.Variable>();
+  const seen = new Set<object>();
+  const visit = (value: unknown, path: string) => {
+    if (typeof value !== 'object' || value === null || seen.has(value)) return;
+    seen.add(value);
+    if (value instanceof tf.Variable) parameters.set(path, value as tf.Variable);
+    else if (!(value instanceof tf.Tensor) && !ArrayBuffer.isView(value)) {
+      for (const [key, child] of Object.entries(value)) visit(child, path === '' ? key : `${path}.${key}`);
+    }
+  };
+  visit(module, '');
+  return parameters;
+}
+
+/** How many numbers a module learns. */
+export function parameterCount(module: object): number {
+  return [...namedParameters(module).values()].reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Frees a module's parameters. */
+export function disposeParameters(module: object): void {
+  for (const variable of namedParameters(module).values()) variable.dispose();
+}
+
+/** The values of a module's parameters by path: what `loadParameters` takes. */
+export async function parameterValues(module: object): Promise<Map<string, TensorValues>> {
+  const values = new Map<string, TensorValues>();
+  for (const [name, variable] of namedParameters(module)) {
+    values.set(name, { shape: variable.shape, data: (await variable.data()) as Float32Array });
+  }
+  return values;
+}
+
+/**
+ * Sets a module's parameters, all or none.
+ * @param tensors float32 values by the parameters' paths
+ * @throws Error that lists every tensor that is missing, unexpected, or not of its parameter's shape.
+ */
+export function loadParameters(module: object, tensors: ReadonlyMap<string, TensorValues>): void {
+  const parameters = namedParameters(module);
+  const expected = new Map([...parameters].map(([name, { shape }]) => [name, shape]));
+  checkTensors('loadParameters', expected, tensors);
+  for (const [name, variable] of parameters) assign(variable, tensors.get(name)!.data);
+}
+
+/** Gives a variable new values, in its own layout. */
+export function assign(variable: tf.Variable, values: Float32Array): void {
+  tf.tidy(() => variable.assign(tf.tensor(values, variable.shape, 'float32')));
+}
+
+/** @throws Error that lists every tensor that is missing, unexpected, misshapen or not float32. */
+export function checkTensors(
+  who: string,
+  expected: ReadonlyMap<string, readonly number[]>,
+  tensors: ReadonlyMap<string, TensorValues>,
+): void {
+  const problems: string[] = [];
+  for (const [name, shape] of expected) {
+    const tensor = tensors.get(name);
+    if (!tensor) problems.push(`${name} is missing`);
+    else if (tensor.shape.join() !== shape.join()) {
+      problems.push(`${name} should have shape [${shape.join(', ')}], not [${tensor.shape.join(', ')}]`);
+    } else if (!(tensor.data instanceof Float32Array)) problems.push(`${name} is not float32`);
+    else if (tensor.data.length !== tf.util.sizeFromShape([...shape])) {
+      problems.push(`${name} should have ${tf.util.sizeFromShape([...shape])} elements, not ${tensor.data.length}`);
+    }
+  }
+  for (const name of tensors.keys()) if (!expected.has(name)) problems.push(`${name} is unexpected`);
+  if (problems.length > 0) throw new Error(`${who}: ${problems.join('; ')}`);
+}

@@ -1,0 +1,19 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/** Anything that maps feature maps to feature maps. */
+export interface Layer {
+  apply(x: tf.Tensor4D): tf.Tensor4D;
+}
+
+/** fn(x) + x. */
+export class Residual<Fn extends Layer = Layer> {
+  readonly fn: Fn;
+
+  constructor(fn: Fn) {
+    this.fn = fn;
+  }
+
+  apply(x: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => tf.add(this.fn.apply(x), x));
+  }
+}

@@ -1,0 +1,47 @@
+import type { Random } from '@ddpm/random';
+import * as tf from '@tensorflow/tfjs-core';
+import { silu } from './activations';
+import { Block } from './block';
+import { Conv2d } from './conv2d';
+import { Linear } from './linear';
+import { timeProjection } from './time-projection';
+
+/**
+ * Two `Block`s with a residual connection (He et al. 2015); the time embedding, through SiLU and a linear layer, is added between them.
+ * x: [n, h, w, dim], timeEmb: [n, timeEmbDim] → [n, h, w, dimOut].
+ */
+export class ResnetBlock {
+  readonly mlp?: Linear;
+  readonly block1: Block;
+  readonly block2: Block;
+  /** 1×1, where the widths differ. */
+  readonly resConv?: Conv2d;
+
+  constructor({
+    dim,
+    dimOut,
+    timeEmbDim,
+    groups = 8,
+    rng,
+  }: {
+    dim: number;
+    dimOut: number;
+    timeEmbDim?: number;
+    groups?: number;
+    rng: Random;
+  }) {
+    if (timeEmbDim !== undefined) this.mlp = new Linear({ inFeatures: timeEmbDim, outFeatures: dimOut, rng });
+    this.block1 = new Block({ dim, dimOut, groups, rng });
+    this.block2 = new Block({ dim: dimOut, dimOut, groups, rng });
+    if (dim !== dimOut) this.resConv = new Conv2d({ inChannels: dim, outChannels: dimOut, kernelSize: 1, rng });
+  }
+
+  apply(x: tf.Tensor4D, timeEmb?: tf.Tensor2D): tf.Tensor4D {
+    return tf.tidy(() => {
+      let h = this.block1.apply(x);
+      if (this.mlp && timeEmb) h = tf.add(h, timeProjection(this.mlp, silu, timeEmb));
+      h = this.block2.apply(h);
+      return tf.add(h, this.resConv ? this.resConv.apply(x) : x);
+    });
+  }
+}
