@@ -1,0 +1,92 @@
+import type { NormalSource } from '@ddpm/random';
+import type { NoiseSchedule } from '@ddpm/schedules';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Network } from '../network';
+import { noiseLevel } from '../noise-level';
+import type { Objective } from '../objective';
+import { epsilon } from '../objective';
+import { ddpm } from './ddpm';
+import type { Sampler } from './sampler';
+
+type Condition = Readonly<Record<string, tf.Tensor>>;
+
+/** A network that runs elsewhere, such as a compiled one. It frees what it allocates, except for its result. */
+export type AsyncNetworkFunction = (xt: tf.Tensor4D, t: tf.Tensor1D, condition?: Condition) => Promise<tf.Tensor4D>;
+
+export interface SampleStep {
+  /** Position in the sampler's timesteps, from 0. */
+  readonly index: number;
+  /** How many steps there are. */
+  readonly steps: number;
+  /** x after the step, [n, h, w, c]; the caller of `sample` must clone what is to outlive the callback. */
+  readonly x: tf.Tensor4D;
+  /** The network's x̂_0 at the step. */
+  readonly xStart: tf.Tensor4D;
+}
+
+export interface SampleOptions {
+  schedule: NoiseSchedule;
+  objective?: Objective;
+  /** `ddpm(schedule)` by default. */
+  sampler?: Sampler;
+  rng: NormalSource;
+  condition?: Condition;
+  /** Called after every step, and awaited. */
+  onStep?: (step: SampleStep) => void | Promise<void>;
+}
+
+/** The network's x̂_0 of a batch that is all at one t: what every sampler works with. */
+async function predict(
+  network: Network | AsyncNetworkFunction,
+  xt: tf.Tensor4D,
+  t: number,
+  schedule: NoiseSchedule,
+  objective: Objective,
+  condition?: Condition,
+): Promise<tf.Tensor4D> {
+  const ts = tf.fill<tf.Rank.R1>([xt.shape[0]], t, 'int32');
+  try {
+    const output = typeof network === 'function' ? await network(xt, ts, condition) : tf.tidy(() => network.apply(xt, ts, condition));
+    try {
+      if (output.shape.join() !== xt.shape.join()) {
+        throw new RangeError(
+          `sample: the network's output should have the shape of its input, [${xt.shape.join(', ')}], not [${output.shape.join(', ')}]`,
+        );
+      }
+      return tf.tidy(() => objective.predictXStart(noiseLevel(schedule, ts), xt, output));
+    } finally {
+      output.dispose();
+    }
+  } finally {
+    ts.dispose();
+  }
+}
+
+/**
+ * Draws images: from x_T, noise [n, h, w, c], to x_0 of the same shape, through every step of the sampler.
+ * The caller owns the result, and keeps xT.
+ */
+export async function sample(
+  network: Network | AsyncNetworkFunction,
+  xT: tf.Tensor4D,
+  { schedule, objective = epsilon, sampler = ddpm(schedule), rng, condition, onStep }: SampleOptions,
+): Promise<tf.Tensor4D> {
+  const steps = sampler.timesteps.length;
+  let x = tf.clone(xT);
+  for (let index = 0; index < steps; index++) {
+    let xStart: tf.Tensor4D | undefined;
+    try {
+      xStart = await predict(network, x, sampler.timesteps[index], schedule, objective, condition);
+      const next = sampler.step({ xt: x, xStart, index, rng });
+      x.dispose();
+      x = next;
+      await onStep?.({ index, steps, x, xStart });
+    } catch (error) {
+      x.dispose();
+      throw error;
+    } finally {
+      xStart?.dispose();
+    }
+  }
+  return x;
+}

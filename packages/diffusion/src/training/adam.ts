@@ -1,0 +1,53 @@
+/** Float32 arrays by parameter name. */
+export type Arrays = ReadonlyMap<string, Float32Array>;
+
+/** Changes parameters in place, given their gradients; its state can be saved. */
+export interface Optimizer {
+  update(parameters: Arrays, gradients: Arrays, learningRate: number): void;
+  /** The optimizer's own arrays by name. */
+  state(): Map<string, Float32Array>;
+  restore(state: Arrays): void;
+}
+
+/**
+ * Adam (Kingma & Ba 2015, Algorithm 1) with PyTorch's defaults, on plain arrays: the arithmetic of each element is in float64 and stored as float32,
+ * so that every engine takes the same step. A parameter without a gradient counts as one whose gradient is zero.
+ */
+export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = {}): Optimizer {
+  let step = 0;
+  let moments = new Map<string, { m: Float32Array; v: Float32Array }>();
+  return {
+    update(parameters, gradients, learningRate) {
+      step++;
+      // m̂ = m/(1 − β1^k), v̂ = v/(1 − β2^k)
+      const stepSize = learningRate / (1 - beta1 ** step);
+      const scale = 1 / Math.sqrt(1 - beta2 ** step);
+      for (const [name, parameter] of parameters) {
+        const gradient = gradients.get(name) ?? new Float32Array(parameter.length);
+        let moment = moments.get(name);
+        if (!moment) moments.set(name, (moment = { m: new Float32Array(parameter.length), v: new Float32Array(parameter.length) }));
+        const { m, v } = moment;
+        for (let i = 0; i < parameter.length; i++) {
+          const g = gradient[i];
+          const mi = (m[i] = beta1 * m[i] + (1 - beta1) * g);
+          const vi = (v[i] = beta2 * v[i] + (1 - beta2) * g * g);
+          parameter[i] -= (stepSize * mi) / (Math.sqrt(vi) * scale + epsilon);
+        }
+      }
+    },
+    state() {
+      const state = new Map([['step', Float32Array.of(step)]]);
+      for (const [name, { m, v }] of moments) state.set(`m/${name}`, m.slice()).set(`v/${name}`, v.slice());
+      return state;
+    },
+    restore(state) {
+      step = state.get('step')?.[0] ?? 0;
+      moments = new Map();
+      for (const [key, m] of state) {
+        if (!key.startsWith('m/')) continue;
+        const name = key.slice(2);
+        moments.set(name, { m: m.slice(), v: state.get(`v/${name}`)!.slice() });
+      }
+    },
+  };
+}

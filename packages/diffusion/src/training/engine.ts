@@ -1,0 +1,28 @@
+/** One batch, as plain arrays: n images x_0 and as much noise ε, [n, h, w, c] row by row, and n timesteps. */
+export interface TrainBatch {
+  readonly xStart: Float32Array;
+  readonly noise: Float32Array;
+  readonly t: Int32Array;
+  /** Whatever else the network is given, by name; the first axis of each is the batch. */
+  readonly condition?: Readonly<Record<string, Float32Array | Int32Array>>;
+}
+
+export interface TrainStepResult {
+  /** The mean loss of the batch, before the step. */
+  readonly loss: number;
+  /** The L2 norm of the whole gradient. */
+  readonly gradNorm: number;
+}
+
+/** What the training loop needs of whatever executes the network. */
+export interface TrainEngine {
+  /** One step of the optimizer. */
+  step(batch: TrainBatch, options: { learningRate: number }): Promise<TrainStepResult>;
+  /** The current parameters by name: the engine's own arrays, valid until the next step. */
+  parameters(): ReadonlyMap<string, Float32Array>;
+  /** Parameters, moments and step: all that a checkpoint needs to go on exactly. */
+  state(): Promise<Map<string, Float32Array>>;
+  /** @throws Error if the state is not one of an engine with the same parameters and optimizer. */
+  restore(state: ReadonlyMap<string, Float32Array>): Promise<void>;
+  dispose(): void;
+}

@@ -1,0 +1,61 @@
+import type { NoiseSchedule } from '@ddpm/schedules';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Network } from '../network';
+import { noiseLevel } from '../noise-level';
+import type { Objective } from '../objective';
+import { epsilon } from '../objective';
+import { qSample } from '../q-sample';
+
+/** The loss of one element, given the error e = target − output. */
+const elementLosses = {
+  /** |e| */
+  l1: (error: tf.Tensor) => tf.abs(error),
+  /** e² */
+  l2: (error: tf.Tensor) => tf.square(error),
+  /** e²/2 where |e| < 1, |e| − 1/2 elsewhere: PyTorch's smooth L1 with β = 1. Written as min(|e|, 1)·(|e| − min(|e|, 1)/2). */
+  huber: (error: tf.Tensor) => {
+    const magnitude = tf.abs(error);
+    const clipped = tf.minimum(magnitude, 1);
+    return tf.mul(clipped, tf.sub(magnitude, tf.mul(clipped, 0.5)));
+  },
+};
+
+export type LossName = keyof typeof elementLosses;
+export const lossNames = Object.keys(elementLosses) as LossName[];
+
+export interface LossOptions {
+  loss?: LossName;
+  objective?: Objective;
+  condition?: Readonly<Record<string, tf.Tensor>>;
+}
+
+/**
+ * The training loss of each image (Ho et al. 2020, eq. 14 and Algorithm 1): the mean over its elements of the loss between the objective's
+ * target and the network's output at x_t. xStart, noise: [n, h, w, c]; t: [n] int32 → [n].
+ * @throws RangeError if the loss has no such name, or the network's output is not shaped like x_t.
+ */
+export function pLossesPerImage(
+  schedule: NoiseSchedule,
+  network: Network,
+  xStart: tf.Tensor4D,
+  t: tf.Tensor1D,
+  noise: tf.Tensor4D,
+  { loss = 'l1', objective = epsilon, condition }: LossOptions = {},
+): tf.Tensor1D {
+  if (!Object.hasOwn(elementLosses, loss)) throw new RangeError(`pLosses: the loss must be one of ${lossNames.join(', ')}, got '${loss}'`);
+  return tf.tidy(() => {
+    const output = network.apply(qSample(schedule, xStart, t, noise), t, condition);
+    if (output.shape.join() !== xStart.shape.join()) {
+      throw new RangeError(
+        `pLosses: the network's output should have the shape of its input, [${xStart.shape.join(', ')}], not [${output.shape.join(', ')}]`,
+      );
+    }
+    const error = tf.sub(objective.target(noiseLevel(schedule, t), xStart, noise), output);
+    return tf.mean(elementLosses[loss](error), [1, 2, 3]);
+  });
+}
+
+/** The training loss of a batch: the mean of `pLossesPerImage`, a scalar. */
+export function pLosses(...args: Parameters<typeof pLossesPerImage>): tf.Scalar {
+  return tf.tidy(() => tf.mean(pLossesPerImage(...args)));
+}

@@ -1,0 +1,181 @@
+import {
+  Attention,
+  Conv2d,
+  ConvNextBlock,
+  Downsample,
+  gelu,
+  Linear,
+  LinearAttention,
+  PreNorm,
+  Residual,
+  ResnetBlock,
+  SinusoidalPositionEmbeddings,
+  Upsample,
+} from '@ddpm/layers';
+import { Random } from '@ddpm/random';
+import * as tf from '@tensorflow/tfjs-core';
+
+export interface UnetOptions {
+  /** Width of the first level, and of the time embedding's sinusoids; even, at least 4. */
+  dim: number;
+  /** Width after the first convolution; ⌊dim/3⌋·2 by default. */
+  initDim?: number;
+  /** Channels of the output; by default those of the input. */
+  outDim?: number;
+  /** Each level's width as a multiple of dim. The first must be 1. */
+  dimMults?: readonly number[];
+  channels?: number;
+  /** Whether the network is told t. */
+  withTimeEmb?: boolean;
+  /** Groups of the ResNet blocks' norms, which must divide every level's width; without effect on ConvNeXt blocks. */
+  resnetBlockGroups?: number;
+  useConvnext?: boolean;
+  /** Inner width of the ConvNeXt blocks, as a multiple of their outer width. */
+  convnextMult?: number;
+  /** The initial weights are a function of it. */
+  seed?: number;
+}
+
+type UnetBlock = ConvNextBlock | ResnetBlock;
+type AttentionLayer = Residual<PreNorm<LinearAttention>>;
+
+/**
+ * The U-Net of Ho et al. 2020 (appendix B; Ronneberger et al. 2015) as the tutorial builds it: two blocks and linear attention at every level,
+ * full attention in the middle, the time embedding in every block but the last.
+ *
+ * xt: [n, h, w, channels], t: [n] → [n, h, w, outDim]; h and w multiples of 2^(levels − 1).
+ * @throws RangeError if the options do not fit together; the message names the numbers.
+ */
+export class Unet {
+  readonly initConv: Conv2d;
+  readonly timeMlp?: { readonly positions: SinusoidalPositionEmbeddings; readonly linear1: Linear; readonly linear2: Linear };
+  readonly downs: {
+    readonly block1: UnetBlock;
+    readonly block2: UnetBlock;
+    readonly attention: AttentionLayer;
+    readonly downsample?: Downsample;
+  }[];
+  readonly midBlock1: UnetBlock;
+  readonly midAttn: Residual<PreNorm<Attention>>;
+  readonly midBlock2: UnetBlock;
+  readonly ups: {
+    readonly block1: UnetBlock;
+    readonly block2: UnetBlock;
+    readonly attention: AttentionLayer;
+    readonly upsample: Upsample;
+  }[];
+  readonly finalBlock: UnetBlock;
+  readonly finalConv: Conv2d;
+
+  constructor({
+    dim,
+    initDim = Math.floor(dim / 3) * 2,
+    channels = 3,
+    outDim = channels,
+    dimMults = [1, 2, 4, 8],
+    withTimeEmb = true,
+    resnetBlockGroups = 8,
+    useConvnext = true,
+    convnextMult = 2,
+    seed = 0,
+  }: UnetOptions) {
+    const widths = dimMults.map((mult) => dim * mult);
+    if (dimMults[0] !== 1) {
+      throw new RangeError(
+        `Unet: dimMults must begin with 1, since the last level ends in a block of width dim; got [${dimMults.join(', ')}]`,
+      );
+    }
+    const unfit = widths.filter((width) => width % resnetBlockGroups !== 0);
+    if (!useConvnext && unfit.length > 0) {
+      throw new RangeError(
+        `Unet: resnetBlockGroups (${resnetBlockGroups}) must divide every width, but not so ${unfit.join(', ')} (dim ${dim} × dimMults)`,
+      );
+    }
+
+    const rng = new Random(seed);
+    const timeEmbDim = withTimeEmb ? dim * 4 : undefined;
+    const block = (from: number, to: number, time = timeEmbDim): UnetBlock =>
+      useConvnext
+        ? new ConvNextBlock({ dim: from, dimOut: to, timeEmbDim: time, mult: convnextMult, rng })
+        : new ResnetBlock({ dim: from, dimOut: to, timeEmbDim: time, groups: resnetBlockGroups, rng });
+    const attention = (width: number) => new Residual(new PreNorm({ dim: width, fn: new LinearAttention({ dim: width, rng }) }));
+
+    this.initConv = new Conv2d({ inChannels: channels, outChannels: initDim, kernelSize: 7, padding: 3, rng });
+    if (timeEmbDim !== undefined) {
+      this.timeMlp = {
+        positions: new SinusoidalPositionEmbeddings({ dim }),
+        linear1: new Linear({ inFeatures: dim, outFeatures: timeEmbDim, rng }),
+        linear2: new Linear({ inFeatures: timeEmbDim, outFeatures: timeEmbDim, rng }),
+      };
+    }
+    this.downs = widths.map((width, level) => ({
+      block1: block(level === 0 ? initDim : widths[level - 1], width),
+      block2: block(width, width),
+      attention: attention(width),
+      downsample: level < widths.length - 1 ? new Downsample({ dim: width, rng }) : undefined,
+    }));
+    const middle = widths[widths.length - 1];
+    this.midBlock1 = block(middle, middle);
+    this.midAttn = new Residual(new PreNorm({ dim: middle, fn: new Attention({ dim: middle, rng }) }));
+    this.midBlock2 = block(middle, middle);
+    this.ups = widths
+      .slice(0, -1)
+      .map((width, level) => ({
+        block1: block(2 * widths[level + 1], width),
+        block2: block(width, width),
+        attention: attention(width),
+        upsample: new Upsample({ dim: width, rng }),
+      }))
+      .reverse();
+    this.finalBlock = block(dim, dim, undefined);
+    this.finalConv = new Conv2d({ inChannels: dim, outChannels: outDim, kernelSize: 1, rng });
+  }
+
+  /** @throws RangeError if xt is not [n, h, w, channels] with h and w multiples of 2^(levels − 1), or t is not [n]. */
+  apply(xt: tf.Tensor4D, t: tf.Tensor1D): tf.Tensor4D {
+    this.check(xt, t);
+    return tf.tidy(() => {
+      const timeEmb = this.timeEmbedding(t);
+      let x = this.initConv.apply(xt);
+
+      const skips: tf.Tensor4D[] = [];
+      for (const { block1, block2, attention, downsample } of this.downs) {
+        x = attention.apply(block2.apply(block1.apply(x, timeEmb), timeEmb));
+        skips.push(x);
+        if (downsample) x = downsample.apply(x);
+      }
+
+      x = this.midBlock1.apply(x, timeEmb);
+      x = this.midAttn.apply(x);
+      x = this.midBlock2.apply(x, timeEmb);
+
+      // The deepest skip is used first; that of the first level never is, as in the tutorial.
+      for (const { block1, block2, attention, upsample } of this.ups) {
+        x = tf.concat([x, skips.pop()!], 3);
+        x = attention.apply(block2.apply(block1.apply(x, timeEmb), timeEmb));
+        x = upsample.apply(x);
+      }
+      return this.finalConv.apply(this.finalBlock.apply(x));
+    });
+  }
+
+  private timeEmbedding(t: tf.Tensor1D): tf.Tensor2D | undefined {
+    if (!this.timeMlp) return undefined;
+    const { positions, linear1, linear2 } = this.timeMlp;
+    return linear2.apply(gelu(linear1.apply(positions.apply(t))));
+  }
+
+  private check(xt: tf.Tensor4D, t: tf.Tensor1D): void {
+    const channels = this.initConv.weight.shape[2]!;
+    const factor = 2 ** (this.downs.length - 1);
+    const [n, h, w, c] = xt.shape;
+    if (xt.rank !== 4 || c !== channels) throw new RangeError(`Unet: expected images [n, h, w, ${channels}], got [${xt.shape.join(', ')}]`);
+    if (h % factor !== 0 || w % factor !== 0) {
+      throw new RangeError(
+        `Unet: height and width must be multiples of ${factor}, since ${this.downs.length} levels halve them; got ${h}×${w}`,
+      );
+    }
+    if (t.rank !== 1 || t.shape[0] !== n)
+      throw new RangeError(`Unet: expected t as [${n}], one for each image, got [${t.shape.join(', ')}]`);
+  }
+}
