@@ -1,1 +1,4 @@
-export {};
+export { fromBytes, toBytes, toImageData, toImages, toRgba, withChannels } from './bytes';
+export { encodeGif } from './gif';
+export { enlarge, imageGrid } from './grid';
+export type { ByteImage, Channels } from './image';

@@ -1,0 +1,89 @@
+import { Buffer } from 'node:buffer';
+import { PNG, type PNGOptions } from 'pngjs';
+import { inflateSync } from 'node:zlib';
+import { withChannels } from './bytes';
+import { checkImage, type ByteImage, type Channels } from './image';
+
+const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+const COLOR_TYPE = { 1: 0, 3: 2, 4: 6 } as const;
+
+/** A PNG file: gray, RGB or RGBA, 8 bits. */
+export function encodePng(image: ByteImage): Uint8Array {
+  checkImage(image, 'encodePng');
+  const { width, height, channels } = image;
+  const colorType = COLOR_TYPE[channels];
+  const options: PNGOptions = { width, height, colorType, inputColorType: colorType };
+  const png = Object.assign(new PNG(options), { data: Buffer.from(image.data) });
+  return new Uint8Array(PNG.sync.write(png, options));
+}
+
+/** What the first 33 bytes of a PNG file say. */
+export interface PngHeader {
+  readonly width: number;
+  readonly height: number;
+  /** As drawn: a palette counts as 3, or 4 where the header alone says so; transparency given by a later chunk is not seen. */
+  readonly channels: Channels;
+}
+
+/**
+ * Reads the size and kind of a PNG from its first 33 bytes.
+ * @throws RangeError if they are not the start of a PNG file
+ */
+export function readPngHeader(bytes: Uint8Array): PngHeader {
+  if (SIGNATURE.some((byte, i) => bytes[i] !== byte)) throw new RangeError('PNG: not a PNG file (wrong signature)');
+  if (bytes.length < 33) throw new RangeError(`PNG: truncated, ${bytes.length} bytes is less than a header`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const [width, height, colorType] = [view.getUint32(16), view.getUint32(20), bytes[25]];
+  if (view.getUint32(8) !== 13 || view.getUint32(12) !== 0x49484452) throw new RangeError('PNG: the first chunk is not a header');
+  if (width < 1 || height < 1) throw new RangeError(`PNG: sides must be at least 1, the header says ${width}×${height}`);
+  if (![0, 2, 3, 4, 6].includes(colorType)) throw new RangeError(`PNG: unknown colour type ${colorType}`);
+  return { width, height, channels: colorType >= 4 ? 4 : colorType === 0 ? 1 : 3 };
+}
+
+/**
+ * Reads a PNG of any kind (gray, colour, palette, 1 to 16 bits, interlaced) into 8 bits.
+ * @param options.channels 1, 3 or 4, see `withChannels`; by default those of the file, where transparency of any kind makes 4
+ * @param options.maxPixels the largest width × height that is accepted, so that a small file cannot fill the memory
+ * @throws RangeError with one line if the file is truncated, damaged or larger than that
+ */
+export function decodePng(
+  bytes: Uint8Array,
+  { channels, maxPixels = 2 ** 26 }: { channels?: Channels; maxPixels?: number } = {},
+): ByteImage {
+  const header = readPngHeader(bytes);
+  const { width, height } = header;
+  if (width * height > maxPixels) throw new RangeError(`PNG: ${width}×${height} is more than ${maxPixels} pixels`);
+  const parts = chunks(bytes);
+  const own = parts.some(({ type }) => type === 'tRNS') ? 4 : header.channels;
+  let rgba: Uint8Array;
+  try {
+    // pngjs bounds what it inflates, except for interlaced files.
+    if (bytes[28] === 1) inflateWithin(parts, width * height * 8 + 16 * height + 64);
+    rgba = PNG.sync.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).data;
+  } catch (error) {
+    throw new RangeError(`PNG: damaged or truncated (${error instanceof Error ? error.message : 'the pixels cannot be inflated'})`, {
+      cause: error,
+    });
+  }
+  if (rgba.length !== width * height * 4) throw new RangeError('PNG: damaged or truncated (pixels are missing)');
+  const image = withChannels({ width, height, channels: 4, data: new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length) }, own);
+  return channels ? withChannels(image, channels) : image;
+}
+
+/** The chunks of a PNG file, as far as they go. */
+function chunks(bytes: Uint8Array): { type: string; data: Uint8Array }[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const out = [];
+  for (let at = 8; at + 12 <= bytes.length;) {
+    const length = view.getUint32(at);
+    out.push({ type: String.fromCharCode(...bytes.subarray(at + 4, at + 8)), data: bytes.subarray(at + 8, at + 8 + length) });
+    at += 12 + length;
+  }
+  return out;
+}
+
+/** Throws if the pixels of a file inflate to more than `limit` bytes, which is more than its header allows. */
+function inflateWithin(parts: readonly { type: string; data: Uint8Array }[], limit: number): void {
+  const data = parts.filter(({ type }) => type === 'IDAT').map((part) => part.data);
+  inflateSync(Buffer.concat(data), { maxOutputLength: limit });
+}
