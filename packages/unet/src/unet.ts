@@ -94,7 +94,7 @@ export class Unet {
 
     const rng = new Random(seed);
     const timeEmbDim = withTimeEmb ? dim * 4 : undefined;
-    const block = (from: number, to: number, time = timeEmbDim): UnetBlock =>
+    const block = (from: number, to: number, time?: number): UnetBlock =>
       useConvnext
         ? new ConvNextBlock({ dim: from, dimOut: to, timeEmbDim: time, mult: convnextMult, rng })
         : new ResnetBlock({ dim: from, dimOut: to, timeEmbDim: time, groups: resnetBlockGroups, rng });
@@ -109,25 +109,25 @@ export class Unet {
       };
     }
     this.downs = widths.map((width, level) => ({
-      block1: block(level === 0 ? initDim : widths[level - 1], width),
-      block2: block(width, width),
+      block1: block(level === 0 ? initDim : widths[level - 1], width, timeEmbDim),
+      block2: block(width, width, timeEmbDim),
       attention: attention(width),
       downsample: level < widths.length - 1 ? new Downsample({ dim: width, rng }) : undefined,
     }));
     const middle = widths[widths.length - 1];
-    this.midBlock1 = block(middle, middle);
+    this.midBlock1 = block(middle, middle, timeEmbDim);
     this.midAttn = new Residual(new PreNorm({ dim: middle, fn: new Attention({ dim: middle, rng }) }));
-    this.midBlock2 = block(middle, middle);
+    this.midBlock2 = block(middle, middle, timeEmbDim);
     this.ups = widths
       .slice(0, -1)
       .map((width, level) => ({
-        block1: block(2 * widths[level + 1], width),
-        block2: block(width, width),
+        block1: block(2 * widths[level + 1], width, timeEmbDim),
+        block2: block(width, width, timeEmbDim),
         attention: attention(width),
         upsample: new Upsample({ dim: width, rng }),
       }))
       .reverse();
-    this.finalBlock = block(dim, dim, undefined);
+    this.finalBlock = block(dim, dim);
     this.finalConv = new Conv2d({ inChannels: dim, outChannels: outDim, kernelSize: 1, rng });
   }
 

@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { eagerGradients, epsilon, pLosses, pSample, qSample, sample, trainEngine } from '@ddpm/diffusion';
+import type { Network } from '@ddpm/diffusion';
+import { disposeParameters, namedParameters, parameterValues, toTorchLayout } from '@ddpm/layers';
+import { readSafetensors } from '@ddpm/safetensors';
+import { cosineSchedule, linearSchedule } from '@ddpm/schedules';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import { loadTorchStateDict, Unet, unetTorchName } from './index';
+
+// The tutorial's U-Net and diffusion functions, run in float64 by PyTorch; images are NCHW there.
+const models = {
+  convnext: { unet: { dim: 12, dimMults: [1, 2], channels: 1 }, schedule: linearSchedule({ timesteps: 20 }) },
+  resnet: {
+    unet: { dim: 16, dimMults: [1, 2], channels: 3, initDim: 16, useConvnext: false, resnetBlockGroups: 4 },
+    schedule: cosineSchedule({ timesteps: 20 }),
+  },
+};
+
+describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s blocks', (kind) => {
+  const { unet: options, schedule } = models[kind];
+  const golden = readSafetensors(readFileSync(`test/unet-${kind}.safetensors`)).tensors as unknown as Map<
+    string,
+    { shape: number[]; data: Float32Array }
+  >;
+  const under = (prefix: string) =>
+    new Map([...golden].filter(([name]) => name.startsWith(prefix)).map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+  let before: number;
+  let unet: Unet;
+
+  beforeAll(() => {
+    before = tf.memory().numTensors;
+    unet = new Unet(options);
+  });
+  beforeEach(() => loadTorchStateDict(unet, under('param/')));
+  afterAll(() => {
+    disposeParameters(unet);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  function stored(name: string): tf.Tensor {
+    const { shape, data } = golden.get(name)!;
+    return tf.tensor(data, shape, (data as unknown) instanceof Int32Array ? 'int32' : 'float32');
+  }
+  /** The golden tensor, or its i-th part; images as NHWC. */
+  function take(name: string, i?: number): tf.Tensor {
+    const x = stored(name);
+    const part = i === undefined ? x : tf.reshape(tf.slice(x, i, 1), x.shape.slice(1));
+    return part.rank === 4 ? tf.transpose(part, [0, 2, 3, 1]) : part;
+  }
+  const image = (name: string, i?: number) => take(name, i) as tf.Tensor4D;
+  const times = (name: string, i?: number) => take(name, i) as tf.Tensor1D;
+
+  function relativeError(actual: tf.Tensor, expected: tf.Tensor): number {
+    expect(actual.shape).toEqual(expected.shape);
+    return tf.tidy(() => tf.div(tf.max(tf.abs(tf.sub(actual, expected))), tf.max(tf.abs(expected))).dataSync()[0]);
+  }
+
+  /** Runs within a tidy and asserts that the function itself left only its result. */
+  function tidily(body: () => void) {
+    const start = tf.memory().numTensors;
+    tf.tidy(body);
+    expect(tf.memory().numTensors).toBe(start);
+  }
+  function only<T extends tf.Tensor>(make: () => T): T {
+    const start = tf.memory().numTensors;
+    const result = make();
+    expect(tf.memory().numTensors).toBe(start + 1);
+    return result;
+  }
+
+  test('q_sample and the prediction', () =>
+    tidily(() => {
+      const [x0, noise, t] = [image('x0'), image('noise'), times('t')];
+      expect(
+        relativeError(
+          only(() => qSample(schedule, x0, t, noise)),
+          image('x_t'),
+        ),
+      ).toBeLessThan(1e-6);
+      const xt = image('x_t');
+      expect(
+        relativeError(
+          only(() => unet.apply(xt, t)),
+          image('prediction'),
+        ),
+      ).toBeLessThan(1e-4);
+    }));
+
+  test.each(['l1', 'l2', 'huber'] as const)('the %s loss', (loss) =>
+    tidily(() => {
+      const [x0, noise, t] = [image('x0'), image('noise'), times('t')];
+      const value = only(() => pLosses(schedule, unet, x0, t, noise, { loss }));
+      expect(relativeError(tf.reshape(value, [1]), take(`loss/${loss}`))).toBeLessThan(1e-5);
+    }),
+  );
+
+  test('every gradient of the huber loss', () =>
+    tidily(() => {
+      const [x0, noise, t] = [image('x0'), image('noise'), times('t')];
+      const parameters = namedParameters(unet);
+      const { grads } = tf.variableGrads(() => pLosses(schedule, unet, x0, t, noise, { loss: 'huber' }), [...parameters.values()]);
+      const errors = [...parameters].map(([path, variable]) => ({
+        path,
+        error: relativeError(toTorchLayout(path, grads[variable.name]), stored(`grad_huber/${unetTorchName(path)}`)),
+      }));
+      expect(errors.filter(({ error }) => !(error < 1e-4))).toEqual([]);
+    }));
+
+  test('five steps of Adam', async () => {
+    const parameters = namedParameters(unet);
+    const shape = [8, 8, options.channels] as const;
+    const lossFunction = (x0: tf.Tensor4D, noise: tf.Tensor4D, t: tf.Tensor1D) => pLosses(schedule, unet, x0, t, noise, { loss: 'huber' });
+    const initial = new Map([...(await parameterValues(unet))].map(([name, { data }]) => [name, data]));
+    const start = tf.memory().numTensors;
+    const engine = trainEngine({ parameters: initial, gradients: eagerGradients(lossFunction, parameters, shape) });
+    const array = (x: tf.Tensor) => x.dataSync();
+    for (let i = 0; i < 5; i++) {
+      const batch = tf.tidy(() => ({
+        xStart: array(image('adam/x0', i)) as Float32Array,
+        noise: array(image('adam/noise', i)) as Float32Array,
+        t: array(times('adam/t', i)) as Int32Array,
+      }));
+      const { loss } = await engine.step(batch, { learningRate: 1e-3 });
+      expect(Math.abs(loss / golden.get('adam/loss')!.data[i] - 1)).toBeLessThan(1e-4);
+    }
+    // In the L2 norm: Adam divides each element's gradient by its own size, so that one whose gradient is nearly zero is decided by rounding.
+    const errors = [...engine.parameters()].map(([path, values]) =>
+      tf.tidy(() => {
+        const actual = toTorchLayout(path, tf.tensor(values, parameters.get(path)!.shape));
+        const expected = stored(`adam/param/${unetTorchName(path)}`);
+        return { path, error: tf.div(tf.norm(tf.sub(actual, expected)), tf.norm(expected)).dataSync()[0] };
+      }),
+    );
+    expect(errors.filter(({ error }) => !(error < 1e-4))).toEqual([]);
+    expect(tf.memory().numTensors).toBe(start);
+  });
+
+  test('the first step of the chain; multiplying by the noise where Algorithm 2 adds it would not pass', () =>
+    tidily(() => {
+      const [xT, z] = [image('chain/x_T'), image('chain/z', 19)];
+      const step = only(() => pSample(schedule, unet, xT, 19, z));
+      expect(relativeError(step, image('chain/first_step'))).toBeLessThan(1e-4);
+      const mean = pSample(schedule, unet, xT, 19, tf.zerosLike(z));
+      const multiplied = tf.mul(tf.mul(mean, Math.sqrt(schedule.posteriorVariance[19])), z);
+      expect(relativeError(multiplied as tf.Tensor4D, image('chain/first_step'))).toBeGreaterThan(0.1);
+    }));
+
+  test('the whole chain of 20 steps', async () => {
+    const start = tf.memory().numTensors;
+    let t = 19;
+    // The chain's own noise, in the order in which it is drawn.
+    const rng = { normals: () => tf.tidy(() => image('chain/z', t--).dataSync() as Float32Array) };
+    const xT = tf.tidy(() => image('chain/x_T'));
+    let steps = 0;
+    const x0 = await sample(unet as Network, xT, { schedule, objective: epsilon, rng, onStep: () => void steps++ });
+    tf.tidy(() => expect(relativeError(x0, image('chain/x_0'))).toBeLessThan(1e-4));
+    expect(steps).toBe(20);
+    tf.dispose([xT, x0]);
+    expect(tf.memory().numTensors).toBe(start);
+  });
+});

@@ -1,0 +1,93 @@
+import { disposeParameters, namedParameters, parameterCount } from '@ddpm/layers';
+import { describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import makeUnet, { loadTorchStateDict, Unet } from './index';
+import type { UnetOptions } from './index';
+
+const tiny = { dim: 4, dimMults: [1, 2], channels: 1, convnextMult: 1 };
+
+describe('Unet', () => {
+  test.each<[string, UnetOptions, number]>([
+    ['the tutorial’s model', { dim: 28, dimMults: [1, 2, 4], channels: 1 }, 2_996_315],
+    ['the same with ResNet blocks', { dim: 28, dimMults: [1, 2, 4], channels: 1, useConvnext: false, resnetBlockGroups: 4 }, 1_694_929],
+  ])('%s has as many parameters as in PyTorch', (_, options, count) => {
+    const unet = makeUnet(options);
+    expect(parameterCount(unet)).toBe(count);
+    disposeParameters(unet);
+  });
+
+  test.each<[string, UnetOptions, [number, number, number, number], number]>([
+    ['not square', tiny, [2, 4, 6, 1], 1],
+    ['odd, with one level', { ...tiny, dimMults: [1] }, [1, 5, 7, 1], 1],
+    ['of four channels, to two', { ...tiny, channels: 4, outDim: 2 }, [1, 4, 4, 4], 2],
+    ['without the time', { ...tiny, withTimeEmb: false, initDim: 3 }, [2, 4, 4, 1], 1],
+    ['with ResNet blocks', { dim: 4, dimMults: [1, 3], channels: 3, useConvnext: false, resnetBlockGroups: 2 }, [1, 2, 2, 3], 3],
+  ])('takes images %s', (_, options, shape, outDim) => {
+    const unet = new Unet(options);
+    tf.tidy(() => {
+      const y = unet.apply(tf.ones(shape), tf.zeros([shape[0]], 'int32'));
+      expect(y.shape).toEqual([...shape.slice(0, 3), outDim]);
+      expect(Number.isFinite(tf.sum(y).dataSync()[0])).toBe(true);
+    });
+    disposeParameters(unet);
+  });
+
+  test('is told t, unless it is made not to be', () => {
+    const differs = (withTimeEmb: boolean) => {
+      const unet = new Unet({ ...tiny, withTimeEmb });
+      const [a, b] = [0, 7].map((t) => tf.tidy(() => unet.apply(tf.ones([1, 4, 4, 1]), tf.tensor1d([t], 'int32')).dataSync()));
+      disposeParameters(unet);
+      return a.some((value, i) => value !== b[i]);
+    };
+    expect(differs(true)).toBe(true);
+    expect(differs(false)).toBe(false);
+  });
+
+  test('has initial weights that follow from the seed', () => {
+    const first = (seed: number) => [...namedParameters(new Unet({ ...tiny, seed })).values()][0].dataSync();
+    expect(first(1)).toEqual(first(1));
+    expect(first(1)).not.toEqual(first(2));
+  });
+
+  test.each<[string, () => unknown, string]>([
+    [
+      'first multiple',
+      () => new Unet({ dim: 8, dimMults: [2, 4] }),
+      'Unet: dimMults must begin with 1, since the last level ends in a block of width dim; got [2, 4]',
+    ],
+    [
+      'groups',
+      () => new Unet({ dim: 28, dimMults: [1, 2, 4], useConvnext: false }),
+      'Unet: resnetBlockGroups (8) must divide every width, but not so 28 (dim 28 × dimMults)',
+    ],
+    ['odd dim', () => new Unet({ dim: 7 }), 'SinusoidalPositionEmbeddings: dim must be an even number of at least 4, got 7'],
+    ['dim of 2', () => new Unet({ dim: 2, initDim: 2 }), 'SinusoidalPositionEmbeddings: dim must be an even number of at least 4, got 2'],
+    [
+      'size',
+      () => new Unet({ ...tiny, dimMults: [1, 1, 1] }).apply(tf.zeros([1, 6, 8, 1]), tf.zeros([1], 'int32')),
+      'Unet: height and width must be multiples of 4, since 3 levels halve them; got 6×8',
+    ],
+    [
+      'channels',
+      () => new Unet(tiny).apply(tf.zeros([1, 4, 4, 3]), tf.zeros([1], 'int32')),
+      'Unet: expected images [n, h, w, 1], got [1, 4, 4, 3]',
+    ],
+    [
+      't',
+      () => new Unet(tiny).apply(tf.zeros([2, 4, 4, 1]), tf.zeros([1], 'int32')),
+      'Unet: expected t as [2], one for each image, got [1]',
+    ],
+  ])('refuses what does not fit: %s', (_, wrong, message) => expect(wrong).toThrow(message));
+
+  test('a state_dict that does not fit is one error that lists what is wrong', () => {
+    const unet = new Unet({ ...tiny, dimMults: [1] });
+    const load = () => loadTorchStateDict(unet, new Map([['downs.0.0.net.9.weight', { shape: [1], data: new Float32Array(1) }]]));
+    expect(load).toThrow(
+      /^loadTorchTensors: init_conv.weight is missing; .*downs.0.0.ds_conv.weight is missing; .*downs.0.0.net.9.weight is unexpected$/,
+    );
+    expect(load).toThrow('time_mlp.3.bias is missing; downs.0.0.mlp.1.weight is missing');
+    expect(load).toThrow('downs.0.2.fn.fn.to_out.1.bias is missing');
+    expect(load).toThrow('final_conv.0.ds_conv.weight is missing');
+    disposeParameters(unet);
+  });
+});
