@@ -1,1 +1,1 @@
-export {};
+export { registerWasmKernels } from './register-wasm-kernels';
