@@ -15,7 +15,7 @@ export function runReadmeExample(packageFolder) {
   const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
   writeFileSync(file, ts.transpileModule(code, { compilerOptions: options }).outputText);
   try {
-    const printed = execFileSync(process.execPath, [file], { cwd: packageFolder, encoding: 'utf8' }).trimEnd().split('\n');
+    const printed = execFileSync(process.execPath, [file], { cwd: packageFolder, encoding: 'utf8', stdio: 'pipe' }).trimEnd().split('\n');
     const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map((match) => match[1]);
     return { printed, promised };
   } finally {
