@@ -1,1 +1,4 @@
-export {};
+export { compile } from './compile';
+export type { CompiledFunction, CompileOptions, TensorResult } from './compile';
+export { compileGradients } from './gradients';
+export type { CompiledGradients, CompileGradientsOptions, Gradients } from './gradients';

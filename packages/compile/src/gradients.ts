@@ -1,0 +1,295 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { availableParallelism } from 'node:os';
+import type * as ort from 'onnxruntime-node';
+import type { Shape } from './graph';
+import { sizeOf } from './graph';
+import { shapeText, writeModel } from './onnx';
+import { partition } from './partition';
+import { Pool } from './pool';
+import type { ParameterSpec, ProgramSpec } from './protocol';
+import { fastTarget, portable } from './self-test';
+import { openSession, ortTensor } from './session';
+import type { InputSpec } from './trace';
+import { specOf } from './trace';
+import type { LossTrace } from './trace-loss';
+import { largestResult, traceLoss } from './trace-loss';
+
+export interface CompileGradientsOptions {
+  /** Examples that go through the graph at a time. 'auto' takes as many as keep the largest intermediate result within the processor's cache. */
+  microBatch?: 'auto' | number;
+  /** Threads, each with its own copy of the parameters. 'auto' is one for each processor. The results do not depend on it. */
+  workers?: 'auto' | number;
+  /** Whether ORT's blocked convolutions may be used where this machine has them. */
+  path?: 'fast' | 'portable';
+}
+
+export interface Gradients {
+  /** The mean of the loss over the batch. */
+  loss: number;
+  /** Of the mean loss, by parameter, in the parameters' layout. */
+  gradients: Map<string, Float32Array>;
+  /** Each example's loss, where the loss function returns them. */
+  losses?: Float32Array;
+}
+
+export interface CompiledGradients {
+  /** Examples that go through the graph at a time. */
+  readonly microBatch: number;
+  readonly workers: number;
+  /**
+   * Loss and gradients of a batch of any size. Calls do not overlap: a second waits for the first.
+   * @param parameters current values by name, in the variables' layout
+   * @param inputs one array for each example input, the batch on its first axis
+   */
+  run(parameters: ReadonlyMap<string, Float32Array>, inputs: readonly (Float32Array | Int32Array)[]): Promise<Gradients>;
+  /** Ends the workers. */
+  dispose(): Promise<void>;
+}
+
+interface Program {
+  readonly spec: ProgramSpec;
+  readonly microBatch: number;
+  readonly finish: ort.InferenceSession;
+  /** The parameters that the loss depends on, in the order of finish's outputs. */
+  readonly names: readonly string[];
+}
+
+/** A batch is cut into at most this many groups of micro-batches, whatever the number of workers, so that sums are always taken in the same order. */
+const maxGroups = 8;
+
+/** Bytes of the largest intermediate result that 'auto' aims for: what leaves room for a few of them in a core's share of the cache. */
+const targetBytes = 2 ** 21;
+const guessedMicroBatch = 8;
+
+function checkCount(name: string, value: 'auto' | number | undefined): void {
+  if (value !== undefined && value !== 'auto' && !(Number.isInteger(value) && value > 0)) {
+    throw new RangeError(`compileGradients: ${name} must be 'auto' or a positive integer, got ${value}`);
+  }
+}
+
+/** How many micro-batches each group has; as even as can be, and the same for any number of workers. */
+function groupSizes(microBatches: number): number[] {
+  const groups = Math.min(maxGroups, microBatches);
+  return Array.from({ length: groups }, (_, i) => Math.floor(((i + 1) * microBatches) / groups) - Math.floor((i * microBatches) / groups));
+}
+
+/**
+ * Traces a loss function and its gradient, and computes both over batches of any size on worker threads, each with ONNX Runtime on one thread.
+ * The sums are taken in the same order whatever the number of workers, so the results are the same to the bit.
+ * @param lossFn the mean loss of its examples as a scalar, or their losses as a tensor [n]; every input's first axis is the batch. It must not
+ *   read tensors' values, draw random numbers, or assign variables
+ * @param parameters the variables to take gradients of, by name
+ * @param examples tensors like the inputs; their values and the size of their first axis do not matter
+ * @throws Error if the loss uses a kernel that cannot be compiled, or tfjs's gradients are not registered
+ */
+export async function compileGradients(
+  lossFn: (...inputs: never[]) => tf.Tensor,
+  parameters: ReadonlyMap<string, tf.Variable>,
+  examples: readonly tf.Tensor[],
+  options: CompileGradientsOptions = {},
+): Promise<CompiledGradients> {
+  checkCount('microBatch', options.microBatch);
+  checkCount('workers', options.workers);
+  if (parameters.size === 0) throw new RangeError('compileGradients: there are no parameters to take gradients of');
+  if (examples.length === 0 || examples.some(({ rank }) => rank === 0)) {
+    throw new RangeError('compileGradients: expected at least one example input, and a batch as the first axis of each');
+  }
+  if (!tf.getGradient('Add')) throw new Error("compileGradients: tfjs's gradients are not registered; import '@tensorflow/tfjs' once in the application");
+  for (const [name, { dtype }] of parameters) if (dtype !== 'float32') throw new TypeError(`compileGradients: parameter ${name} must be float32, and is ${dtype}`);
+  await tf.ready();
+
+  const target = options.path === 'portable' ? portable : await fastTarget();
+  const items = examples.map((example, i) => ({ ...specOf(example, `input${i}`), item: example.shape.slice(1) }));
+  const specsFor = (n: number) => items.map(({ name, dtype, item }) => ({ name, dtype, shape: [n, ...item] }));
+  const traceFor = (n: number) => traceLoss(lossFn as (...inputs: tf.Tensor[]) => tf.Tensor, parameters, specsFor(n), target);
+
+  const asked = options.microBatch ?? 'auto';
+  let microBatch = asked === 'auto' ? guessedMicroBatch : asked;
+  let first: LossTrace | undefined = traceFor(microBatch);
+  if (asked === 'auto') {
+    const each = largestResult(first.traced, items.length) / guessedMicroBatch;
+    const chosen = 2 ** Math.max(0, Math.min(10, Math.round(Math.log2(targetBytes / each))));
+    if (chosen !== microBatch) first = undefined;
+    microBatch = chosen;
+  }
+
+  const layout = parameterLayout(parameters);
+  const total = layout.reduce((sum, { size }) => sum + size, 0);
+  const shared = new SharedArrayBuffer(4 * total);
+  const workers = options.workers === undefined || options.workers === 'auto' ? availableParallelism() : options.workers;
+  const pool = new Pool(workers, { parameters: layout, shared });
+
+  const programs = new Map<number, Promise<Program>>();
+  const programFor = (n: number): Promise<Program> => {
+    let program = programs.get(n);
+    if (!program) {
+      const traced = first && n === microBatch ? first : traceFor(n);
+      first = undefined;
+      program = openProgram(n, traced, specsFor(n), layout, pool);
+      programs.set(n, program);
+    }
+    return program;
+  };
+  try {
+    await programFor(microBatch);
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+
+  const sharedValues = new Float32Array(shared);
+  const buffers = new Map<number, ArrayBuffer[]>();
+  let step = 0;
+
+  /** Sums over the micro-batches from the `first`-th example on, in the parameters' layout, added to `gradients`. */
+  const accumulate = async (program: Program, start: number, microBatches: number, inputs: readonly (Float32Array | Int32Array)[], into: Accumulator) => {
+    const { spec, microBatch: size } = program;
+    const free = buffers.get(size) ?? [];
+    buffers.set(size, free);
+    let at = start;
+    const replies = groupSizes(microBatches).map((count) => {
+      const batch = inputs.map((data, i) => {
+        const item = sizeOf(items[i].item);
+        return data.slice(at * item, (at + count * size) * item);
+      });
+      at += count * size;
+      const buffer = free.pop();
+      const request = { kind: 'group', program: spec.id, step, batch, microBatches: count, buffer } as const;
+      return pool.run(request, [...batch.map((data) => data.buffer as ArrayBuffer), ...(buffer ? [buffer] : [])]);
+    });
+    let sums: Float32Array | undefined;
+    for (const pending of replies) {
+      const reply = await pending;
+      if (reply.kind !== 'sums') throw new Error(`compileGradients: a worker answered ${reply.kind}`);
+      into.losses.push(reply.losses);
+      if (!sums) sums = reply.sums;
+      else {
+        const more = reply.sums;
+        for (let i = 0; i < sums.length; i++) sums[i] += more[i];
+        free.push(more.buffer as ArrayBuffer);
+      }
+    }
+    await finish(program, sums!, into.gradients);
+    free.push(sums!.buffer as ArrayBuffer);
+  };
+
+  const runNow = async (current: ReadonlyMap<string, Float32Array>, inputs: readonly (Float32Array | Int32Array)[]): Promise<Gradients> => {
+    const n = checkInputs(items, inputs);
+    for (const [i, name] of [...parameters.keys()].entries()) {
+      const data = current.get(name);
+      const { offset, size } = layout[i];
+      if (data?.length !== size) {
+        throw new RangeError(`compileGradients: parameter ${name} has ${size} elements, got ${data ? data.length : 'none'}; compile again where shapes change`);
+      }
+      sharedValues.set(data, offset);
+    }
+    step++;
+    const into: Accumulator = { losses: [], gradients: new Map() };
+    const whole = Math.floor(n / microBatch);
+    const rest = n % microBatch;
+    // The last examples have a graph of their own size.
+    const [main, last] = [whole > 0 ? await programFor(microBatch) : undefined, rest > 0 ? await programFor(rest) : undefined];
+    if (main) await accumulate(main, 0, whole, inputs, into);
+    const wholeLosses = into.losses.splice(0);
+    if (last) await accumulate(last, whole * microBatch, 1, inputs, into);
+
+    const perExample = (main ?? last)!.spec.perExample;
+    const flat = [...wholeLosses, ...into.losses].flatMap((part) => [...part]);
+    let lossSum = 0;
+    flat.forEach((value, i) => (lossSum += perExample ? value : value * (i < whole ? microBatch : rest)));
+    const gradients = new Map<string, Float32Array>();
+    for (const [name, { size }] of parameters) {
+      const gradient = into.gradients.get(name) ?? new Float32Array(size);
+      for (let i = 0; i < size; i++) gradient[i] /= n;
+      gradients.set(name, gradient);
+    }
+    return { loss: lossSum / n, gradients, losses: perExample ? Float32Array.from(flat) : undefined };
+  };
+
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    microBatch,
+    workers,
+    run(current, inputs) {
+      const result = last.then(() => runNow(current, inputs));
+      last = result.catch(() => {});
+      return result;
+    },
+    async dispose() {
+      await pool.close();
+      const opened = await Promise.allSettled(programs.values());
+      programs.clear();
+      for (const program of opened) if (program.status === 'fulfilled') await program.value.finish.release();
+    },
+  };
+}
+
+interface Accumulator {
+  readonly losses: Float32Array[];
+  readonly gradients: Map<string, Float32Array>;
+}
+
+function parameterLayout(parameters: ReadonlyMap<string, tf.Variable>): ParameterSpec[] {
+  let offset = 0;
+  return [...parameters].map(([name, { shape, size }]) => {
+    const spec = { name: `parameter:${name}`, shape: [...shape], offset, size };
+    offset += size;
+    return spec;
+  });
+}
+
+async function openProgram(n: number, { traced, loss, gradients, names }: LossTrace, inputs: readonly InputSpec[], layout: readonly ParameterSpec[], pool: Pool): Promise<Program> {
+  const batch = inputs.map(({ name }, i) => ({ name, value: traced.inputs[i] }));
+  const ports = layout.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
+  const { prep, main, finish, sums } = partition(traced, batch, ports, loss, gradients);
+  const namesOf = (list: readonly { name: string }[]) => list.map(({ name }) => name);
+  const spec: ProgramSpec = {
+    id: n,
+    prep: prep.outputs.length > 0 ? { model: writeModel(prep.inputs, prep.outputs), inputs: namesOf(prep.inputs), outputs: namesOf(prep.outputs) } : undefined,
+    main: writeModel(main.inputs, main.outputs),
+    batch: inputs,
+    direct: namesOf(main.inputs).filter((name) => name.startsWith('parameter:')),
+    sums: sums.map(({ shape }) => shape),
+    perExample: loss.shape.length === 1,
+  };
+  const [session] = await Promise.all([
+    openSession(writeModel(finish.inputs, finish.outputs), { threads: 1, optimization: 'disabled' }),
+    pool.broadcast({ kind: 'open', program: spec }),
+  ]);
+  return { spec, microBatch: n, finish: session, names };
+}
+
+/** Arranges sums as gradients and adds them to those there already are. */
+async function finish({ spec, finish: session, names }: Program, sums: Float32Array, gradients: Map<string, Float32Array>): Promise<void> {
+  let offset = 0;
+  const feeds = Object.fromEntries(
+    spec.sums.map((shape, i) => {
+      const size = sizeOf(shape);
+      offset += size;
+      return [`sum${i}`, ortTensor(sums.subarray(offset - size, offset), shape, 'float32')];
+    }),
+  );
+  const results = await session.run(feeds);
+  for (const [i, name] of names.entries()) {
+    const part = results[`gradient${i}`].data as Float32Array;
+    const before = gradients.get(name);
+    if (before) for (let k = 0; k < part.length; k++) before[k] += part[k];
+    else gradients.set(name, part);
+  }
+}
+
+/** @returns the batch's size */
+function checkInputs(items: readonly { item: Shape; dtype: string }[], inputs: readonly (Float32Array | Int32Array)[]): number {
+  if (inputs.length !== items.length) throw new TypeError(`compileGradients: the loss function has ${items.length} inputs, got ${inputs.length}`);
+  const sizes = inputs.map((data, i) => data.length / Math.max(1, sizeOf(items[i].item)));
+  for (const [i, { item, dtype }] of items.entries()) {
+    if (!Number.isInteger(sizes[i]) || sizes[i] !== sizes[0] || sizes[i] === 0) {
+      throw new RangeError(
+        `compileGradients: input ${i} has ${inputs[i].length} elements, which is ${sizes[i]} examples of shape ${shapeText(item)}, and input 0 has ${sizes[0]}; expected the same whole number, at least 1 (compile again where shapes change)`,
+      );
+    }
+    const expected = dtype === 'int32' ? Int32Array : Float32Array;
+    if (!(inputs[i] instanceof expected)) throw new TypeError(`compileGradients: input ${i} must be a ${expected.name}, as its example is ${dtype}`);
+  }
+  return sizes[0];
+}

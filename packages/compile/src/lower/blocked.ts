@@ -1,0 +1,95 @@
+import type { Graph, Value } from '../graph';
+import { node, pad, reshape, slice, transpose } from '../ops';
+import type { Axis, Geometry } from './conv-geometry';
+import { after } from './conv-geometry';
+
+/*
+ * ORT's own convolutions on tensors whose channels come in blocks as wide as a vector register: [n, c/B, h, w, B] in memory, [n, c, h, w] by
+ * its word. ORT makes them itself of a Conv whose weights are constant; here they are written out, so that weights may change every step.
+ * The block size depends on the processor, and a wrong one computes wrong numbers silently: hence the self-test.
+ */
+
+const domain = 'com.microsoft.nchwc';
+const roundUp = (channels: number, block: number) => Math.ceil(channels / block) * block;
+
+/** Whether the blocked form applies: nothing that would have to be cut off, and enough channels to be worth it. */
+export function canBlock({ target: { block } }: Graph, g: Geometry): boolean {
+  return block > 0 && after(g.height) >= 0 && after(g.width) >= 0 && g.height.before >= 0 && g.width.before >= 0 && g.n * g.height.out * g.width.out > 0;
+}
+
+/** [n, h, w, c] → blocked, the channels filled up with zeros. */
+export function toBlocked(x: Value): Value {
+  const { block } = x.graph.target;
+  const [n, h, w, c] = x.shape;
+  // Its loops take four channels at a time.
+  const whole = pad(x, [0, 0, 0, 0], [0, 0, 0, roundUp(c, 4) - c]);
+  return node('ReorderInput', [whole], [n, roundUp(c, block), h, w], 'float32', { channels_last: 1 }, domain);
+}
+
+export function fromBlocked(x: Value, channels: number): Value {
+  const [n, , h, w] = x.shape;
+  return node('ReorderOutput', [x], [n, h, w, channels], 'float32', { channels, channels_last: 1 }, domain);
+}
+
+const window = (height: Axis, width: Axis) => ({
+  kernel_shape: [height.kernel, width.kernel],
+  strides: [height.stride, width.stride],
+  dilations: [height.dilation, width.dilation],
+  pads: [height.before, width.before, after(height), after(width)],
+});
+
+/** [kh, kw, ci, co] → [co/B, ci/B, kh, kw, B, B], or with few input channels [co/B, ci, kh, kw, B]. */
+function blockedFilter(filter: Value, blockInput: boolean): Value {
+  const { block } = filter.graph.target;
+  const [kh, kw, ci, co] = filter.shape;
+  const [inner, outer] = [blockInput ? roundUp(ci, block) : ci, roundUp(co, block)];
+  const whole = pad(filter, [0, 0, 0, 0], [0, 0, inner - ci, outer - co]);
+  const arranged = blockInput
+    ? transpose(reshape(whole, [kh, kw, inner / block, block, outer / block, block]), [4, 2, 0, 1, 3, 5])
+    : transpose(reshape(whole, [kh, kw, ci, outer / block, block]), [3, 2, 0, 1, 4]);
+  return reshape(arranged, [outer, inner, kh, kw]);
+}
+
+export function blockedConv(x: Value, filter: Value, g: Geometry): Value {
+  const { block } = x.graph.target;
+  // With fewer channels than a block, the input stays as it is, channels first.
+  const blockInput = g.inChannels >= block / 2;
+  const input = blockInput ? toBlocked(x) : transpose(x, [0, 3, 1, 2]);
+  const shape = [g.n, roundUp(g.outChannels, block), g.height.out, g.width.out];
+  const y = node('Conv', [input, blockedFilter(filter, blockInput)], shape, 'float32', { ...window(g.height, g.width), group: 1 }, domain);
+  return fromBlocked(y, g.outChannels);
+}
+
+/** One filter for each channel, [kh, kw, c]. */
+export function blockedDepthwise(x: Value, filter: Value, g: Geometry): Value {
+  const { block } = x.graph.target;
+  const [kh, kw, c] = filter.shape;
+  const channels = roundUp(c, block);
+  const whole = pad(filter, [0, 0, 0], [0, 0, channels - c]);
+  const weights = reshape(transpose(reshape(whole, [kh, kw, channels / block, block]), [2, 0, 1, 3]), [channels, 1, kh, kw]);
+  const shape = [g.n, channels, g.height.out, g.width.out];
+  const y = node('Conv', [toBlocked(x), weights], shape, 'float32', { ...window(g.height, g.width), group: channels }, domain);
+  return fromBlocked(y, c);
+}
+
+/**
+ * dFilter [kh, kw, c]: every channel of every image is a channel of one large image, and dy its filter; then the images' results are added.
+ * For strides and dilations of 1.
+ */
+export function blockedDepthwiseFilter(x: Value, dy: Value, g: Geometry): Value {
+  const { block } = x.graph.target;
+  const [kh, kw, c] = [g.height.kernel, g.width.kernel, g.inChannels];
+  const channels = roundUp(c, block);
+  const groups = g.n * channels;
+  const image = reshape(toBlocked(x), [1, groups, g.height.size, g.width.size]);
+  const filter = reshape(toBlocked(dy), [groups, 1, g.height.out, g.width.out]);
+  const turn = ({ size, out, kernel, before }: Axis): Axis => ({ size, out: kernel, kernel: out, stride: 1, dilation: 1, before });
+  const conv = node('Conv', [image, filter], [1, groups, kh, kw], 'float32', { ...window(turn(g.height), turn(g.width)), group: groups }, domain);
+  const each = reshape(conv, [g.n, (channels / block) * kh * kw * block]);
+  const total = reshape(sumRows(each), [channels / block, kh, kw, block]);
+  return slice(reshape(transpose(total, [1, 2, 0, 3]), [kh, kw, channels]), [0, 0, 0], [kh, kw, c]);
+}
+
+function sumRows(x: Value): Value {
+  return node('ReduceSum', [x, x.graph.constant([0], [1], 'int64')], [1, x.shape[1]], 'float32', { keepdims: 1 });
+}

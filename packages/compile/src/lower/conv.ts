@@ -1,0 +1,112 @@
+import type { Value } from '../graph';
+import { sizeOf } from '../graph';
+import { add, cast, matMul, node, reshape, slice, transpose } from '../ops';
+import { activate } from './elementwise';
+import type { ConvAttrs, Geometry } from './conv-geometry';
+import { after, geometry, patches, pointwise, seeing, seen, unstrided } from './conv-geometry';
+import { blockedConv, canBlock } from './blocked';
+import type { KernelCall, Lowerings } from './lowering';
+
+const toLast = (x: Value, format?: string) => (format === 'NCHW' ? transpose(x, [0, 2, 3, 1]) : x);
+const fromLast = (x: Value, format?: string) => (format === 'NCHW' ? transpose(x, [0, 3, 1, 2]) : x);
+const lastShape = (shape: readonly number[], format?: string) => (format === 'NCHW' ? [shape[0], shape[2], shape[3], shape[1]] : shape);
+
+/** [kh, kw, a, b] turned by 180° with its channels swapped: [kh, kw, b, a]. */
+const flipped = (filter: Value) => {
+  const [kh, kw, a, b] = filter.shape;
+  const turned = slice(filter, [kh - 1, kw - 1, 0, 0], [kh, kw, a, b], [-1, -1, 1, 1]);
+  return transpose(turned, [0, 1, 3, 2]);
+};
+
+/** ONNX's own Conv, in NCHW: what other runtimes know best. */
+function standardConv(x: Value, filter: Value, g: Geometry): Value {
+  // Elements that no window reaches are cut off, since ONNX has no negative padding.
+  const [bottom, right] = [after(g.height), after(g.width)];
+  const cut = slice(x, [0, 0, 0, 0], [g.n, g.height.size + Math.min(0, bottom), g.width.size + Math.min(0, right), g.inChannels]);
+  const y = node('Conv', [transpose(cut, [0, 3, 1, 2]), transpose(filter, [3, 2, 0, 1])], [g.n, g.outChannels, g.height.out, g.width.out], 'float32', {
+    kernel_shape: [g.height.kernel, g.width.kernel],
+    strides: [g.height.stride, g.width.stride],
+    dilations: [g.height.dilation, g.width.dilation],
+    pads: [g.height.before, g.width.before, Math.max(0, bottom), Math.max(0, right)],
+  });
+  return transpose(y, [0, 2, 3, 1]);
+}
+
+/** x [n, h, w, ci] * filter [kh, kw, ci, co] → [n, h', w', co]. */
+function convolve(x: Value, filter: Value, g: Geometry): Value {
+  const shape = [g.n, g.height.out, g.width.out, g.outChannels];
+  const pixels = g.n * g.height.out * g.width.out;
+  if (pointwise(g)) return reshape(matMul(reshape(x, [pixels, g.inChannels]), reshape(filter, [g.inChannels, g.outChannels])), shape);
+  if (canBlock(x.graph, g)) return blockedConv(x, filter, g);
+  if (!x.graph.target.contrib) return standardConv(x, filter, g);
+  const windows = patches(x, seen(g.height), seen(g.width));
+  return reshape(matMul(windows, reshape(filter, [windows.shape[1], g.outChannels])), shape);
+}
+
+/** The convolution that leads from dy back to dx, where the strides are 1: the same taps, turned around. */
+function backwards({ n, height, width, inChannels, outChannels }: Geometry): Geometry {
+  const turn = ({ size, out, kernel, stride, dilation, before }: Geometry['height']) => ({
+    size: out,
+    out: size,
+    kernel,
+    stride,
+    dilation,
+    before: kernel - 1 - before,
+  });
+  return { n, height: turn(height), width: turn(width), inChannels: outChannels, outChannels: inChannels };
+}
+
+/** dx [n, h, w, ci] of dy [n, h', w', co]. */
+function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
+  const shape = [g.n, g.height.size, g.width.size, g.inChannels];
+  const pixels = g.n * g.height.size * g.width.size;
+  if (pointwise(g)) return reshape(matMul(reshape(dy, [pixels, g.outChannels]), reshape(filter, [g.inChannels, g.outChannels]), false, true), shape);
+  if (unstrided(g)) {
+    const back = backwards(g);
+    if (back.height.before >= 0 && back.width.before >= 0 && canBlock(dy.graph, back)) return blockedConv(dy, flipped(filter), back);
+  }
+  const windows = patches(dy, seeing(g.height), seeing(g.width));
+  const weights = reshape(transpose(filter, [0, 1, 3, 2]), [windows.shape[1], g.inChannels]);
+  return reshape(matMul(windows, weights), shape);
+}
+
+/** dFilter [kh, kw, ci, co] of x and dy. */
+function filterGradient(x: Value, dy: Value, g: Geometry): Value {
+  const [kh, kw] = [g.height.kernel, g.width.kernel];
+  const inside = sizeOf(x.shape.slice(0, 3));
+  const outside = sizeOf(dy.shape.slice(0, 3));
+  const dyRows = reshape(dy, [outside, g.outChannels]);
+  if (pointwise(g)) return reshape(matMul(reshape(x, [inside, g.inChannels]), dyRows, true, false), [1, 1, g.inChannels, g.outChannels]);
+  // The windows of whichever has less to copy.
+  if (outside * g.inChannels <= inside * g.outChannels) {
+    return reshape(matMul(patches(x, seen(g.height), seen(g.width)), dyRows, true, false), [kh, kw, g.inChannels, g.outChannels]);
+  }
+  const windows = patches(dy, seeing(g.height), seeing(g.width));
+  const gradient = matMul(reshape(x, [inside, g.inChannels]), windows, true, false);
+  return transpose(reshape(gradient, [g.inChannels, kh, kw, g.outChannels]), [1, 2, 0, 3]);
+}
+
+function conv2d({ inputs: { x, filter }, attrs }: KernelCall): Value {
+  const { dataFormat } = attrs as ConvAttrs;
+  const last = toLast(x, dataFormat);
+  return fromLast(convolve(cast(last, 'float32'), filter, geometry(last.shape, filter.shape, attrs as ConvAttrs)), dataFormat);
+}
+
+export const convolutions: Lowerings = {
+  Conv2D: conv2d,
+  FusedConv2D: (call) => {
+    const y = conv2d(call);
+    const { bias } = call.inputs;
+    return activate(bias ? add(y, bias) : y, (call.attrs as { activation?: string }).activation, call);
+  },
+  Conv2DBackpropInput: ({ inputs: { dy, filter }, attrs }) => {
+    const { inputShape, dataFormat } = attrs as ConvAttrs & { inputShape: number[] };
+    const g = geometry(lastShape(inputShape, dataFormat), filter.shape, attrs as ConvAttrs);
+    return fromLast(inputGradient(toLast(dy, dataFormat), filter, g), dataFormat);
+  },
+  Conv2DBackpropFilter: ({ inputs: { x, dy }, attrs }) => {
+    const { filterShape, dataFormat } = attrs as ConvAttrs & { filterShape: number[] };
+    const last = toLast(x, dataFormat);
+    return filterGradient(last, toLast(dy, dataFormat), geometry(last.shape, filterShape, attrs as ConvAttrs));
+  },
+};

@@ -1,0 +1,299 @@
+import { foldBinary, foldUnary } from './fold';
+import type { Attributes, ConstantData, DType, Graph, Shape, Value } from './graph';
+import { sameShape, sizeOf, uniformValue } from './graph';
+
+/* Operators as functions of values: each knows its result's shape and the identities by which it need not be computed at all. */
+
+const contrib = 'com.microsoft';
+
+export function node(op: string, inputs: readonly (Value | undefined)[], shape: Shape, dtype: DType, attributes?: Attributes, domain?: string): Value {
+  const { graph } = inputs.find((input) => input)!;
+  return graph.node(op, inputs, [{ shape, dtype }], attributes, domain)[0];
+}
+
+export const scalar = (graph: Graph, value: number, dtype: DType = 'float32'): Value => graph.constant([value], [], dtype);
+export const int64s = (graph: Graph, values: readonly number[]): Value => graph.constant(values, [values.length], 'int64');
+export const full = (graph: Graph, shape: Shape, value: number, dtype: DType = 'float32'): Value => graph.constant([value], shape, dtype);
+
+/** @throws RangeError if the shapes do not broadcast together */
+export function broadcastShape(a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const [x, y] = [a[a.length - rank + i] ?? 1, b[b.length - rank + i] ?? 1];
+    if (x !== y && x !== 1 && y !== 1) throw new RangeError(`shapes [${a.join(', ')}] and [${b.join(', ')}] do not broadcast together`);
+    return x === 1 ? y : x;
+  });
+}
+
+const isExpand = (value: Value) => value.node.op === 'Expand';
+
+// ---- element-wise ----
+
+export function unary(op: string, x: Value, attributes: Attributes = {}, domain = '', dtype = x.dtype): Value {
+  x = x.graph.resolve(x);
+  const folded = domain === '' && foldUnary(op, x, dtype);
+  if (folded) return x.graph.constant(folded, x.shape, dtype);
+  if (isExpand(x)) return expand(unary(op, x.node.inputs[0]!, attributes, domain, dtype), x.shape);
+  return node(op, [x], x.shape, dtype, attributes, domain);
+}
+
+/** An operand that reaches all of the result's inner axes lets ORT's broadcasting run over long spans; a small one is worth widening for that. */
+function widen(value: Value, shape: Shape): Value {
+  const size = sizeOf(value.shape);
+  if (size === 1) return value;
+  const padded = [...Array<number>(shape.length - value.shape.length).fill(1), ...value.shape];
+  let inner = shape.length;
+  while (inner > 0 && padded[inner - 1] === 1) inner--;
+  const span = sizeOf(shape.slice(inner));
+  const wide = [...padded.slice(0, inner), ...shape.slice(inner)];
+  if (inner === shape.length || span >= 256 || sizeOf(wide) * 8 > sizeOf(shape)) return value;
+  return expand(reshape(value, padded), wide);
+}
+
+export function binary(op: string, left: Value | number, right: Value | number, dtype?: DType): Value {
+  const { graph, dtype: type } = typeof left === 'number' ? (right as Value) : left;
+  let a = graph.resolve(typeof left === 'number' ? scalar(graph, left, type) : left);
+  let b = graph.resolve(typeof right === 'number' ? scalar(graph, right, type) : right);
+  const outType = dtype ?? a.dtype;
+  const shape = broadcastShape(a.shape, b.shape);
+
+  const folded = foldBinary(op, a, b, shape, outType);
+  if (folded) return graph.constant(folded, shape, outType);
+  const [x, y] = [uniformValue(a), uniformValue(b)];
+  if (outType === a.dtype && outType === b.dtype) {
+    const keepsA = y !== undefined && ((y === 0 && (op === 'Add' || op === 'Sub')) || (y === 1 && (op === 'Mul' || op === 'Div' || op === 'Pow')));
+    const keepsB = x !== undefined && ((x === 0 && op === 'Add') || (x === 1 && op === 'Mul'));
+    if (keepsA) return expand(a, shape);
+    if (keepsB) return expand(b, shape);
+  }
+  // An operand with one value for all, or one that is only repeated, need not be written out in full.
+  if (y !== undefined && sizeOf(b.shape) > 1) return expand(binary(op, a, scalar(graph, y, b.dtype), dtype), shape);
+  if (x !== undefined && sizeOf(a.shape) > 1) return expand(binary(op, scalar(graph, x, a.dtype), b, dtype), shape);
+  if (isExpand(a) || isExpand(b)) {
+    const [innerA, innerB] = [a, b].map((value) => (isExpand(value) ? value.node.inputs[0]! : value));
+    return expand(binary(op, innerA, innerB, dtype), shape);
+  }
+  if (op === 'Add' && isBiasedConv(a)) return addBias(a, b) ?? node(op, [a, b], shape, outType);
+  a = widen(a, shape);
+  b = widen(b, shape);
+  return node(op, [a, b], shape, outType);
+}
+
+export const add = (a: Value | number, b: Value | number): Value => binary('Add', a, b);
+export const sub = (a: Value | number, b: Value | number): Value => binary('Sub', a, b);
+export const mul = (a: Value | number, b: Value | number): Value => binary('Mul', a, b);
+export const div = (a: Value | number, b: Value | number): Value => binary('Div', a, b);
+export const compare = (op: string, a: Value | number, b: Value | number): Value => binary(op, a, b, 'bool');
+
+/** condition ? a : b, element by element; all three broadcast. */
+export function where(condition: Value, a: Value | number, b: Value | number): Value {
+  const { graph } = condition;
+  const dtype = typeof a === 'number' ? (b as Value).dtype : a.dtype;
+  const [x, y] = [a, b].map((value) => {
+    if (typeof value === 'number') return scalar(graph, value, dtype);
+    const uniform = uniformValue(value);
+    return uniform === undefined ? value : scalar(graph, uniform, dtype);
+  });
+  const given = [a, b].reduce<Shape>((shape, value) => (typeof value === 'number' ? shape : broadcastShape(shape, value.shape)), condition.shape);
+  const shape = broadcastShape(condition.shape, broadcastShape(x.shape, y.shape));
+  return expand(node('Where', [condition, x, y], shape, dtype), given);
+}
+
+const castCode: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+
+export function cast(x: Value, dtype: DType): Value {
+  x = x.graph.resolve(x);
+  if (x.dtype === dtype) return x;
+  const { data } = x.node;
+  if (data && (dtype === 'float32' || dtype === 'int32')) return x.graph.constant(Array.from(data as ArrayLike<number>, dtype === 'int32' ? Math.trunc : Number), x.shape, dtype);
+  if (isExpand(x)) return expand(cast(x.node.inputs[0]!, dtype), x.shape);
+  return node('Cast', [x], x.shape, dtype, { to: castCode[dtype] });
+}
+
+// ---- shapes ----
+
+export function reshape(x: Value, shape: Shape): Value {
+  x = x.graph.resolve(x);
+  if (sameShape(x.shape, shape)) return x;
+  if (sizeOf(x.shape) !== sizeOf(shape)) throw new RangeError(`cannot reshape [${x.shape.join(', ')}] to [${shape.join(', ')}]`);
+  if (x.node.data) return x.graph.constant(x.node.data, shape, x.dtype);
+  if (x.node.op === 'Reshape') return reshape(x.node.inputs[0]!, shape);
+  if (isExpand(x)) {
+    const moved = reshapeExpand(x, shape);
+    if (moved) return moved;
+  }
+  // allowzero, or a size of zero would mean "as in the input".
+  return node('Reshape', [x, int64s(x.graph, shape)], shape, x.dtype, sizeOf(shape) === 0 ? { allowzero: 1 } : {});
+}
+
+/** Reshape of an expanded value as an expansion of a reshaped one, where only axes of size 1 come or go. */
+function reshapeExpand(x: Value, shape: Shape): Value | undefined {
+  const inner = x.node.inputs[0]!;
+  const source = [...Array<number>(x.shape.length - inner.shape.length).fill(1), ...inner.shape];
+  const kept = x.shape.map((size, i) => ({ size, from: source[i] })).filter(({ size }) => size !== 1);
+  const target: number[] = [];
+  let next = 0;
+  for (const size of shape) {
+    if (size === 1) target.push(1);
+    else if (kept[next]?.size === size) target.push(kept[next++].from);
+    else return undefined;
+  }
+  return next === kept.length ? expand(reshape(inner, target), shape) : undefined;
+}
+
+export function transpose(x: Value, perm: readonly number[]): Value {
+  x = x.graph.resolve(x);
+  if (x.node.op === 'Transpose') {
+    const before = x.node.attributes.perm as readonly number[];
+    return transpose(
+      x.node.inputs[0]!,
+      perm.map((axis) => before[axis]),
+    );
+  }
+  const shape = perm.map((axis) => x.shape[axis]);
+  // Where only axes of size 1 move, nothing moves in memory.
+  const moving = perm.filter((axis) => x.shape[axis] !== 1);
+  if (moving.every((axis, i) => i === 0 || axis > moving[i - 1])) return reshape(x, shape);
+  if (uniformValue(x) !== undefined) return x.graph.constant(x.node.data!, shape, x.dtype);
+  return node('Transpose', [x], shape, x.dtype, { perm: [...perm] });
+}
+
+export function expand(x: Value, shape: Shape): Value {
+  x = x.graph.resolve(x);
+  if (sameShape(x.shape, shape)) return x;
+  if (uniformValue(x) !== undefined) return x.graph.constant(x.node.data!, shape, x.dtype);
+  if (sizeOf(x.shape) === sizeOf(shape)) return reshape(x, shape);
+  if (isExpand(x)) return expand(x.node.inputs[0]!, shape);
+  return node('Expand', [x, int64s(x.graph, shape)], shape, x.dtype);
+}
+
+export function slice(x: Value, begin: readonly number[], size: readonly number[], strides: readonly number[] = begin.map(() => 1)): Value {
+  x = x.graph.resolve(x);
+  if (sameShape(x.shape, size) && strides.every((stride) => stride === 1)) return x;
+  if (uniformValue(x) !== undefined) return x.graph.constant(x.node.data!, size, x.dtype);
+  const axes = x.shape.map((_, i) => i).filter((i) => size[i] !== x.shape[i] || strides[i] !== 1);
+  const ends = axes.map((i) => {
+    const end = begin[i] + size[i] * strides[i];
+    // Counting down, an end before the first element is written as a very negative one.
+    return end < 0 ? -(2 ** 31) : end;
+  });
+  const pick = (values: readonly number[]) => int64s(x.graph, values);
+  const inputs = [x, pick(axes.map((i) => begin[i])), pick(ends), pick(axes), pick(axes.map((i) => strides[i]))];
+  return node('Slice', inputs, size, x.dtype);
+}
+
+export function concat(values: readonly Value[], axis: number): Value {
+  const parts = values.filter((value) => value.shape[axis] > 0);
+  if (parts.length === 1) return parts[0];
+  if (parts.length === 0) return values[0];
+  const shape = parts[0].shape.map((size, i) => (i === axis ? parts.reduce((sum, part) => sum + part.shape[axis], 0) : size));
+  return node('Concat', parts, shape, parts[0].dtype, { axis });
+}
+
+export function split(x: Value, sizes: readonly number[], axis: number): readonly Value[] {
+  if (sizes.length === 1) return [x];
+  const outputs = sizes.map((part) => ({ shape: x.shape.map((size, i) => (i === axis ? part : size)), dtype: x.dtype }));
+  return x.graph.node('Split', [x, int64s(x.graph, sizes)], outputs, { axis });
+}
+
+/** @param before, after elements to add on each axis */
+export function pad(x: Value, before: readonly number[], after: readonly number[], value = 0, mode = 'constant'): Value {
+  x = x.graph.resolve(x);
+  if ([...before, ...after].every((count) => count === 0)) return x;
+  const shape = x.shape.map((size, i) => before[i] + size + after[i]);
+  const fill = mode === 'constant' && value !== 0 ? [scalar(x.graph, value, x.dtype)] : [];
+  return node('Pad', [x, int64s(x.graph, [...before, ...after]), ...fill], shape, x.dtype, { mode });
+}
+
+export function gather(x: Value, indices: Value, axis: number): Value {
+  const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
+  return node('Gather', [x, indices], shape, x.dtype, { axis });
+}
+
+// ---- reductions ----
+
+/** Axes in ascending order, none negative. `undefined` and null mean all. */
+export function parseAxes(axis: number | readonly number[] | null | undefined, rank: number): number[] {
+  const axes = axis === undefined || axis === null ? Array.from({ length: rank }, (_, i) => i) : typeof axis === 'number' ? [axis] : axis;
+  return [...new Set(axes.map((i) => (i < 0 ? i + rank : i)))].sort((a, b) => a - b);
+}
+
+/**
+ * A reduction that keeps its axes as size 1. Axes with others between them are reduced one run after the other, since ORT has fast
+ * loops only for one run, or two with the kept axes between them.
+ */
+export function reduce(op: string, x: Value, axes: readonly number[]): Value {
+  x = x.graph.resolve(x);
+  const real = axes.filter((axis) => x.shape[axis] !== 1);
+  if (real.length === 0) return x;
+  const runs: number[][] = [];
+  for (const axis of real) {
+    const run = runs.at(-1);
+    if (run && x.shape.slice(run.at(-1)! + 1, axis).every((size) => size === 1)) run.push(axis);
+    else runs.push([axis]);
+  }
+  let result = x;
+  for (const run of runs) {
+    const shape = result.shape.map((size, i) => (run.includes(i) ? 1 : size));
+    // Merged to [outer, reduced, inner], which all of ORT's fast loops take.
+    const [outer, reduced] = [sizeOf(result.shape.slice(0, run[0])), sizeOf(run.map((axis) => result.shape[axis]))];
+    const merged = reshape(result, [outer, reduced, sizeOf(result.shape) / outer / reduced]);
+    const kept = node(op, [merged, int64s(x.graph, [1])], [outer, 1, merged.shape[2]], x.dtype, { keepdims: 1 });
+    result = reshape(kept, shape);
+  }
+  return result;
+}
+
+export const sum = (x: Value, axes: readonly number[]): Value => reduce('ReduceSum', x, axes);
+export const mean = (x: Value, axes: readonly number[]): Value => reduce('ReduceMean', x, axes);
+export const dropAxes = (x: Value, axes: readonly number[]): Value =>
+  reshape(
+    x,
+    x.shape.filter((_, i) => !axes.includes(i)),
+  );
+
+// ---- matrices ----
+
+const swapped = (rank: number): number[] => Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
+
+/** op(a) op(b) over the last two axes, the others broadcast; op transposes where asked. */
+export function matMul(a: Value, b: Value, transposeA = false, transposeB = false): Value {
+  const { graph } = a;
+  a = graph.resolve(a);
+  b = graph.resolve(b);
+  const [rows, inner] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
+  const columns = transposeB ? b.shape.at(-2)! : b.shape.at(-1)!;
+  const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const shape = [...batch, rows, columns];
+  if (inner === 0) return full(graph, shape, 0);
+  if (!transposeA && !transposeB) return node('MatMul', [a, b], shape, a.dtype);
+  if (a.shape.length === 2 && b.shape.length === 2 && a.dtype === 'float32') {
+    return node('Gemm', [a, b], shape, a.dtype, { transA: Number(transposeA), transB: Number(transposeB) });
+  }
+  if (graph.target.contrib && a.dtype === 'float32' && sameShape(a.shape.slice(0, -2), b.shape.slice(0, -2))) {
+    return node('FusedMatMul', [a, b], shape, a.dtype, { transA: Number(transposeA), transB: Number(transposeB) }, contrib);
+  }
+  const straight = (x: Value, flip: boolean) => (flip ? transpose(x, swapped(x.shape.length)) : x);
+  return node('MatMul', [straight(a, transposeA), straight(b, transposeB)], shape, a.dtype);
+}
+
+// ---- blocked convolutions ----
+
+/** Whether this is a blocked convolution without bias, brought back to [n, h, w, c]. */
+function isBiasedConv(value: Value): boolean {
+  const conv = value.node.op === 'ReorderOutput' ? value.node.inputs[0]!.node : undefined;
+  return conv?.op === 'Conv' && conv.inputs.length === 2;
+}
+
+/** A blocked convolution adds a bias for next to nothing. b: one number for each channel. */
+function addBias(output: Value, b: Value): Value | undefined {
+  const channels = output.shape[3];
+  if (b.shape.at(-1) !== channels || sizeOf(b.shape) !== channels) return undefined;
+  const conv = output.node.inputs[0]!.node;
+  const blocked = conv.outputs[0].shape;
+  const bias = pad(reshape(b, [channels]), [0], [blocked[1] - channels]);
+  const biased = node('Conv', [...conv.inputs, bias], blocked, 'float32', conv.attributes, conv.domain);
+  return node('ReorderOutput', [biased], output.shape, 'float32', output.node.attributes, output.node.domain);
+}
+
+export type { ConstantData };

@@ -1,0 +1,109 @@
+import type { Value } from './graph';
+import { Graph, reachable } from './graph';
+import { add, concat, node, reshape, transpose } from './ops';
+import type { Port } from './onnx';
+import type { Trace } from './trace';
+
+/**
+ * A training step in three graphs: `prep` computes what depends on parameters alone, once a step; `main` runs for every micro-batch and adds
+ * its gradients to running sums; `finish` arranges the sums as the parameters are arranged.
+ */
+export interface Partition {
+  /** Parameters → what main needs of them. */
+  readonly prep: { readonly inputs: Port[]; readonly outputs: Port[] };
+  /** Batch inputs, prep's outputs, parameters and running sums → the loss and the new sums. */
+  readonly main: { readonly inputs: Port[]; readonly outputs: Port[] };
+  /** Sums → gradients. */
+  readonly finish: { readonly inputs: Port[]; readonly outputs: Port[] };
+  /** The running sums, in the order of their names `sum0`, `sum1`, … */
+  readonly sums: Value[];
+}
+
+/** Which values change from one micro-batch to the next. */
+function dependents(outputs: readonly Value[], batch: ReadonlySet<Value>): Set<Value> {
+  const changing = new Set<Value>(batch);
+  for (const { inputs, outputs: results } of reachable(outputs)) {
+    if (inputs.some((input) => input && changing.has(input.graph.resolve(input)))) for (const value of results) changing.add(value);
+  }
+  return changing;
+}
+
+/**
+ * Rebuilds in another graph what leads from the sums to a gradient: operators that only arrange elements, since those may as well be
+ * applied to the sum. Calls `sum` for each value behind them.
+ */
+function arrange(gradient: Value, sum: (value: Value) => Value): Value {
+  const value = gradient.graph.resolve(gradient);
+  const { op, inputs, attributes } = value.node;
+  if (op === 'Reshape') return reshape(arrange(inputs[0]!, sum), value.shape);
+  if (op === 'Transpose') return transpose(arrange(inputs[0]!, sum), attributes.perm as number[]);
+  if (op === 'Slice' && inputs.slice(1).every((input) => input!.node.data)) {
+    const source = arrange(inputs[0]!, sum);
+    const given = inputs.slice(1).map((input) => source.graph.constant(input!.node.data!, input!.shape, input!.dtype));
+    return node('Slice', [source, ...given], value.shape, value.dtype);
+  }
+  if (op === 'Concat') {
+    return concat(
+      inputs.map((input) => arrange(input!, sum)),
+      attributes.axis as number,
+    );
+  }
+  return sum(value);
+}
+
+/**
+ * @param batch the trace's inputs that hold a micro-batch
+ * @param parameters its other inputs, with their names
+ * @param loss its first output
+ * @param gradients the others, already summed over the micro-batch's examples
+ */
+export function partition(traced: Trace, batch: readonly Port[], parameters: readonly Port[], loss: Value, gradients: readonly Value[]): Partition {
+  const { graph } = traced;
+  const finishGraph = new Graph(graph.target);
+  const sums: Value[] = [];
+  const places = new Map<Value, Value>();
+  const arranged = gradients.map((gradient) =>
+    arrange(gradient, (value) => {
+      let place = places.get(value);
+      if (!place) {
+        place = finishGraph.input(`sum${sums.length}`, value.shape, value.dtype);
+        places.set(value, place);
+        sums.push(value);
+      }
+      return place;
+    }),
+  );
+
+  const totals = sums.map((value, i) => {
+    const before = graph.input(`sum${i}`, value.shape, value.dtype);
+    return { before: { name: `sum${i}`, value: before }, after: { name: `total${i}`, value: add(before, value) } };
+  });
+  const outputs = [{ name: 'loss', value: loss }, ...totals.map(({ after }) => after)];
+  const changing = dependents(
+    outputs.map(({ value }) => value),
+    new Set([...batch.map(({ value }) => value), ...totals.map(({ before }) => before.value)]),
+  );
+
+  // Everything that main uses and that does not change comes from outside, but for constants.
+  const fixed = new Set<Value>();
+  for (const { inputs } of reachable(outputs.map(({ value }) => value))) {
+    if (!inputs.some((input) => input && changing.has(graph.resolve(input)))) continue;
+    for (const input of inputs) {
+      const value = input && graph.resolve(input);
+      if (value && !changing.has(value) && value.node.op !== 'Constant') fixed.add(value);
+    }
+  }
+  const used = parameters.filter(({ value }) => fixed.has(value));
+  const computed = [...fixed].filter(({ node: { op } }) => op !== 'Input');
+  const prepared = computed.map((value, i) => ({ name: `prep${i}`, value }));
+  const reached = new Set(reachable(computed));
+  return {
+    prep: { inputs: parameters.filter(({ value }) => reached.has(value.node)), outputs: prepared },
+    main: { inputs: [...batch, ...used, ...prepared, ...totals.map(({ before }) => before)], outputs },
+    finish: {
+      inputs: finishGraph.inputs.map((value) => ({ name: value.node.name!, value })),
+      outputs: arranged.map((value, i) => ({ name: `gradient${i}`, value })),
+    },
+    sums,
+  };
+}

@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import type { Reply, Request, WorkerData } from './protocol';
+
+/** The built worker: beside the built package, or, where the sources run directly, in the folder the build writes to. */
+function workerFile(): string {
+  const places = ['./worker.js', '../dist/worker.js'].map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const found = places.find((place) => existsSync(place));
+  if (!found) throw new Error(`compileGradients: the worker is in neither of ${places.join(' and ')}; build @ddpm/compile first`);
+  return found;
+}
+
+interface Job {
+  readonly request: Request;
+  readonly transfer: readonly ArrayBuffer[];
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Member {
+  readonly worker: Worker;
+  /** Jobs that only this member can do. */
+  readonly own: Job[];
+  current?: Job;
+}
+
+/** Worker threads that share one queue. The first that fails ends them all, and every open request with one error. */
+export class Pool {
+  readonly size: number;
+  private readonly members: Member[];
+  private readonly queue: Job[] = [];
+  private failure?: Error;
+
+  constructor(size: number, workerData: WorkerData) {
+    const file = workerFile();
+    this.size = size;
+    this.members = Array.from({ length: size }, () => {
+      const worker = new Worker(file, { workerData });
+      const member: Member = { worker, own: [] };
+      // A process with nothing else to do need not wait for idle workers.
+      worker.unref();
+      worker.on('message', (reply: Reply) => this.finished(member, reply));
+      worker.on('error', (error) => this.fail(`a worker failed: ${error.message}`));
+      worker.on('exit', (code) => this.fail(`a worker ended unexpectedly with code ${code}`));
+      return member;
+    });
+  }
+
+  /** Sends a request to every worker; resolves when all have done it. */
+  async broadcast(request: Request): Promise<void> {
+    await Promise.all(this.members.map((member) => this.enqueue(member.own, request, [])));
+  }
+
+  /** Sends a request to whichever worker is free first. */
+  run(request: Request, transfer: readonly ArrayBuffer[] = []): Promise<Reply> {
+    return this.enqueue(this.queue, request, transfer);
+  }
+
+  async close(): Promise<void> {
+    this.fail('it has been disposed');
+    await Promise.all(this.members.map(({ worker }) => worker.terminate()));
+  }
+
+  private enqueue(queue: Job[], request: Request, transfer: readonly ArrayBuffer[]): Promise<Reply> {
+    if (this.failure) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => {
+      queue.push({ request, transfer, resolve, reject });
+      for (const member of this.members) this.next(member);
+    });
+  }
+
+  private next(member: Member): void {
+    if (member.current) return;
+    const job = member.own.shift() ?? this.queue.shift();
+    if (!job) return;
+    member.current = job;
+    member.worker.ref();
+    member.worker.postMessage(job.request, job.transfer);
+  }
+
+  private finished(member: Member, reply: Reply): void {
+    const job = member.current;
+    member.current = undefined;
+    member.worker.unref();
+    if (reply.kind === 'error') this.fail(reply.message, job);
+    else job?.resolve(reply);
+    if (!this.failure) this.next(member);
+  }
+
+  private fail(reason: string, job?: Job): void {
+    if (this.failure) return;
+    this.failure = new Error(`compileGradients: ${reason}`);
+    const jobs = [job, ...this.members.flatMap(({ current, own }) => [current, ...own]), ...this.queue];
+    for (const open of new Set(jobs)) open?.reject(this.failure);
+    for (const { worker } of this.members) void worker.terminate();
+  }
+}

@@ -1,0 +1,58 @@
+import type { DType, Shape } from './graph';
+
+/* What the owner of a pool of workers and its workers say to each other. */
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** The prep and main graphs of one micro-batch size. */
+export interface ProgramSpec {
+  readonly id: number;
+  /** Absent where nothing depends on the parameters alone. */
+  readonly prep?: { readonly model: Uint8Array; readonly inputs: readonly string[]; readonly outputs: readonly string[] };
+  readonly main: Uint8Array;
+  /** The inputs that hold a micro-batch. */
+  readonly batch: readonly TensorSpec[];
+  /** The parameters that main uses as they are. */
+  readonly direct: readonly string[];
+  readonly sums: readonly Shape[];
+  /** Whether main returns the losses of the examples, or their mean. */
+  readonly perExample: boolean;
+}
+
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  /** In elements, within the shared parameters. */
+  readonly offset: number;
+  readonly size: number;
+}
+
+export interface WorkerData {
+  readonly parameters: readonly ParameterSpec[];
+  /** All parameters' values one after the other, for workers to copy at the beginning of each step. */
+  readonly shared: SharedArrayBuffer;
+}
+
+export interface GroupRequest {
+  readonly kind: 'group';
+  readonly program: number;
+  /** Counts steps: when it changes, so have the parameters. */
+  readonly step: number;
+  /** For each input, the elements of all the group's micro-batches. */
+  readonly batch: readonly (Float32Array | Int32Array)[];
+  readonly microBatches: number;
+  /** A buffer of an earlier reply, to be used again. */
+  readonly buffer?: ArrayBuffer;
+}
+
+export type Request = { readonly kind: 'open'; readonly program: ProgramSpec } | GroupRequest;
+
+export type Reply =
+  | { readonly kind: 'opened' }
+  /** All sums one after the other, and the losses of each micro-batch. */
+  | { readonly kind: 'sums'; readonly sums: Float32Array; readonly losses: Float32Array }
+  | { readonly kind: 'error'; readonly message: string };

@@ -1,0 +1,27 @@
+import * as ort from 'onnxruntime-node';
+import type { DType, Shape } from './graph';
+
+export type TensorData = Float32Array | Int32Array | Uint8Array;
+
+export interface SessionOptions {
+  /** Threads that one operator may use. */
+  readonly threads: number;
+  /** How much ORT rewrites the graph: everything where constants can be worked into it, nothing where starting quickly matters more. */
+  readonly optimization: 'disabled' | 'all';
+}
+
+export function openSession(model: Uint8Array, { threads, optimization }: SessionOptions): Promise<ort.InferenceSession> {
+  return ort.InferenceSession.create(model, {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: optimization,
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    logSeverityLevel: 3,
+  });
+}
+
+/** A view of the data as ORT takes it; nothing is copied. */
+export function ortTensor(data: TensorData, shape: Shape, dtype: DType): ort.Tensor {
+  return new ort.Tensor(dtype as 'float32', data as Float32Array, shape);
+}

@@ -1,0 +1,221 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { DType, Shape, Target, Value } from './graph';
+import { Graph } from './graph';
+import { lowerings } from './lower/index';
+
+const backendName = 'ddpm-trace';
+
+/** What is being recorded: one function at a time, since tfjs has one engine. */
+interface Recording {
+  readonly graph: Graph;
+  /** Tensors that existed before, as they were captured. */
+  readonly captured: WeakMap<object, Value>;
+  /** Tensors that stand for the graph's inputs, whoever's backend they live on. */
+  readonly given: WeakMap<object, Value>;
+}
+let recording: Recording | undefined;
+
+interface Recorded {
+  readonly value: Value;
+  readonly by: Recording;
+}
+
+/** A backend whose tensors are values of a graph: running a kernel appends nodes. */
+class TraceBackend extends tf.KernelBackend {
+  private readonly recorded = new Map<object, Recorded>();
+
+  record(value: Value): object {
+    const dataId = {};
+    this.recorded.set(dataId, { value, by: recording! });
+    return dataId;
+  }
+
+  lookUp(tensor: tf.TensorInfo): Value {
+    const now = recording!;
+    const known = this.recorded.get(tensor.dataId);
+    if (known?.by === now) return now.graph.resolve(known.value);
+    if (known) throw new Error('compile: a tensor made while another function was traced is used here; keep no tensors from one call to the next');
+    const given = now.given.get(tensor.dataId) ?? now.captured.get(tensor.dataId);
+    if (given) return given;
+    const constant = now.graph.constant(tf.engine().readSync(tensor.dataId) as Float32Array, tensor.shape, dtypeOf(tensor.dtype));
+    now.captured.set(tensor.dataId, constant);
+    return constant;
+  }
+
+  override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): object {
+    return this.record(recording!.graph.constant(values as Float32Array, shape, dtypeOf(dtype)));
+  }
+
+  override readSync(dataId: object): tf.backend_util.BackendValues {
+    const value = this.recorded.get(dataId)?.value;
+    const data = value?.node.data;
+    if (!data) {
+      throw new Error(
+        'compile: the function reads a tensor (data, dataSync, array, print …) whose values are not known while it is traced; ' +
+          'compute with tensor operations instead, or return the tensor and read it outside',
+      );
+    }
+    const size = tf.util.sizeFromShape([...value!.shape]);
+    return data.length === size ? data.slice() : new (data.constructor as Float32ArrayConstructor)(size).fill(data[0]);
+  }
+
+  override read(dataId: object): Promise<tf.backend_util.BackendValues> {
+    return Promise.resolve(this.readSync(dataId));
+  }
+
+  override disposeData(dataId: object): boolean {
+    this.recorded.delete(dataId);
+    return true;
+  }
+
+  override incRef(): void {
+    throw new Error('compile: the function creates or assigns a tf.Variable; create variables outside, and return new values instead of assigning them');
+  }
+
+  override refCount(): number {
+    return 1;
+  }
+
+  override numDataIds(): number {
+    return this.recorded.size;
+  }
+
+  override memory(): { unreliable: boolean } {
+    return { unreliable: true };
+  }
+
+  override timerAvailable(): boolean {
+    return false;
+  }
+
+  override floatPrecision(): 32 {
+    return 32;
+  }
+
+  override dispose(): void {
+    this.recorded.clear();
+  }
+}
+
+function dtypeOf(dtype: tf.DataType): DType {
+  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
+  throw new TypeError(`compile: tensors of type ${dtype} are not supported, only float32, int32 and bool`);
+}
+
+let backend: TraceBackend | undefined;
+
+/** Registers the backend and its kernels with tfjs, once. */
+function theBackend(): TraceBackend {
+  if (backend && tf.findBackend(backendName) === backend) return backend;
+  const created = new TraceBackend();
+  tf.registerBackend(backendName, () => created, 0);
+  for (const [kernelName, lower] of Object.entries(lowerings)) {
+    if (tf.getKernel(kernelName, backendName)) continue;
+    tf.registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: ({ inputs, attrs }) => {
+        const tracer = backend!;
+        const list = Array.isArray(inputs);
+        const values = Object.fromEntries(
+          Object.entries(inputs as Record<string, tf.TensorInfo | undefined>)
+            .filter(([, input]) => input)
+            .map(([name, input]) => [name, tracer.lookUp(input!)]),
+        );
+        const { graph } = recording!;
+        const results = lower({ graph, inputs: values, all: list ? Object.values(values) : [], attrs: attrs ?? {} });
+        const infos = (Array.isArray(results) ? results : [results]).map((value: Value) => ({
+          dataId: tracer.record(value),
+          shape: [...value.shape],
+          dtype: value.dtype as tf.DataType,
+        }));
+        return Array.isArray(results) ? infos : infos[0];
+      },
+    });
+  }
+  backend = created;
+  return created;
+}
+
+export interface InputSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** A tfjs function as a graph. */
+export interface Trace {
+  readonly graph: Graph;
+  readonly inputs: Value[];
+  readonly outputs: Value[];
+}
+
+export const specOf = (tensor: tf.Tensor, name: string): InputSpec => ({ name, shape: [...tensor.shape], dtype: dtypeOf(tensor.dtype) });
+
+/**
+ * Runs `body` once on tensors that stand for any values of the given shapes, and records what it computes.
+ * Tensors and variables it captures become constants, but for those in `parameters`, which become inputs as well, after the others.
+ * @param body gets the stand-ins, returns the tensors that become outputs
+ */
+export function trace(
+  body: (inputs: tf.Tensor[]) => tf.Tensor[],
+  specs: readonly InputSpec[],
+  target: Target,
+  parameters: ReadonlyMap<string, tf.Variable> = new Map(),
+): Trace {
+  if (recording) throw new Error('compile: a traced function must not compile another');
+  const tracer = theBackend();
+  const engine = tf.engine();
+  const previous = tf.getBackend();
+  const graph = new Graph(target);
+  const { random } = Math;
+  recording = { graph, captured: new WeakMap(), given: new WeakMap() };
+  void tf.setBackend(backendName); // Takes effect at once: the backend is made synchronously.
+  try {
+    Math.random = () => {
+      throw new Error('compile: the function draws random numbers, which would be the same ones at every call; draw them outside and pass them in as an input');
+    };
+    const inputs = specs.map(({ name, shape, dtype }) => graph.input(name, shape, dtype));
+    for (const [name, variable] of parameters) {
+      const value = graph.input(name, variable.shape, dtypeOf(variable.dtype));
+      inputs.push(value);
+      recording.given.set(variable.dataId, value);
+    }
+    const outputs: Value[] = [];
+    tf.tidy(() => {
+      const standIns = specs.map(({ shape, dtype }, i) =>
+        engine.makeTensorFromTensorInfo({ dataId: tracer.record(inputs[i]), shape: [...shape], dtype: dtype as tf.DataType }, tracer),
+      );
+      const results = body(standIns);
+      for (const result of results) {
+        if (!(result instanceof tf.Tensor)) throw new TypeError(`compile: the function must return tensors, got ${String(result)}`);
+        outputs.push(tracer.lookUp(result));
+      }
+    });
+    return { graph, inputs, outputs };
+  } catch (error) {
+    // What an interrupted gradient had saved for its backward pass is nobody's now.
+    const { state } = engine as unknown as { state: { activeTape: { saved: tf.Tensor[] }[] | null } };
+    for (const { saved } of state.activeTape ?? []) for (const tensor of saved) tensor.dispose();
+    state.activeTape = null;
+    throw explained(error);
+  } finally {
+    recording = undefined;
+    Math.random = random;
+    void tf.setBackend(previous);
+  }
+}
+
+const missing = new RegExp(`Kernel '(\\w+)' not registered for backend '${backendName}'`);
+
+/** tfjs's own word for a kernel that is not there, in terms of what one can do about it. */
+function explained(error: unknown): unknown {
+  const kernel = error instanceof Error && missing.exec(error.message)?.[1];
+  if (!kernel) return error;
+  const op = kernel.replace(/^_/, '').replace(/V\d+$|ND$|Native$/, '');
+  return new Error(
+    `compile: no lowering for the kernel ${kernel}; do without tf.${op[0].toLowerCase()}${op.slice(1)} in this function, or run it on an eager backend (cpu, wasm, webgpu, tensorflow)`,
+    { cause: error },
+  );
+}
+
