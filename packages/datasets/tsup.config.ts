@@ -1,1 +1,10 @@
-export { default } from '../../tsup.base';
+import base from '../../tsup.base';
+
+// The PNG reader comes from @ddpm/images, without the plots that this package has no use for.
+export default {
+  ...base,
+  entry: ['src/index.ts', 'src/browser.ts'],
+  noExternal: ['@ddpm/images'],
+  removeNodeProtocol: false,
+  external: [/^node:/],
+};

@@ -1,4 +1,3 @@
 export { fromBytes, toBytes, toImageData, toImages, toRgba, withChannels } from './bytes';
-export { encodeGif } from './gif';
 export { enlarge, imageGrid } from './grid';
 export type { ByteImage, Channels } from './image';

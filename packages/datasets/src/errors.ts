@@ -1,0 +1,13 @@
+/** The first line of what went wrong. */
+export function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0];
+}
+
+/** Runs `read`; an error says which file (or address) it is about. */
+export function about<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new RangeError(`${what}: ${firstLine(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,27 @@
+/** An array from an IDX file: `shape` sizes, the last one fastest. */
+export interface IdxArray {
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+/**
+ * Reads an uncompressed IDX file of unsigned bytes, the format of MNIST (http://yann.lecun.com/exdb/mnist):
+ * 0, 0, type 8, number of sizes, each size as 32-bit big-endian, then the values. The data is a view, not a copy.
+ * @throws RangeError if it is not such a file, or is shorter or longer than its sizes say
+ */
+export function parseIdx(bytes: Uint8Array): IdxArray {
+  if (bytes.length < 4) throw new RangeError(`IDX: truncated, ${bytes.length} bytes is less than a header`);
+  const [zero, zeroToo, type, rank] = bytes;
+  if (zero !== 0 || zeroToo !== 0) throw new RangeError('IDX: not an IDX file (it does not begin with two zero bytes)');
+  if (type !== 8) throw new RangeError(`IDX: only type 8 (unsigned bytes) is read, got type ${type}`);
+  if (rank === 0) throw new RangeError('IDX: no sizes');
+  const start = 4 + 4 * rank;
+  if (bytes.length < start) throw new RangeError(`IDX: truncated, ${rank} sizes need ${start} bytes, got ${bytes.length}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
+  const length = shape.reduce((product, size) => product * size, 1);
+  const found = bytes.length - start;
+  if (found < length) throw new RangeError(`IDX: truncated, ${shape.join('×')} values need ${length} bytes, got ${found}`);
+  if (found > length) throw new RangeError(`IDX: ${found - length} bytes too many after ${shape.join('×')} values`);
+  return { shape, data: bytes.subarray(start) };
+}

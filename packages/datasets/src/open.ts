@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import leven from 'leven';
+import { openArchive } from './archive';
+import { defaultCacheDir } from './cache';
+import { openCifar10 } from './cifar10';
+import type { Channels, Dataset } from './dataset';
+import type { Progress } from './download';
+import { fashionMnist } from './fashion-mnist';
+import { openFolder } from './folder';
+import { idxDataset } from './idx-dataset';
+import { mnist } from './mnist';
+import { readIdx } from './read-idx';
+import type { Split } from './split';
+import { fitted, type Fit } from './transform';
+
+export interface OpenOptions {
+  /** Where the files are: looked in first, and needed for `folder`. */
+  readonly dataDir?: string;
+  /** Where downloads are kept; see `defaultCacheDir`. */
+  readonly cacheDir?: string;
+  readonly split?: Split;
+  /** Height and width, or one number for both. */
+  readonly imageSize?: number | readonly [h: number, w: number];
+  /** 1 gray, 3 RGB, 4 RGBA; by default as the images are. */
+  readonly channels?: Channels;
+  /** How images get to `imageSize`: scaled (and cut where the aspect differs), padded with zeros, or cut to the middle. */
+  readonly fit?: Fit;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+type Open = (options: OpenOptions & { cacheDir: string; split: Split; size?: readonly [h: number, w: number] }) => Promise<Dataset>;
+
+/** Every dataset that can be opened by name. */
+const datasets: Readonly<Record<string, Open>> = {
+  'fashion-mnist': async (options) => fitted(await openArchive(fashionMnist, options), options),
+  'fashion-mnist-10k': async (options) => fitted(await openFashionMnist10k(options), options),
+  mnist: async (options) => fitted(await openArchive(mnist, options), options),
+  cifar10: async (options) => {
+    const folders = [...(options.dataDir === undefined ? [] : [options.dataDir]), join(options.cacheDir, 'cifar10')];
+    return fitted(await openCifar10({ folders, split: options.split }), options);
+  },
+  folder: (options) => {
+    if (options.dataDir === undefined) throw new RangeError('folder: needs the data folder (dataDir) that holds the images');
+    if (options.split === 'test') throw new RangeError('folder: has no test split; open the folder that holds the test images');
+    return openFolder(options.dataDir, options);
+  },
+};
+
+/** What `openDataset` knows. */
+export const datasetNames: readonly string[] = Object.keys(datasets);
+
+/**
+ * Opens a dataset by name.
+ * @throws RangeError if the name or an option is not one there is
+ * @throws Error, one line, if its files are missing or wrong
+ */
+export async function openDataset(name: string, options: OpenOptions = {}): Promise<Dataset> {
+  if (!Object.hasOwn(datasets, name)) {
+    const near = datasetNames.reduce((best, other) => (leven(name, other) < leven(name, best) ? other : best));
+    const hint = leven(name, near) <= 3 ? ` (did you mean ${near}?)` : '';
+    throw new RangeError(`dataset: expected one of ${datasetNames.join(', ')}, got ${JSON.stringify(name)}${hint}`);
+  }
+  const { split = 'train', cacheDir = defaultCacheDir(), imageSize, channels, fit } = options;
+  oneOf('split', split, ['train', 'test']);
+  if (channels !== undefined) oneOf('channels', channels, [1, 3, 4]);
+  if (fit !== undefined) oneOf('fit', fit, ['resize', 'pad', 'crop']);
+  const size = typeof imageSize === 'number' ? ([imageSize, imageSize] as const) : imageSize;
+  if (size && !(size.length === 2 && size.every((side) => Number.isSafeInteger(side) && side >= 1 && side <= 65536))) {
+    throw new RangeError(`dataset: imageSize must be whole numbers from 1 to 65536, got ${size.join('×')}`);
+  }
+  return datasets[name]({ ...options, split, cacheDir, size });
+}
+
+function oneOf<T>(option: string, value: T, allowed: readonly T[]): void {
+  if (!allowed.includes(value)) throw new RangeError(`dataset: ${option} must be one of ${allowed.join(', ')}, got ${String(value)}`);
+}
+
+/** The first 10,000 training images of Fashion-MNIST, which come with this package. */
+async function openFashionMnist10k({ split }: { split: Split }): Promise<Dataset> {
+  if (split !== 'train') throw new RangeError('fashion-mnist-10k: has only a train split; fashion-mnist has both');
+  const read = async (kind: string) =>
+    readIdx(await readFile(fileURLToPath(new URL(`../data/fashion-mnist-10k-${kind}-ubyte.gz`, import.meta.url))));
+  return idxDataset(await read('images-idx3'), await read('labels-idx1'), fashionMnist.classNames);
+}

@@ -1,0 +1,36 @@
+import { afterAll, beforeEach, expect, jest, test } from '@jest/globals';
+import { encodePng } from '@ddpm/images/png';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const folder = mkdtempSync(join(tmpdir(), 'no-sharp-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let failure: Error;
+jest.unstable_mockModule('sharp', () => {
+  throw failure;
+});
+beforeEach(() => {
+  jest.resetModules();
+});
+
+test('without sharp, PNG opens and the rest says how to get it', async () => {
+  failure = Object.assign(new Error("Cannot find package 'sharp'"), { code: 'ERR_MODULE_NOT_FOUND' });
+  const { openFolder } = await import('./folder');
+  writeFileSync(join(folder, 'a.png'), encodePng({ width: 2, height: 2, channels: 1, data: Uint8Array.of(1, 2, 3, 4) }));
+  expect([...(await (await openFolder(folder)).image(0))]).toEqual([1, 2, 3, 4]);
+  const resized = await openFolder(folder, { size: [4, 4] });
+  await expect(resized.image(0)).rejects.toThrow(/a\.png: JPEG and WebP images and resizing need sharp: npm install sharp$/);
+  writeFileSync(join(folder, 'b.jpg'), '');
+  await expect(openFolder(folder)).rejects.toThrow(/b\.jpg: JPEG and WebP images and resizing need sharp: npm install sharp$/);
+});
+
+test('a sharp that does not load says why', async () => {
+  failure = new Error('Could not load the "sharp" module using the linux-x64 runtime\nPossible solutions:');
+  const { openFolder } = await import('./folder');
+  writeFileSync(join(folder, 'b.jpg'), '');
+  await expect(openFolder(folder)).rejects.toThrow(
+    /npm install sharp \(installed, but it does not load: Could not load the "sharp" module using the linux-x64 runtime\)$/,
+  );
+});

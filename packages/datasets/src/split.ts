@@ -1,0 +1,2 @@
+/** Which part of a dataset that comes in two. */
+export type Split = 'train' | 'test';
