@@ -1,18 +1,22 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { batchMatMul } from './kernels/batch-mat-mul';
+import { cast } from './kernels/cast';
 import { conv2dBackpropFilter } from './kernels/conv2d-backprop-filter';
 import { conv2dBackpropInput } from './kernels/conv2d-backprop-input';
 import { depthwiseConv2d, depthwiseConv2dBackpropFilter, depthwiseConv2dBackpropInput } from './kernels/depthwise-conv2d';
 import { einsum } from './kernels/einsum';
 import { exactPadding } from './kernels/exact-padding';
-import { slice } from './kernels/slice';
+import { fusedMatMul } from './kernels/fused-mat-mul';
+import { maxPoolGrad } from './kernels/max-pool-grad';
+import { reverse } from './kernels/reverse';
+import { slice, splitV } from './kernels/slice';
 import { tile } from './kernels/tile';
 import { unsortedSegmentSum } from './kernels/unsorted-segment-sum';
 import type { KernelArguments } from './wasm-backend';
 
-type Kernel = (args: KernelArguments) => tf.TensorInfo;
+type Kernel = (args: KernelArguments) => tf.TensorInfo | tf.TensorInfo[];
 
-/** Kernels that the backend lacks, or that are built from its other kernels and faster than its own. */
+/** Kernels that the backend lacks, and kernels in place of its own that are slow or wrong. */
 const kernels: Readonly<Record<string, Kernel>> = {
   BatchMatMul: batchMatMul,
   Conv2DBackpropFilter: conv2dBackpropFilter,
@@ -20,16 +24,21 @@ const kernels: Readonly<Record<string, Kernel>> = {
   DepthwiseConv2dNativeBackpropFilter: depthwiseConv2dBackpropFilter,
   DepthwiseConv2dNativeBackpropInput: depthwiseConv2dBackpropInput,
   Einsum: einsum,
+  MaxPoolGrad: maxPoolGrad,
   UnsortedSegmentSum: unsortedSegmentSum,
+  _FusedMatMul: fusedMatMul,
 };
 
-/** Kernels that leave some cases to the backend's own. */
+/** The same, but for kernels that leave some cases to the backend's own. */
 const wrappers: Readonly<Record<string, (original: tf.KernelFunc) => Kernel>> = {
+  Cast: cast,
   Conv2D: exactPadding(false),
   DepthwiseConv2dNative: (original) => depthwiseConv2d(exactPadding(true)(original)),
   FusedConv2D: exactPadding(false),
   FusedDepthwiseConv2D: exactPadding(true),
+  Reverse: reverse,
   Slice: slice,
+  SplitV: splitV,
   Tile: tile,
 };
 

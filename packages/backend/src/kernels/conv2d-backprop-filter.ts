@@ -6,8 +6,8 @@ import { convolution } from './convolution';
 import { matrixMultiply } from './matrix-multiply';
 import { padOrCrop } from './pad-or-crop';
 
-/** Rows of the products that are summed at once. More would not stay in the cache. */
-const maximumInner = 16384;
+/** How many pixels one product sums over. A 1×1 filter has one product, whose cost is then the transposition before it: fast in small parts. */
+const pixelsAtOnce = (positions: number) => (positions === 1 ? 1024 : 16384);
 
 /**
  * The gradient of conv2d in its filter: dW[kh, kw] = Σ x[n, h·s + kh − top, w·s + kw − left]ᵀ dy[n, h, w]. x: [n, h, w, in],
@@ -29,7 +29,7 @@ export function conv2dBackpropFilter({ inputs, attrs, backend }: KernelArguments
   const pixels = vertical.size * horizontal.size;
   const positions = filterHeight * filterWidth;
   // Images in chunks, each a product of its own; their sums are added at the end.
-  const images = Math.max(1, Math.min(info.batchSize, Math.floor(maximumInner / pixels)));
+  const images = Math.max(1, Math.min(info.batchSize, Math.floor(pixelsAtOnce(positions) / pixels)));
   const chunks = Math.ceil(info.batchSize / images);
   const inner = images * pixels;
   const lead = vertical.lead * horizontal.size + horizontal.lead;
