@@ -9,7 +9,7 @@ test('fashion-mnist-10k comes with the package', async () => {
   const hash = createHash('sha256');
   for (let i = 0; i < dataset.size; i++) {
     classes[dataset.label!(i)]++;
-    hash.update((await dataset.image(i)));
+    hash.update(await dataset.image(i));
   }
   // gunzip -c train-images-idx3-ubyte.gz | tail -c +17 | head -c 7840000 | sha256sum
   expect(hash.digest('hex')).toMatchInlineSnapshot(`"2929ae1c7b89e0ee6587bbe4911fd5f0a5dafe21ae6ed9b737173cbfe20c12c9"`);
