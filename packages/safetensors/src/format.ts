@@ -16,11 +16,14 @@ export const dtypes = {
 } as const;
 
 export type Dtype = keyof typeof dtypes;
-export type TensorData = ReturnType<(typeof dtypes)[Dtype]['read']>;
+export type TensorData =
+  | (Float64Array | Float32Array)
+  | (BigInt64Array | BigUint64Array)
+  | (Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array);
 
 /** A tensor as the format knows it: row-major data of the given shape. */
 export interface StoredTensor<Data extends TensorData = TensorData> {
-  readonly shape: number[];
+  readonly shape: readonly number[];
   readonly data: Data;
 }
 

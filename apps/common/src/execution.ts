@@ -1,0 +1,103 @@
+import { prepareBackend } from '@ddpm/backend';
+import type { AsyncNetworkFunction, GradientFunction, LossFunction, Network } from '@ddpm/diffusion';
+import { eagerGradients } from '@ddpm/diffusion';
+import * as tf from '@tensorflow/tfjs';
+
+export const backendNames = ['auto', 'compiled', 'tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
+export type ExecutionName = (typeof backendNames)[number];
+
+export type ImageShape = readonly [h: number, w: number, c: number];
+
+/** Whatever executes networks: tfjs functions compiled to ONNX Runtime, or an eager tfjs backend. */
+export interface Execution {
+  readonly name: Exclude<ExecutionName, 'auto'>;
+  /** One line that says what was picked and why. */
+  readonly reason: string;
+  gradients(
+    lossFunction: LossFunction,
+    parameters: ReadonlyMap<string, tf.Variable>,
+    imageShape: ImageShape,
+    batchSize: number,
+  ): Promise<{ gradients: GradientFunction; dispose: () => Promise<void> }>;
+  /** The network with the values that its variables have now, ready for batches of this size (others work too). */
+  denoiser(
+    network: Network,
+    imageShape: ImageShape,
+    batchSize: number,
+  ): Promise<{ network: Network | AsyncNetworkFunction; dispose: () => Promise<void> }>;
+}
+
+/**
+ * Prepares what is asked for. `auto` takes tfjs-node-gpu where it is installed and sees a CUDA device, otherwise compiled, otherwise the
+ * best eager backend.
+ * @throws Error if one asked for by name is not there; the message says how to get it.
+ */
+export async function prepareExecution(name: ExecutionName): Promise<Execution> {
+  tf.enableProdMode();
+  if (name === 'compiled') return compiled('as asked');
+  if (name !== 'auto') return eager(await prepareBackend(name));
+  let why: string;
+  try {
+    return eager(await prepareBackend('tfjs-node-gpu'));
+  } catch (error) {
+    why = (error as Error).message.replace(/^Backend (\S+ is .*?)\. To get it.*$/s, '$1');
+  }
+  try {
+    return await compiled(why);
+  } catch (error) {
+    const { name: picked, reason } = await prepareBackend('auto');
+    return eager({ name: picked, reason: `${reason}; compiled is not available: ${(error as Error).message.split('\n', 1)[0]}` });
+  }
+}
+
+async function compiled(why: string): Promise<Execution> {
+  const { compile, compileGradients } = await import('@ddpm/compile').catch((error: Error) => {
+    throw new Error(
+      `Backend compiled cannot start: ONNX Runtime does not load here (${error.message.split('\n', 1)[0]}); choose --backend wasm`,
+    );
+  });
+  // What is not worth compiling, such as a sampler's arithmetic on images, runs in plain JavaScript.
+  await prepareBackend('cpu');
+  return {
+    name: 'compiled',
+    reason: `Backend: compiled, on ONNX Runtime (${why})`,
+    async gradients(lossFunction, parameters, imageShape, batchSize) {
+      const images = tf.zeros([batchSize, ...imageShape]);
+      const t = tf.zeros([batchSize], 'int32');
+      try {
+        const program = await compileGradients(
+          (x, noise, ts) => lossFunction(x as tf.Tensor4D, noise as tf.Tensor4D, ts as tf.Tensor1D),
+          parameters,
+          [images, images, t],
+        );
+        return {
+          gradients: (values, batch) => program.run(values, [batch.xStart, batch.noise, batch.t]),
+          dispose: async () => program.dispose(),
+        };
+      } finally {
+        tf.dispose([images, t]);
+      }
+    },
+    async denoiser(network, imageShape, batchSize) {
+      const xt = tf.zeros<tf.Rank.R4>([batchSize, ...imageShape]);
+      const t = tf.zeros<tf.Rank.R1>([batchSize], 'int32');
+      try {
+        const run = await compile((x: tf.Tensor4D, ts: tf.Tensor1D) => network.apply(x, ts), [xt, t]);
+        return { network: (x, ts) => run(x, ts), dispose: () => run.dispose() };
+      } finally {
+        tf.dispose([xt, t]);
+      }
+    },
+  };
+}
+
+function eager({ name, reason }: { name: string; reason: string }): Execution {
+  const dispose = () => Promise.resolve();
+  return {
+    name: name as Execution['name'],
+    reason,
+    gradients: (lossFunction, parameters, imageShape) =>
+      Promise.resolve({ gradients: eagerGradients(lossFunction, parameters, imageShape), dispose }),
+    denoiser: (network) => Promise.resolve({ network, dispose }),
+  };
+}

@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { CommanderError } from 'commander';
+
+/** A mistake in how a command was called: exit code 2, where other errors are 1. */
+export class UsageError extends Error {}
+
+/** Runs a command; an error becomes one line and the exit code. */
+export async function runMain(command: Command): Promise<void> {
+  try {
+    await command
+      .exitOverride()
+      .configureOutput({ outputError: () => undefined })
+      .parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return; // --help and --version
+    const usage = error instanceof CommanderError || error instanceof UsageError;
+    const message = (error instanceof Error ? error.message : String(error)).replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    process.stderr.write(`${command.name()}: ${message}\n`);
+    process.exitCode = usage ? 2 : 1;
+  }
+}

@@ -1,0 +1,47 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Execution, ImageShape } from '@ddpm/app-common';
+import { writeFileAtomic } from '@ddpm/checkpoint';
+import type { Network } from '@ddpm/diffusion';
+import { sample } from '@ddpm/diffusion';
+import { enlarge, imageGrid, toImages } from '@ddpm/images';
+import { encodePng } from '@ddpm/images/png';
+import { Random } from '@ddpm/random';
+import type { NoiseSchedule } from '@ddpm/schedules';
+import * as tf from '@tensorflow/tfjs';
+
+const COUNT = 16;
+
+/**
+ * Draws a grid of samples from the network as it is, always from the same noise, so that one grid can be compared with the next.
+ * @returns the path of `previews/step-<step>.png` in the run folder
+ */
+export async function writePreview(
+  folder: string,
+  step: number,
+  {
+    execution,
+    network,
+    imageShape,
+    schedule,
+    seed,
+  }: { execution: Execution; network: Network; imageShape: ImageShape; schedule: NoiseSchedule; seed: number },
+): Promise<string> {
+  const rng = new Random([seed, -1]);
+  const shape: [number, number, number, number] = [COUNT, ...imageShape];
+  const xT = tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
+  const denoiser = await execution.denoiser(network, imageShape, COUNT);
+  try {
+    const x0 = await sample(denoiser.network, xT, { schedule, rng });
+    const values = (await x0.data()) as Float32Array;
+    x0.dispose();
+    const path = join(folder, 'previews', `step-${String(step).padStart(6, '0')}.png`);
+    await mkdir(dirname(path), { recursive: true });
+    const images = toImages(values, [COUNT, imageShape[0], imageShape[1], imageShape[2]]);
+    await writeFileAtomic(path, encodePng(enlarge(imageGrid(images), 2)));
+    return path;
+  } finally {
+    xT.dispose();
+    await denoiser.dispose();
+  }
+}

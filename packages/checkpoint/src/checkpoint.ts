@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import type { StoredTensor } from '@ddpm/safetensors';
+import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
+import { z } from 'zod';
+import { reason, writeFileAtomic } from './write-file-atomic';
+
+const size = z.int().positive();
+
+const modelSchema = z.strictObject({
+  /** The network package, and the options its default export was called with. */
+  network: z.strictObject({ name: z.string().min(1), options: z.record(z.string(), z.json()) }),
+  /** [h, w, c]. */
+  imageShape: z.tuple([size, size, size]),
+  /** What the network predicts. */
+  objective: z.enum(['epsilon', 'xStart', 'velocity']),
+});
+
+/** All that is needed, beside the weights and β, to rebuild a model. */
+export type ModelDescription = z.infer<typeof modelSchema>;
+
+export interface Checkpoint {
+  readonly model: ModelDescription;
+  /** β_t of the noise schedule. */
+  readonly betas: Float64Array;
+  /** Steps trained. */
+  readonly step: number;
+  /** The weights by the path of their variable. */
+  readonly parameters: ReadonlyMap<string, StoredTensor<Float32Array>>;
+  /** Whatever else training needs to go on, by name. */
+  readonly state: ReadonlyMap<string, Float32Array>;
+}
+
+const FORMAT = 'ddpm-checkpoint-1';
+
+/** Writes a checkpoint, atomically, as safetensors: tensors and JSON, nothing that could be executed. */
+export async function writeCheckpoint(path: string, { model, betas, step, parameters, state }: Checkpoint): Promise<void> {
+  const tensors = new Map<string, StoredTensor>([['schedule/betas', { shape: [betas.length], data: betas }]]);
+  for (const [name, tensor] of parameters) tensors.set(`parameters/${name}`, tensor);
+  for (const [name, data] of state) tensors.set(`state/${name}`, { shape: [data.length], data });
+  await writeFileAtomic(path, writeSafetensors(tensors, { format: FORMAT, model: JSON.stringify(model), step: String(step) }));
+}
+
+/**
+ * Reads a checkpoint.
+ * @throws Error in one line that names the file and what is wrong with it.
+ */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
+  }
+  try {
+    return parseCheckpoint(bytes);
+  } catch (error) {
+    throw new Error(`${path} is not a usable checkpoint: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function parseCheckpoint(bytes: Uint8Array): Checkpoint {
+  const { tensors, metadata } = readSafetensors(bytes);
+  if (metadata.format !== FORMAT) throw new Error(`its metadata should say format ${FORMAT}, not ${metadata.format}`);
+  const step = Number(metadata.step);
+  if (!Number.isSafeInteger(step) || step < 0) throw new Error(`its step is ${metadata.step}`);
+
+  const parameters = new Map<string, StoredTensor<Float32Array>>();
+  const state = new Map<string, Float32Array>();
+  let betas: Float64Array | undefined;
+  for (const [key, { shape, data }] of tensors) {
+    const [, kind, name] = /^([^/]*)\/(.*)$/s.exec(key) ?? [];
+    if (key === 'schedule/betas' && data instanceof Float64Array) betas = data;
+    else if (kind === 'parameters' && data instanceof Float32Array) parameters.set(name, { shape, data });
+    else if (kind === 'state' && data instanceof Float32Array) state.set(name, data);
+    else throw new Error(`the tensor ${JSON.stringify(key)} has no place in it`);
+  }
+  if (!betas) throw new Error('the tensor "schedule/betas" is missing');
+  return { model: parseModel(metadata.model), betas, step, parameters, state };
+}
+
+function parseModel(text: string | undefined): ModelDescription {
+  let json: unknown;
+  try {
+    json = JSON.parse(text ?? '');
+  } catch {
+    throw new Error('its model is not described in JSON');
+  }
+  const result = modelSchema.safeParse(json);
+  if (result.success) return result.data;
+  const [{ path, message }] = result.error.issues;
+  throw new Error(`its model is not described as expected: ${path.join('.') || 'model'}: ${message}`);
+}
