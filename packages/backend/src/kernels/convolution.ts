@@ -11,7 +11,10 @@ export interface ConvolutionAttributes {
   readonly dataFormat?: 'NHWC' | 'NCHW';
 }
 
-/** Sizes, strides and padding of a convolution of `inputShape` [n, h, w, in] by `filterShape`. */
+/**
+ * Sizes, strides and padding of a convolution of `inputShape` [n, h, w, in] by `filterShape`.
+ * @throws RangeError if the output would be empty, which XNNPACK does not check before it writes.
+ */
 export function convolution(
   kernel: string,
   inputShape: [number, number, number, number],
@@ -20,5 +23,10 @@ export function convolution(
   depthwise = false,
 ): ConvolutionInfo {
   if (dataFormat !== 'NHWC') throw new RangeError(`${kernel}: the wasm backend has dataFormat NHWC only, got ${dataFormat}`);
-  return tf.backend_util.computeConv2DInfo(inputShape, filterShape, strides, dilations, pad, dimRoundingMode, depthwise);
+  const info = tf.backend_util.computeConv2DInfo(inputShape, filterShape, strides, dilations, pad, dimRoundingMode, depthwise);
+  if (info.outHeight < 1 || info.outWidth < 1) {
+    const filter = `${info.effectiveFilterHeight}×${info.effectiveFilterWidth}`;
+    throw new RangeError(`${kernel}: a filter that spans ${filter} pixels does not fit into an image of ${info.inHeight}×${info.inWidth}`);
+  }
+  return info;
 }

@@ -20,7 +20,7 @@ export function exactPadding(depthwise: boolean) {
       const x = args.inputs.x as tf.Tensor4D;
       const filter = args.inputs.filter as tf.Tensor4D;
       const attributes = args.attrs as unknown as ConvolutionAttributes;
-      const info = convolution('conv2d', x.shape, filter.shape, attributes, depthwise);
+      const info = convolution(depthwise ? 'depthwiseConv2d' : 'conv2d', x.shape, filter.shape, attributes, depthwise);
       const margins = exactMargins(info);
       if (margins === 'as stated') {
         // XNNPACK's own reading of 'same' is wrong where a stride exceeds the filter.

@@ -1,0 +1,71 @@
+import { expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import type { TensorSpec } from '../compare';
+import { computeOn, draws, expectSame } from '../compare';
+
+/** The same shape as float32, int32 and bool. */
+function everyType({ integer, tensor }: ReturnType<typeof draws>, shape: number[]): TensorSpec[] {
+  const length = tf.util.sizeFromShape(shape);
+  return [
+    tensor(shape),
+    { shape, dtype: 'int32', values: Int32Array.from({ length }, () => integer(-300, 300)) },
+    { shape, dtype: 'bool', values: Uint8Array.from({ length }, () => integer(0, 1)) },
+  ];
+}
+
+test('slice, split, tile and reverse agree with cpu', async () => {
+  const random = draws(1);
+  for (let round = 0; round < 25; round++) {
+    const shape = Array.from({ length: random.integer(1, 5) }, () => random.integer(1, 4));
+    const begin = shape.map((length) => random.integer(0, length - 1));
+    const size = shape.map((length, axis) => random.integer(1, length - begin[axis]!));
+    const reps = shape.map(() => random.integer(1, 3));
+    const axis = random.integer(0, shape.length - 1);
+    const cut = random.integer(0, shape[axis]!);
+    for (const input of everyType(random, shape)) {
+      const label = JSON.stringify({ shape, begin, size, reps, axis, cut, type: input.dtype });
+      await expectSame(label, [input], (x: tf.Tensor) => tf.slice(x, begin, size));
+      await expectSame(label, [input], (x: tf.Tensor) => tf.split(x, [cut, shape[axis]! - cut], axis));
+      if (input.dtype !== 'int32') await expectSame(label, [input], (x: tf.Tensor) => tf.tile(x, reps));
+    }
+    await expectSame(`reverse ${shape} ${axis}`, [random.tensor([...shape.slice(0, 3), 20])], (x: tf.Tensor) =>
+      tf.reverse(x, Math.min(axis, 2)),
+    );
+  }
+  await expectSame('whole', [random.tensor([2, 3])], (x: tf.Tensor) => tf.slice(x, 0, -1));
+  await expectSame('empty', [random.tensor([2, 3])], (x: tf.Tensor) => tf.slice(x, [0, 1], [2, 0]));
+});
+
+test('cast to bool is whether the number is not 0', async () => {
+  const numbers: TensorSpec = { shape: [5], values: Float32Array.of(0, 0.5, -1, 256, 1e-9) };
+  const [result] = await computeOn('wasm', [numbers], (x: tf.Tensor) => tf.cast(x, 'bool'));
+  expect(result).toEqual({ shape: [5], dtype: 'bool', values: [0, 1, 1, 1, 1] });
+});
+
+test('unsortedSegmentSum agrees with cpu, and the gradient of gather with it', async () => {
+  const random = draws(2);
+  for (let round = 0; round < 15; round++) {
+    const rows = random.integer(1, 6);
+    const x = random.tensor([rows, ...random.one([[], [3], [2, 2]])]);
+    const ids: TensorSpec = { shape: [rows], dtype: 'int32', values: Int32Array.from({ length: rows }, () => random.integer(-1, 4)) };
+    await expectSame(JSON.stringify(x.shape), [x, ids], (values: tf.Tensor, segments: tf.Tensor1D) =>
+      tf.unsortedSegmentSum(values, segments, 4),
+    );
+  }
+  const indices: TensorSpec = { shape: [4], dtype: 'int32', values: Int32Array.of(2, 0, 2, 1) };
+  await expectSame('gather', [random.tensor([3, 5]), indices], (table: tf.Tensor2D, rows: tf.Tensor1D) =>
+    tf.tidy(() => tf.grad((values) => tf.sum(tf.square(tf.gather(values, rows))))(table)),
+  );
+});
+
+test('the gradient of max pooling agrees with cpu', async () => {
+  const random = draws(3);
+  for (let round = 0; round < 30; round++) {
+    const [size, stride] = [random.integer(1, 3), random.integer(1, 3)];
+    const pad = random.one(['same', 'valid'] as const);
+    const x = random.tensor([2, random.integer(3, 7), random.integer(3, 7), random.integer(1, 3)]);
+    await expectSame(JSON.stringify({ shape: x.shape, size, stride, pad }), [x], (input: tf.Tensor4D) =>
+      tf.tidy(() => tf.grad((value) => tf.sum(tf.square(tf.maxPool(value as tf.Tensor4D, size, stride, pad))))(input)),
+    );
+  }
+});
