@@ -1,0 +1,162 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { writeSafetensors } from '@ddpm/safetensors';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createFolder, loadNetwork, readCheckpoint, reason, writeCheckpoint, writeFileAtomic } from './index';
+import type { Checkpoint } from './index';
+
+let folder: string;
+beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), 'ddpm-checkpoint-'))));
+afterAll(() => rm(folder, { recursive: true }));
+
+const checkpoint: Checkpoint = {
+  model: { network: { name: '@ddpm/unet', options: { dim: 4, dimMults: [1] } }, imageShape: [8, 6, 3], objective: 'epsilon' },
+  betas: Float64Array.of(0.1, 1 / 3),
+  step: 7,
+  parameters: new Map([['initConv.weight', { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }]]),
+  state: new Map([['optimizer/m/initConv.weight', Float32Array.of(5, 6, 7, 8)]]),
+};
+
+describe('checkpoints', () => {
+  test('come back as they were', async () => {
+    const path = join(folder, 'a.safetensors');
+    await writeCheckpoint(path, checkpoint);
+    expect(await readCheckpoint(path)).toMatchObject(checkpoint);
+  });
+
+  test.each<[string, () => Uint8Array | Promise<Uint8Array>, string]>([
+    ['truncated', async () => (await readFile(join(folder, 'a.safetensors'))).subarray(0, -3), 'outside the 45 bytes of data'],
+    ['another kind of file', () => writeSafetensors(new Map()), 'its metadata should say format ddpm-checkpoint-1, not undefined'],
+    ['without a schedule', () => write({}, { betas: undefined }), 'the tensor "schedule/betas" is missing'],
+    [
+      'with a foreign tensor',
+      () => write({}, { 'other/x': { shape: [1], data: new Float32Array(1) } }),
+      'the tensor "other/x" has no place in it',
+    ],
+    ['with a step that is none', () => write({ step: '-1' }), 'its step is -1'],
+    ['with a model that is not JSON', () => write({ model: '{' }), 'its model is not described in JSON'],
+    [
+      'with a model of another form',
+      () => write({ model: '{"network":{"name":"x","options":{}},"imageShape":[8,0,1],"objective":"epsilon"}' }),
+      'imageShape.1: Too small',
+    ],
+    [
+      'with an unknown objective',
+      () => write({ model: '{"network":{"name":"x","options":{}},"imageShape":[8,8,1],"objective":"score"}' }),
+      'objective: Invalid option',
+    ],
+  ])('that are %s are refused in one line that names the file', async (_, make, message) => {
+    const path = join(folder, 'wrong.safetensors');
+    await writeFile(path, await make());
+    const error = await readCheckpoint(path).then(
+      () => undefined,
+      (e: Error) => e,
+    );
+    expect(error?.message).toMatch(/wrong\.safetensors is not a usable checkpoint: [^\n]+$/);
+    expect(error?.message).toContain(message);
+  });
+  const betas = { shape: [2], data: checkpoint.betas };
+  function write(
+    metadata: Record<string, string>,
+    tensors: Record<string, { shape: number[]; data: Float32Array } | undefined> = {},
+  ): Uint8Array {
+    const entries = Object.entries({
+      'schedule/betas': betas,
+      ...tensors,
+      ...('betas' in tensors && { 'schedule/betas': undefined, betas: undefined }),
+    });
+    const present = entries.filter((entry): entry is [string, typeof betas] => entry[1] !== undefined);
+    const base = { format: 'ddpm-checkpoint-1', step: '1', model: JSON.stringify(checkpoint.model) };
+    return writeSafetensors(new Map(present), { ...base, ...metadata });
+  }
+
+  test('that are missing are said to be', async () => {
+    const path = join(folder, 'none.safetensors');
+    await expect(readCheckpoint(path)).rejects.toThrow(`${path} cannot be read: there is no such file or folder`);
+  });
+});
+
+describe('writeFileAtomic', () => {
+  test('replaces a file, and leaves no other behind', async () => {
+    const sub = join(folder, 'atomic');
+    await mkdir(sub);
+    await writeFileAtomic(join(sub, 'x'), 'old');
+    await writeFileAtomic(join(sub, 'x'), 'new');
+    expect(await readdir(sub)).toEqual(['x']);
+    expect(await readFile(join(sub, 'x'), 'utf8')).toBe('new');
+  });
+  test('a failure names the file and leaves nothing behind', async () => {
+    const sub = join(folder, 'failing');
+    await mkdir(join(sub, 'x'), { recursive: true });
+    // A file cannot take the place of a folder.
+    await expect(writeFileAtomic(join(sub, 'x'), 'new')).rejects.toThrow(/x cannot be written: /);
+    expect(await readdir(sub)).toEqual(['x']);
+    await expect(writeFileAtomic(join(folder, 'nowhere', 'y'), '')).rejects.toThrow('y cannot be written: there is no such file or folder');
+  });
+  test('reasons are in words where the code has a common meaning', () => {
+    expect(reason(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }))).toBe(
+      'no space left on the disk',
+    );
+    expect(reason(new Error('something else'))).toBe('something else');
+  });
+});
+
+describe('createFolder', () => {
+  test('takes an empty folder, or the first free number', async () => {
+    const path = join(folder, 'deep', 'run');
+    expect(await createFolder({ path })).toBe(path);
+    expect(await createFolder({ path })).toBe(path);
+    const prefix = join(folder, 'runs', 'quick');
+    expect([await createFolder({ prefix }), await createFolder({ prefix })]).toEqual([`${prefix}-1`, `${prefix}-2`]);
+  });
+  test('refuses one that is taken or cannot be', async () => {
+    const path = join(folder, 'taken');
+    await mkdir(path);
+    await writeFile(join(path, 'file'), '');
+    await expect(createFolder({ path })).rejects.toThrow(`${path} cannot be written to: it holds files already; name a new folder`);
+    await expect(createFolder({ path: join(path, 'file', 'below') })).rejects.toThrow(
+      'cannot be written to: a part of its path is not a folder',
+    );
+    await expect(createFolder({ prefix: join(path, 'file', 'below') })).rejects.toThrow('cannot be written to: ');
+  });
+});
+
+describe('loadNetwork', () => {
+  const module = async (name: string, code: string) => {
+    const path = join(folder, name);
+    await writeFile(path, code);
+    return path;
+  };
+  test('calls the default export of a file with the options', async () => {
+    const name = await module('good.mjs', 'export default (options) => ({ options, apply: (x) => x });');
+    const network = await loadNetwork<{ apply: unknown; options: unknown }>({ name, options: { dim: 4 } });
+    expect(network.options).toEqual({ dim: 4 });
+  });
+  test('finds a package beside one of the bases', async () => {
+    const base = join(folder, 'app');
+    await mkdir(join(base, 'node_modules', 'some-network'), { recursive: true });
+    await writeFile(
+      join(base, 'node_modules', 'some-network', 'package.json'),
+      '{"name":"some-network","type":"module","exports":"./index.js"}',
+    );
+    await writeFile(join(base, 'node_modules', 'some-network', 'index.js'), 'export default () => ({ apply() {} });');
+    expect(typeof (await loadNetwork({ name: 'some-network', options: {} }, [join(base, 'cli.js')])).apply).toBe('function');
+  });
+  test('says in one line what is wrong', async () => {
+    const load = (name: string) => loadNetwork({ name, options: {} });
+    await expect(load('no-such-package-anywhere')).rejects.toThrow(
+      /^network no-such-package-anywhere cannot be found: install it, or name a file by \.\/path \([^\n]+\)$/,
+    );
+    await expect(load(await module('none.mjs', 'export const x = 1;'))).rejects.toThrow(
+      'must export as its default a function from options to a network',
+    );
+    await expect(load(await module('shapeless.mjs', 'export default () => ({});'))).rejects.toThrow(
+      'must return an object with a function apply(xt, t)',
+    );
+    await expect(load(await module('refusing.mjs', 'export default () => { throw new RangeError("dim is missing"); };'))).rejects.toThrow(
+      'does not accept {}: dim is missing',
+    );
+    await expect(load(await module('broken.mjs', 'export default ('))).rejects.toThrow(/cannot be imported: [^\n]+$/);
+  });
+});
