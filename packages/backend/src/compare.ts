@@ -8,7 +8,7 @@ export function draws(seed: number) {
   let state = seed;
   const uniform = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
   const integer = (low: number, high: number) => low + Math.floor(uniform() * (high - low + 1));
-  const one = <T>(items: readonly T[]): T => items[integer(0, items.length - 1)]!;
+  const one = <T>(items: readonly T[]): T => items[integer(0, items.length - 1)];
   const tensor = (shape: readonly number[]): TensorSpec => ({
     shape: [...shape],
     values: Float32Array.from({ length: tf.util.sizeFromShape([...shape]) }, () => 2 * uniform() - 1),
@@ -44,7 +44,7 @@ export async function computeOn(backend: 'cpu' | 'wasm', inputs: readonly Tensor
 export function greatestDifference(expected: readonly number[], actual: readonly number[]): number {
   const scale = expected.reduce((greatest, value) => Math.max(greatest, Math.abs(value)), 1);
   return expected.reduce((worst, value, index) => {
-    const difference = Math.abs(value - actual[index]!) / scale;
+    const difference = Math.abs(value - actual[index]) / scale;
     return difference <= worst ? worst : difference; // NaN stays
   }, 0);
 }
@@ -57,7 +57,7 @@ export async function expectSame(label: string, inputs: readonly TensorSpec[], c
     expected.map(({ shape, dtype }) => ({ label, shape, dtype })),
   );
   for (const [index, { values }] of expected.entries()) {
-    const difference = greatestDifference(values, actual[index]!.values);
+    const difference = greatestDifference(values, actual[index].values);
     expect({ label, index, difference, close: difference <= tolerance }).toMatchObject({ close: true });
   }
 }

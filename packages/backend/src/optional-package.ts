@@ -20,7 +20,7 @@ export function whyNotImported(specifier: string, { code, message }: { code?: st
   if (message.includes('tfjs_binding.node')) return 'installed without the native library that its install script downloads';
   const absent = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND' || nodeVersion === undefined;
   if (absent && message.includes(specifier)) return 'not installed';
-  const line = message.split('\n')[0]!;
+  const line = message.split('\n')[0];
   if (nodeVersion && Number.parseInt(nodeVersion) >= 23) return `unable to load on Node ${nodeVersion}, being made for 20 to 22 (${line})`;
   return `unable to load (${line})`;
 }

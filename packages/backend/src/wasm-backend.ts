@@ -7,9 +7,12 @@ export interface WasmBackend extends tf.KernelBackend {
   readonly wasm: {
     readonly asm: { readonly memory?: WebAssembly.Memory };
     readonly wasmMemory?: WebAssembly.Memory;
-    _malloc(bytes: number): number;
-    cwrap(name: string, returns: null, parameters: readonly ('number' | 'array')[]): (...args: (number | Uint8Array)[]) => void;
-    readonly tfjs: { registerTensor(id: number, size: number, address: number): void; disposeData(id: number): void };
+    _malloc: (bytes: number) => number;
+    cwrap: (name: string, returns: null, parameters: readonly ('number' | 'array')[]) => (...args: (number | Uint8Array)[]) => void;
+    readonly tfjs: {
+      readonly registerTensor: (id: number, size: number, address: number) => void;
+      readonly disposeData: (id: number) => void;
+    };
   };
   readonly dataIdMap: { get(dataId: tf.DataId): { readonly memoryOffset: number } };
   dataIdNextNumber: number;
@@ -43,7 +46,7 @@ export function assembleFor<Parameter extends string>(definition: Definition<Par
   return oncePerBackend(({ wasm }) => assemble(definition, (wasm.wasmMemory ?? wasm.asm.memory)!));
 }
 
-/** The kernel that the backend itself registered, for shapes that a replacement leaves to it. */
+/** A tensor for a kernel to write. Its values are whatever was there. */
 export function ownedTensor(backend: WasmBackend, shape: readonly number[], dtype: tf.DataType): tf.Tensor {
   return tf.engine().makeTensorFromTensorInfo(backend.makeOutput(shape, dtype));
 }

@@ -55,10 +55,10 @@ function broadcastIndex(from: readonly number[], to: readonly number[]): (index:
     let result = 0;
     let stride = 1;
     for (let axis = to.length - 1; axis >= 0; axis--) {
-      const position = rest % to[axis]!;
-      rest = (rest - position) / to[axis]!;
+      const position = rest % to[axis];
+      rest = (rest - position) / to[axis];
       if (padded[axis] !== 1) result += position * stride;
-      stride *= padded[axis]!;
+      stride *= padded[axis];
     }
     return result;
   };

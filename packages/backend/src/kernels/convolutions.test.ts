@@ -5,9 +5,7 @@ import { computeOn, draws, expectSame } from '../compare';
 const kernel =
   (name: string, attrs: object, names: readonly string[]) =>
   (...tensors: tf.Tensor[]): tf.Tensor =>
-    tf
-      .engine()
-      .runKernel(name, Object.fromEntries(names.map((input, index) => [input, tensors[index]!])), attrs as tf.NamedAttrMap) as tf.Tensor;
+    tf.engine().runKernel<tf.Tensor>(name, Object.fromEntries(names.map((input, index) => [input, tensors[index]])), { ...attrs });
 
 /** A convolution of random sizes, strides and padding that has an output. */
 function randomConvolution({ integer, one }: ReturnType<typeof draws>, depthwise: boolean) {
@@ -82,16 +80,16 @@ test('gradients of dilated depthwise convolution are its adjoints (cpu ignores t
       inputShape,
       filterShape,
     };
-    const [x, w] = [random.tensor(inputShape!), random.tensor(filterShape!)];
+    const [x, w] = [random.tensor(inputShape), random.tensor(filterShape)];
     const [y] = await computeOn('wasm', [x, w], kernel(names[0], attrs, ['x', 'filter']));
-    const dy = random.tensor(y!.shape);
+    const dy = random.tensor(y.shape);
     const [dw] = await computeOn('wasm', [x, dy], kernel(names[1], attrs, ['x', 'dy']));
     const [dx] = await computeOn('wasm', [dy, w], kernel(names[2], attrs, ['dy', 'filter']));
     // y is linear in x and in w, so ⟨dy, y⟩ = ⟨dx, x⟩ = ⟨dw, w⟩.
-    const dot = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a).reduce((sum, value, index) => sum + value * b[index]!, 0);
-    const product = dot(dy.values, y!.values);
-    expect(dot(dx!.values, x.values)).toBeCloseTo(product, 3);
-    expect(dot(dw!.values, w.values)).toBeCloseTo(product, 3);
+    const dot = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a).reduce((sum, value, index) => sum + value * b[index], 0);
+    const product = dot(dy.values, y.values);
+    expect(dot(dx.values, x.values)).toBeCloseTo(product, 3);
+    expect(dot(dw.values, w.values)).toBeCloseTo(product, 3);
   }
 });
 

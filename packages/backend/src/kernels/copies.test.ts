@@ -18,14 +18,14 @@ test('slice, split, tile and reverse agree with cpu', async () => {
   for (let round = 0; round < 25; round++) {
     const shape = Array.from({ length: random.integer(1, 5) }, () => random.integer(1, 4));
     const begin = shape.map((length) => random.integer(0, length - 1));
-    const size = shape.map((length, axis) => random.integer(1, length - begin[axis]!));
+    const size = shape.map((length, axis) => random.integer(1, length - begin[axis]));
     const reps = shape.map(() => random.integer(1, 3));
     const axis = random.integer(0, shape.length - 1);
-    const cut = random.integer(0, shape[axis]!);
+    const cut = random.integer(0, shape[axis]);
     for (const input of everyType(random, shape)) {
       const label = JSON.stringify({ shape, begin, size, reps, axis, cut, type: input.dtype });
       await expectSame(label, [input], (x: tf.Tensor) => tf.slice(x, begin, size));
-      await expectSame(label, [input], (x: tf.Tensor) => tf.split(x, [cut, shape[axis]! - cut], axis));
+      await expectSame(label, [input], (x: tf.Tensor) => tf.split(x, [cut, shape[axis] - cut], axis));
       if (input.dtype !== 'int32') await expectSame(label, [input], (x: tf.Tensor) => tf.tile(x, reps));
     }
     await expectSame(`reverse ${shape} ${axis}`, [random.tensor([...shape.slice(0, 3), 20])], (x: tf.Tensor) =>

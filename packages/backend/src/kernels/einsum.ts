@@ -10,16 +10,16 @@ export function einsum({ inputs, attrs }: KernelArguments): tf.TensorInfo {
   // Checks the equation, and the shapes against it.
   const { allDims, idDims } = tf.backend_util.decodeEinsumEquation(equation, tensors.length);
   tf.backend_util.checkEinsumDimSizes(allDims.length, idDims, tensors);
-  const sizes = new Map(terms.flatMap((term, index) => Array.from(term, (letter, axis) => [letter, tensors[index]!.shape[axis]!])));
+  const sizes = new Map(terms.flatMap((term, index) => Array.from(term, (letter, axis) => [letter, tensors[index].shape[axis]])));
   const shape = (...groups: string[][]) => groups.map((group) => group.reduce((product, letter) => product * sizes.get(letter)!, 1));
   return tf.tidy(() => {
-    const a = summed(tensors[0]!, terms[0]!, right + (terms[1] ?? ''));
+    const a = summed(tensors[0], terms[0], right + (terms[1] ?? ''));
     if (tensors.length === 1)
       return tf.transpose(
         a.tensor,
         Array.from(right, (letter) => a.term.indexOf(letter)),
       );
-    const b = summed(tensors[1]!, terms[1]!, right + terms[0]!);
+    const b = summed(tensors[1], terms[1], right + terms[0]);
     const letters = Array.from(new Set(a.term + b.term));
     const batch = letters.filter((letter) => a.term.includes(letter) && b.term.includes(letter) && right.includes(letter));
     const inner = letters.filter((letter) => a.term.includes(letter) && b.term.includes(letter) && !right.includes(letter));
@@ -45,7 +45,7 @@ interface Term {
 
 /** Sums over the letters that nothing else uses. */
 function summed(tensor: tf.Tensor, term: string, used: string): Term {
-  const axes = Array.from(term, (_, axis) => axis).filter((axis) => !used.includes(term[axis]!));
+  const axes = Array.from(term, (_, axis) => axis).filter((axis) => !used.includes(term[axis]));
   if (axes.length === 0) return { tensor, term };
   return {
     tensor: tf.sum(tensor, axes),

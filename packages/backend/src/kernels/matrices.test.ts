@@ -22,8 +22,8 @@ test('matMul broadcasts one batch axis of each side as tiling does', async () =>
   const inputs = [random.tensor([3, 1, 4, 5]), random.tensor([3, 2, 5, 6])];
   const [broadcast] = await computeOn('wasm', inputs, (a: tf.Tensor, b: tf.Tensor) => tf.matMul(a, b));
   const [tiled] = await computeOn('cpu', inputs, (a: tf.Tensor, b: tf.Tensor) => tf.tidy(() => tf.matMul(tf.tile(a, [1, 2, 1, 1]), b)));
-  expect(broadcast!.shape).toEqual([3, 2, 4, 6]);
-  expect(greatestDifference(tiled!.values, broadcast!.values)).toBeLessThan(1e-6);
+  expect(broadcast.shape).toEqual([3, 2, 4, 6]);
+  expect(greatestDifference(tiled.values, broadcast.values)).toBeLessThan(1e-6);
 });
 
 test('fused matMul agrees with cpu, whatever is transposed', async () => {
@@ -35,9 +35,9 @@ test('fused matMul agrees with cpu, whatever is transposed', async () => {
       [false, true],
       [true, true],
     ]) {
-      const inputs = [random.tensor(swap([5, 60], transposeA!)), random.tensor(swap([60, 4], transposeB!)), random.tensor([4])];
+      const inputs = [random.tensor(swap([5, 60], transposeA)), random.tensor(swap([60, 4], transposeB)), random.tensor([4])];
       await expectSame(`${activation} ${transposeA} ${transposeB}`, inputs, (a: tf.Tensor2D, b: tf.Tensor2D, bias: tf.Tensor) =>
-        tf.fused.matMul({ a, b, transposeA: transposeA!, transposeB: transposeB!, bias, activation }),
+        tf.fused.matMul({ a, b, transposeA: transposeA, transposeB: transposeB, bias, activation }),
       );
     }
   }

@@ -29,10 +29,10 @@ export function maxPoolGrad({ inputs, attrs, backend: any }: KernelArguments): t
     for (let i = Math.max(0, row); i < Math.min(inHeight, row + info.filterHeight); i++) {
       for (let j = Math.max(0, column); j < Math.min(inWidth, column + info.filterWidth); j++) {
         const at = ((image * inHeight + i) * inWidth + j) * channels + channel;
-        if (greatest < 0 || x[at]! > x[greatest]!) greatest = at;
+        if (greatest < 0 || x[at] > x[greatest]) greatest = at;
       }
     }
-    if (greatest >= 0) dx[greatest]! += gradient[index]!;
+    if (greatest >= 0) dx[greatest] += gradient[index];
   }
   return out;
 }

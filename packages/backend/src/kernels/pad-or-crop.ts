@@ -4,8 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 export function padOrCrop<T extends tf.Tensor>(x: T, margins: readonly (readonly [number, number])[]): T {
   const cut = (amount: number) => Math.max(0, -amount);
   const begin = margins.map(([before]) => cut(before));
-  const size = margins.map(([before, after], axis) => x.shape[axis]! - cut(before) - cut(after));
-  const kept = size.some((length, axis) => length < x.shape[axis]!) ? tf.slice(x, begin, size) : x;
+  const size = margins.map(([before, after], axis) => x.shape[axis] - cut(before) - cut(after));
+  const kept = size.some((length, axis) => length < x.shape[axis]) ? tf.slice(x, begin, size) : x;
   if (margins.every(([before, after]) => before <= 0 && after <= 0)) return kept;
   return tf.pad(
     kept,

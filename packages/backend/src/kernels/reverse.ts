@@ -4,7 +4,7 @@ import type { KernelArguments, WasmBackend } from '../wasm-backend';
 /** x with the order along some axes reversed. The backend's own kernel is used where the last axis is one of them; it goes by elements. */
 export function reverse(original: tf.KernelFunc): (args: KernelArguments) => tf.TensorInfo {
   return (args) => {
-    const x = args.inputs.x!;
+    const x = args.inputs.x;
     const { dims } = args.attrs as { dims: number | number[] };
     const axes = tf.util.parseAxisParam(dims, x.shape);
     const run = tf.util.sizeFromShape(x.shape.slice(Math.max(-1, ...axes) + 1));
@@ -21,9 +21,9 @@ export function reverse(original: tf.KernelFunc): (args: KernelArguments) => tf.
         written += run;
         return;
       }
-      const length = x.shape[axis]!;
+      const length = x.shape[axis];
       const backwards = axes.includes(axis);
-      for (let index = 0; index < length; index++) copy(axis + 1, start + (backwards ? length - 1 - index : index) * strides[axis]!);
+      for (let index = 0; index < length; index++) copy(axis + 1, start + (backwards ? length - 1 - index : index) * strides[axis]);
     };
     copy(0, 0);
     return out;

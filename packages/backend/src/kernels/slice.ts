@@ -6,10 +6,10 @@ type Values = Float32Array | Int32Array | Uint8Array;
 /** The box of x that begins at `begin` and has the size `size`. The backend's own kernel first copies the whole of x out of the heap. */
 export function slice(original: tf.KernelFunc): (args: KernelArguments) => tf.TensorInfo {
   return (args) => {
-    const x = args.inputs.x!;
+    const x = args.inputs.x;
     if (x.dtype === 'string') return original(args as Parameters<tf.KernelFunc>[0]) as tf.TensorInfo;
     const { begin, size } = args.attrs as { begin: number | number[]; size: number | number[] };
-    const [from, shape] = tf.slice_util.parseSliceParams(x as tf.Tensor, begin, size);
+    const [from, shape] = tf.slice_util.parseSliceParams(x, begin, size);
     tf.slice_util.assertParamsValid(x, from, shape);
     return box(args.backend as WasmBackend, x, from, shape);
   };
@@ -18,10 +18,10 @@ export function slice(original: tf.KernelFunc): (args: KernelArguments) => tf.Te
 /** x in pieces along one axis: `numOrSizeSplits` equal ones, or ones of these sizes. */
 export function splitV(original: tf.KernelFunc): (args: KernelArguments) => tf.TensorInfo | tf.TensorInfo[] {
   return (args) => {
-    const x = args.inputs.x!;
+    const x = args.inputs.x;
     if (x.dtype === 'string') return original(args as Parameters<tf.KernelFunc>[0]);
     const { numOrSizeSplits, axis } = args.attrs as { numOrSizeSplits: number | number[]; axis: number };
-    const along = tf.util.parseAxisParam(axis, x.shape)[0]!;
+    const along = tf.util.parseAxisParam(axis, x.shape)[0];
     let start = 0;
     return tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, along).map((length) => {
       const only = (value: number, others: readonly number[]) => others.map((other, index) => (index === along ? value : other));
@@ -41,16 +41,16 @@ function box(backend: WasmBackend, x: tf.TensorInfo, from: readonly number[], sh
   const strides = x.shape.map((_, axis) => tf.util.sizeFromShape(x.shape.slice(axis + 1)));
   let last = shape.length - 1;
   while (last > 0 && shape[last] === x.shape[last]) last--;
-  const run = last < 0 ? 1 : shape[last]! * strides[last]!;
+  const run = last < 0 ? 1 : shape[last] * strides[last];
   let written = 0;
   const copy = (axis: number, start: number): void => {
-    const here = axis < 0 ? 0 : start + from[axis]! * strides[axis]!;
+    const here = axis < 0 ? 0 : start + from[axis] * strides[axis];
     if (axis === last) {
       target.set(source.subarray(here, here + run), written);
       written += run;
       return;
     }
-    for (let index = 0; index < shape[axis]!; index++) copy(axis + 1, here + index * strides[axis]!);
+    for (let index = 0; index < shape[axis]; index++) copy(axis + 1, here + index * strides[axis]);
   };
   copy(Math.min(0, last), 0);
   return out;

@@ -26,8 +26,8 @@ export function slide(
     const needed = [(rows - 1) * step[0] + (tapRows - 1) * tapStep[0] + 1, (columns - 1) * step[1] + (tapColumns - 1) * tapStep[1] + 1];
     const padded = padOrCrop(x, [
       [0, 0],
-      [before[0], needed[0]! - height - before[0]],
-      [before[1], needed[1]! - width - before[1]],
+      [before[0], needed[0] - height - before[0]],
+      [before[1], needed[1] - width - before[1]],
       [0, missing],
     ]);
     const weights = padOrCrop(w, [

@@ -5,12 +5,12 @@ import type { KernelArguments, WasmBackend } from '../wasm-backend';
 export function tile(original: tf.KernelFunc): (args: KernelArguments) => tf.TensorInfo {
   return (args) => {
     const { inputs, attrs } = args;
-    const x = inputs.x!;
+    const x = inputs.x;
     const backend = args.backend as WasmBackend;
     if (x.dtype === 'string') return original(args as Parameters<tf.KernelFunc>[0]) as tf.TensorInfo;
     const { reps } = attrs as { reps: number[] };
     const out = backend.makeOutput(
-      x.shape.map((length, axis) => length * reps[axis]!),
+      x.shape.map((length, axis) => length * reps[axis]),
       x.dtype,
     );
     if (out.shape.includes(0)) return out;
@@ -24,13 +24,13 @@ export function tile(original: tf.KernelFunc): (args: KernelArguments) => tf.Ten
     while (plain > 0 && reps[plain - 1] === 1) plain--;
     const write = (axis: number, sourceAt: number, targetAt: number): void => {
       if (axis === plain) {
-        const length = plain === 0 ? source.length : from[plain - 1]!;
+        const length = plain === 0 ? source.length : from[plain - 1];
         target.set(source.subarray(sourceAt, sourceAt + length), targetAt);
         return;
       }
-      const length = x.shape[axis]!;
-      for (let index = 0; index < length; index++) write(axis + 1, sourceAt + index * from[axis]!, targetAt + index * to[axis]!);
-      repeat(target, targetAt, length * to[axis]!, reps[axis]!);
+      const length = x.shape[axis];
+      for (let index = 0; index < length; index++) write(axis + 1, sourceAt + index * from[axis], targetAt + index * to[axis]);
+      repeat(target, targetAt, length * to[axis], reps[axis]);
     };
     write(0, 0, 0);
     return out;
@@ -40,7 +40,7 @@ export function tile(original: tf.KernelFunc): (args: KernelArguments) => tf.Ten
 /** Writes the `length` values at `start` again behind themselves until they stand there `times` times. */
 function repeat(values: Float32Array | Int32Array | Uint8Array, start: number, length: number, times: number): void {
   if (length === 1) {
-    values.fill(values[start]!, start, start + times);
+    values.fill(values[start], start, start + times);
     return;
   }
   for (let done = 1; done < times; done += Math.min(done, times - done)) {

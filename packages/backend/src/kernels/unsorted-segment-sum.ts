@@ -19,7 +19,7 @@ export function unsortedSegmentSum({ inputs, attrs, backend: any }: KernelArgume
   const values = backend.typedArrayFromHeap(x);
   backend.typedArrayFromHeap(segmentIds).forEach((segment, row) => {
     if (segment < 0 || segment >= numSegments) return;
-    for (let index = 0; index < size; index++) sums[segment * size + index]! += values[row * size + index]!;
+    for (let index = 0; index < size; index++) sums[segment * size + index] += values[row * size + index];
   });
   return out;
 }

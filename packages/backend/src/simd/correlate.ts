@@ -20,7 +20,8 @@ export const correlate: Definition<(typeof parameters)[number]> = {
   parameters,
   body(p, local) {
     const [i, j, c, a, b] = [local('i32'), local('i32'), local('i32'), local('i32'), local('i32')];
-    const [column, channel, xRow, wRow, xTap, wTap, pointer] = Array.from({ length: 7 }, () => local('i32')) as Local[];
+    const [column, channel, pointer] = [local('i32'), local('i32'), local('i32')];
+    const [xRow, wRow, xTap, wTap] = [local('i32'), local('i32'), local('i32'), local('i32')];
     const weight = local('v128');
     const sums = Array.from({ length: 4 }, () => local('v128'));
     const min = (x: Code, y: Code) => i32.select(x, y, i32.ltU(x, y));
