@@ -122,7 +122,7 @@ describe('openArchive', () => {
       (_, response) => {
         response.writeHead(200, { 'content-length': 1000 }).write('half', () => response.destroy());
       },
-      /terminated|arrived/,
+      /terminated \(/,
     ],
     ['a connection cut before an answer', (request) => void request.socket.destroy(), /fetch failed \(/],
     ['silence', () => {}, /nothing arrived for 0\.2 s/],
