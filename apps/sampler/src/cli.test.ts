@@ -1,0 +1,85 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { writeCheckpoint } from '@ddpm/checkpoint';
+import { decodePng } from '@ddpm/images/png';
+import { parameterValues } from '@ddpm/layers';
+import { cosineSchedule } from '@ddpm/schedules';
+import { Unet } from '@ddpm/unet';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+// The built command, run as people run it.
+const cli = resolve('dist/cli.js');
+const options = { dim: 4, dimMults: [1, 1], channels: 3 };
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'ddpm-sampler-'));
+  const parameters = await parameterValues(new Unet(options));
+  const write = (path: string, network: { name: string; options: object }, weights = parameters) => {
+    mkdirSync(join(folder, path));
+    const model = {
+      network: { ...network, options: { ...options, ...network.options } },
+      imageShape: [4, 6, 3] as [number, number, number],
+      objective: 'epsilon' as const,
+    };
+    const betas = cosineSchedule({ timesteps: 5 }).betas;
+    return writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), { model, betas, step: 3, parameters: weights, state: new Map() });
+  };
+  await write('run', { name: '@ddpm/unet', options: {} });
+  await write('foreign', { name: 'no-such-network', options: {} });
+  await write('misfit', { name: '@ddpm/unet', options: {} }, new Map([...parameters].slice(1)));
+  writeFileSync(join(folder, 'truncated.safetensors'), readFileSync(join(folder, 'run', 'checkpoint.safetensors')).subarray(0, 2000));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args, '--backend', 'cpu'], { cwd: folder, encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+const file = (...path: string[]) => new Uint8Array(readFileSync(join(folder, ...path)));
+
+describe('ddpm-sample', () => {
+  test('writes the images, their grid and an animation, from a run folder', () => {
+    const { status, stdout, stderr } = run('run', '--count', '3', '--seed', '5');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('Model: @ddpm/unet after 3 steps, images of 4×6×3');
+    expect(stdout).toContain('Sampling 5/5');
+    expect(readdirSync(join(folder, 'run', 'samples-1')).sort()).toEqual(['0.png', '1.png', '2.png', 'chain.gif', 'grid.png']);
+    expect(decodePng(file('run', 'samples-1', '0.png'))).toMatchObject({ width: 6, height: 4, channels: 3 });
+    const gif = Buffer.from(file('run', 'samples-1', 'chain.gif'));
+    expect(gif.subarray(0, 6).toString('latin1')).toBe('GIF89a');
+    // Five frames of 50 ms but for the last, which stays for a second: delays in hundredths, in graphic control extensions.
+    const controls = gif.toString('latin1').split('\x21\xf9\x04').slice(1);
+    const delays = controls.map((control) => Buffer.from(control, 'latin1').readUInt16LE(1));
+    expect(delays).toEqual([5, 5, 5, 5, 100]);
+  });
+
+  test('gives an image that depends on its seed and number alone, from a checkpoint file', () => {
+    const checkpoint = join('run', 'checkpoint.safetensors');
+    run(checkpoint, '--count', '2', '--seed', '5', '--out', 'two');
+    run(checkpoint, '--count', '2', '--seed', '6', '--out', 'other');
+    expect(file('two', '1.png')).toEqual(file('run', 'samples-1', '1.png'));
+    expect(file('other', '1.png')).not.toEqual(file('two', '1.png'));
+    expect(file('two', '0.png')).not.toEqual(file('two', '1.png'));
+  });
+});
+
+describe('what is wrong is one line', () => {
+  test.each<[number, string[], string | RegExp]>([
+    [2, [], "missing required argument 'run'"],
+    [2, ['run', '--count', '0'], '--count must be a whole number of at least 1, got 0'],
+    [2, ['run', '--seed', 'x'], '--seed must be a whole number, got "x"'],
+    [1, ['nowhere'], 'nowhere cannot be read: there is no such file or folder'],
+    [1, ['.'], 'checkpoint.safetensors cannot be read: there is no such file or folder'],
+    [1, ['truncated.safetensors'], 'truncated.safetensors is not a usable checkpoint: safetensors: the header is said to have'],
+    [1, ['foreign'], 'network no-such-network cannot be found'],
+    [1, ['misfit'], 'loadParameters: initConv.weight is missing'],
+    [1, ['run', '--out', 'run'], 'run cannot be written to: it holds files already'],
+  ])('exit code %i: %j', (code, args, message) => {
+    const { status, stderr } = run(...args);
+    expect(stderr).toMatch(/^ddpm-sample: [^\n]+\n$/);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(code);
+  });
+});

@@ -1,0 +1,174 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { encodePng } from '@ddpm/images/png';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+
+// The built command, run as people run it.
+const cli = resolve('dist/cli.js');
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ddpm-trainer-'));
+  mkdirSync(join(folder, 'images'));
+  for (let i = 0; i < 10; i++) {
+    const data = Uint8Array.from({ length: 64 }, (_, k) => (k * (i + 3)) % 256);
+    writeFileSync(join(folder, 'images', `${i}.png`), encodePng({ width: 8, height: 8, channels: 1, data }));
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { cwd: folder, encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+const images = ['--dataset', 'folder', '--data-dir', 'images'];
+const tiny = [...images, '--dim', '4', '--dim-mults', '1', '--timesteps', '4', '--batch-size', '4', '--backend', 'cpu'];
+
+describe('ddpm-train', () => {
+  test('trains, and leaves everything in the run folder', () => {
+    const { status, stdout, stderr } = run(...tiny, '--epochs', '2', '--out', 'run');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('Dataset: folder, 10 images of 8×8×1');
+    expect(stdout).toContain('Backend: cpu (as asked)');
+    expect(stdout).toMatch(/Training 6\/6 {2}loss 0\.\d+ {2}\d+ images\/s/);
+    const out = join(folder, 'run');
+    expect(readdirSync(out).sort()).toEqual(['checkpoint.safetensors', 'config.json', 'loss.png', 'metrics.jsonl', 'previews']);
+    expect(readdirSync(join(out, 'previews'))).toEqual(['step-000003.png']);
+    const metrics = readFileSync(join(out, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, number>);
+    expect(metrics.map(({ step, epoch }) => [step, epoch])).toEqual([
+      [0, 0],
+      [1, 0],
+      [2, 0],
+      [3, 1],
+      [4, 1],
+      [5, 1],
+    ]);
+    expect(Object.keys(metrics[0])).toEqual(['step', 'epoch', 'loss', 'gradNorm', 'imagesPerSecond', 'seconds']);
+    expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))).toMatchObject({
+      dataset: 'folder',
+      batchSize: 4,
+      loss: 'huber',
+      dim: 4,
+    });
+  });
+
+  test('gives the same losses for the same seed, and others for another', () => {
+    const losses = (seed: string, out: string) => {
+      run(...tiny, '--steps', '2', '--seed', seed, '--out', out);
+      return readFileSync(join(folder, out, 'metrics.jsonl'), 'utf8').match(/"loss":[^,]+/g);
+    };
+    expect(losses('1', 'seed-1')).toEqual(losses('1', 'seed-1-again'));
+    expect(losses('2', 'seed-2')).not.toEqual(losses('1', 'seed-1-thrice'));
+  });
+
+  test('trains a network from a file', () => {
+    // It lies where @tensorflow/tfjs can be found from.
+    const home = mkdtempSync(join(resolve('.'), '.network-'));
+    try {
+      writeFileSync(
+        join(home, 'network.mjs'),
+        `import * as tf from '@tensorflow/tfjs';
+         export default ({ channels, gain }) => {
+           const w = tf.variable(tf.fill([1, 1, channels, channels], gain));
+           return { w, apply: (xt) => tf.conv2d(xt, w, 1, 'same') };
+         };`,
+      );
+      cpSync(join(folder, 'images'), join(home, 'images'), { recursive: true });
+      const { status, stdout } = spawnSync(
+        process.execPath,
+        [
+          cli,
+          ...images,
+          '--network',
+          './network.mjs',
+          '--network-options',
+          '{"gain": 0.5}',
+          '--steps',
+          '1',
+          '--backend',
+          'cpu',
+          '--timesteps',
+          '2',
+        ],
+        { cwd: home, encoding: 'utf8' },
+      );
+      expect(stdout).toContain('Network: ./network.mjs, 1 parameters');
+      expect(status).toBe(0);
+      expect(existsSync(join(home, 'runs', 'tutorial-1', 'checkpoint.safetensors'))).toBe(true);
+    } finally {
+      rmSync(home, { recursive: true });
+    }
+  });
+
+  test('--help names every option and exits with 0', () => {
+    const { status, stdout } = run('--help');
+    expect(status).toBe(0);
+    for (const option of 'preset dataset data-dir image-size epochs steps batch-size learning-rate loss schedule timesteps network network-options dim dim-mults blocks backend seed out'.split(
+      ' ',
+    )) {
+      expect(stdout).toContain(`--${option} `);
+    }
+  });
+});
+
+describe('what is wrong is one line, and no run folder', () => {
+  test.each<[string[], string]>([
+    [['--batch-sise', '4'], "ddpm-train: unknown option '--batch-sise' (Did you mean --batch-size?)"],
+    [['--backend', 'cuda'], "ddpm-train: --backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'"],
+  ])('%j: exit code 2', (args, message) => {
+    const { status, stdout, stderr } = run(...args);
+    expect({ status, stdout, stderr }).toEqual({ status: 2, stdout: '', stderr: `${message}\n` });
+  });
+
+  test.each<[string, string[], string | RegExp]>([
+    ['no such folder', ['--dataset', 'folder', '--data-dir', 'nowhere'], /nowhere/],
+    [
+      'groups that do not divide',
+      [...tiny, '--blocks', 'resnet'],
+      'Unet: resnetBlockGroups (8) must divide every width, but not so 4 (dim 4 × dimMults)',
+    ],
+    [
+      'a size that the levels do not divide',
+      [...tiny, '--dim-mults', '1,1,1', '--image-size', '6'],
+      'Unet: height and width must be multiples of 4, since 3 levels halve them; got 6×6',
+    ],
+    [
+      'a network that is not there',
+      [...images, '--backend', 'cpu', '--network', 'no-such-network'],
+      'network no-such-network cannot be found',
+    ],
+    [
+      'a network option that is not allowed',
+      [...tiny, '--network-options', '{"dim": 5}'],
+      'dim must be an even number of at least 4, got 5',
+    ],
+    ['a schedule that cannot be', [...tiny, '--schedule', 'scaled-linear'], 'scaledLinearSchedule: timesteps must be above 20'],
+    [
+      'an output folder that cannot be',
+      [...tiny, '--out', join('images', '0.png', 'run')],
+      'cannot be written to: a part of its path is not a folder',
+    ],
+    ['an output folder that is taken', [...tiny, '--out', 'images'], 'images cannot be written to: it holds files already'],
+    ['a backend that is not installed', [...tiny, '--backend', 'tfjs-node-gpu'], 'npm install @tensorflow/tfjs-node-gpu'],
+  ])('%s: exit code 1', (_, args, message) => {
+    const before = readdirSync(folder);
+    const { status, stderr } = run(...args);
+    expect(stderr).toMatch(/^ddpm-train: [^\n]+\n$/);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(1);
+    expect(readdirSync(folder)).toEqual(before);
+  });
+
+  test('a truncated dataset: exit code 1', () => {
+    mkdirSync(join(folder, 'idx'));
+    writeFileSync(join(folder, 'idx', 'train-images-idx3-ubyte'), Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28, 1, 2, 3));
+    writeFileSync(join(folder, 'idx', 'train-labels-idx1-ubyte'), Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 1, 2));
+    const { status, stderr } = run('--dataset', 'mnist', '--data-dir', 'idx', '--backend', 'cpu');
+    expect(stderr).toMatch(/^ddpm-train: [^\n]*train-(images|labels)-idx[^\n]*\n$/);
+    expect(status).toBe(1);
+  });
+});
