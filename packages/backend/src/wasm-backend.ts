@@ -8,6 +8,7 @@ export interface WasmBackend extends tf.KernelBackend {
     readonly asm: { readonly memory?: WebAssembly.Memory };
     readonly wasmMemory?: WebAssembly.Memory;
     _malloc: (bytes: number) => number;
+    readonly _free: (address: number) => void;
     cwrap: (name: string, returns: null, parameters: readonly ('number' | 'array')[]) => (...args: (number | Uint8Array)[]) => void;
     readonly tfjs: {
       readonly registerTensor: (id: number, size: number, address: number) => void;
