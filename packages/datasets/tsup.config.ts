@@ -5,6 +5,4 @@ export default {
   ...base,
   entry: ['src/index.ts', 'src/browser.ts'],
   noExternal: ['@ddpm/images'],
-  removeNodeProtocol: false,
-  external: [/^node:/],
 };

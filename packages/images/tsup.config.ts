@@ -3,6 +3,4 @@ import base from '../../tsup.base';
 export default {
   ...base,
   entry: ['src/index.ts', 'src/gif.ts', 'src/png.ts', 'src/plot.ts'],
-  removeNodeProtocol: false,
-  external: [/^node:/],
 };
