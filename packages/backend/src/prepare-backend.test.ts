@@ -9,7 +9,9 @@ test('auto takes wasm where only npm packages are, and says why', async () => {
     reason: 'Backend: wasm (tfjs-node-gpu and tfjs-node are not installed)',
   });
   expect(tf.getBackend()).toBe('wasm');
+  const { kernelFunc } = tf.getKernel('Slice', 'wasm');
   expect(await prepareBackend('auto')).toMatchObject({ name: 'wasm' });
+  expect(tf.getKernel('Slice', 'wasm').kernelFunc).toBe(kernelFunc);
 });
 
 test('a backend asked for by name is the one that is used', async () => {

@@ -77,11 +77,10 @@ export function conv2dBackpropFilter({ inputs, attrs, backend }: KernelArguments
   });
 }
 
-/** How one axis is laid out: `size` pixels for each phase of which `used` are the image's, and where each filter position reads. */
+/** How one axis is laid out: `size` pixels for each of `stride` phases, how far outside its own image a filter reads, and where. */
 interface AxisGrid {
   readonly stride: number;
   readonly size: number;
-  readonly used: number;
   readonly lead: number;
   readonly trail: number;
   /** The input pixel stride·g + phase, for g = output + offset. */
@@ -97,7 +96,7 @@ function axisGrid(inSize: number, outSize: number, filterSize: number, stride: n
   const lead = Math.max(0, -at(0).offset);
   const trail = Math.max(0, at(filterSize - 1).offset);
   // Pixels before an image are read from the zeros that end the row or image before it.
-  return { stride, size: Math.max(used + lead, outSize + trail), used, lead, trail, at };
+  return { stride, size: Math.max(used + lead, outSize + trail), lead, trail, at };
 }
 
 /** [n, h, w, c] → [sw·sh, images·rows·columns, c]: pixel (sh·i + p, sw·j + q) is at phase q·sh + p. Zeros fill the grid. */

@@ -27,7 +27,6 @@ const simd = (opcode: number) => operation(0xfd, ...unsigned(opcode));
 export const i32 = {
   const: (value: number): Code => [0x41, ...signed(value)],
   ltU: operation(0x49),
-  gtU: operation(0x4b),
   add: operation(0x6a),
   sub: operation(0x6b),
   mul: operation(0x6c),
@@ -35,30 +34,15 @@ export const i32 = {
   select: operation(0x1b),
 };
 
-export const i32x4 = { shl: simd(0xab), add: simd(0xae), truncate: simd(0xf8) };
-
 export const f32x4 = {
   const: (value: number): Code => [0xfd, 0x0c, ...new Uint8Array(new Float32Array(4).fill(value).buffer)],
-  lt: simd(0x43),
-  ge: simd(0x46),
-  nearest: simd(0x6a),
-  abs: simd(0xe0),
-  neg: simd(0xe1),
   add: simd(0xe4),
-  sub: simd(0xe5),
   mul: simd(0xe6),
-  div: simd(0xe7),
-  min: simd(0xe8),
-  max: simd(0xe9),
 };
 
 export const v128 = {
   load: (address: Code): Code => [...address, 0xfd, 0x00, 2, 0],
   store: (address: Code, value: Code): Code => [...address, ...value, 0xfd, 0x0b, 2, 0],
-  and: simd(0x4e),
-  or: simd(0x50),
-  /** The bits of a where mask is 1, and of b where it is 0. */
-  select: simd(0x52),
 };
 
 export interface Local {
