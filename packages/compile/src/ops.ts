@@ -1,5 +1,6 @@
 import { foldBinary, foldUnary } from './fold';
-import type { Attributes, ConstantData, DType, Graph, Shape, Value } from './graph';
+import { factoredReduce, fuseProduct } from './fuse';
+import type { Attributes, DType, Graph, Shape, Value } from './graph';
 import { sameShape, sizeOf, uniformValue } from './graph';
 
 /* Operators as functions of values: each knows its result's shape and the identities by which it need not be computed at all. */
@@ -37,17 +38,27 @@ export function unary(op: string, x: Value, attributes: Attributes = {}, domain 
   return node(op, [x], x.shape, dtype, attributes, domain);
 }
 
-/** An operand that reaches all of the result's inner axes lets ORT's broadcasting run over long spans; a small one is worth widening for that. */
+/** The elements that one inner loop of ORT's broadcasting should at least have. */
+const minSpan = 256;
+
+/**
+ * ORT broadcasts in loops over the inner axes on which the smaller operand is either full or has one element. Where those loops would be
+ * short, it is repeated along the next axes.
+ */
 function widen(value: Value, shape: Shape): Value {
   const size = sizeOf(value.shape);
-  if (size === 1) return value;
-  const padded = [...Array<number>(shape.length - value.shape.length).fill(1), ...value.shape];
-  let inner = shape.length;
-  while (inner > 0 && padded[inner - 1] === 1) inner--;
-  const span = sizeOf(shape.slice(inner));
-  const wide = [...padded.slice(0, inner), ...shape.slice(inner)];
-  if (inner === shape.length || span >= 256 || sizeOf(wide) * 8 > sizeOf(shape)) return value;
-  return expand(reshape(value, padded), wide);
+  if (size === 1 || size === sizeOf(shape)) return value;
+  const wide = [...Array<number>(shape.length - value.shape.length).fill(1), ...value.shape];
+  const source = [...wide];
+  // The innermost axes along which it is full, or along which it is repeated.
+  let axis = shape.length - 1;
+  while (axis >= 0 && shape[axis] === 1) axis--;
+  const repeats = wide[axis] !== shape[axis];
+  while (axis >= 0 && (shape[axis] === 1 || (wide[axis] !== shape[axis]) === repeats)) axis--;
+  if (sizeOf(shape.slice(axis + 1)) >= minSpan) return value;
+  if (repeats) for (let i = axis + 1; i < shape.length; i++) wide[i] = shape[i];
+  while (axis >= 0 && sizeOf(wide.slice(axis + 1)) < minSpan) wide[axis] = shape[axis--];
+  return sizeOf(wide) * 8 > sizeOf(shape) ? value : expand(reshape(value, source), wide);
 }
 
 export function binary(op: string, left: Value | number, right: Value | number, dtype?: DType): Value {
@@ -73,11 +84,20 @@ export function binary(op: string, left: Value | number, right: Value | number, 
     const [innerA, innerB] = [a, b].map((value) => (isExpand(value) ? value.node.inputs[0]! : value));
     return expand(binary(op, innerA, innerB, dtype), shape);
   }
-  if (op === 'Add' && isBiasedConv(a)) return addBias(a, b) ?? node(op, [a, b], shape, outType);
-  a = widen(a, shape);
-  b = widen(b, shape);
-  return node(op, [a, b], shape, outType);
+  if (op === 'Mul') {
+    const fused = fuseProduct(a, b);
+    if (fused) return fused;
+  }
+  if (op === 'Add') {
+    const fused = addBias(a, b) ?? addBias(b, a);
+    if (fused) return fused;
+  }
+  // In one order, so that a·b and b·a are the same node.
+  if (commutative.has(op) && b.id < a.id) [a, b] = [b, a];
+  return node(op, [widen(a, shape), widen(b, shape)], shape, outType);
 }
+
+const commutative = new Set(['Add', 'Mul', 'Max', 'Min', 'And', 'Or', 'Xor', 'Equal']);
 
 export const add = (a: Value | number, b: Value | number): Value => binary('Add', a, b);
 export const sub = (a: Value | number, b: Value | number): Value => binary('Sub', a, b);
@@ -232,13 +252,22 @@ export function reduce(op: string, x: Value, axes: readonly number[]): Value {
     if (run && x.shape.slice(run.at(-1)! + 1, axis).every((size) => size === 1)) run.push(axis);
     else runs.push([axis]);
   }
+  // Summing within each image first is faster than summing rows over all, and what several sums have in common.
+  if (runs[0][0] === 0 && runs[0].length > 1 && runs[0].at(-1)! < x.shape.length - 1) runs.splice(0, 1, runs[0].slice(1), [0]);
   let result = x;
   for (const run of runs) {
     const shape = result.shape.map((size, i) => (run.includes(i) ? 1 : size));
-    // Merged to [outer, reduced, inner], which all of ORT's fast loops take.
+    // Merged to [outer, reduced, inner] without axes of size 1, the forms that ORT has fast loops for.
     const [outer, reduced] = [sizeOf(result.shape.slice(0, run[0])), sizeOf(run.map((axis) => result.shape[axis]))];
-    const merged = reshape(result, [outer, reduced, sizeOf(result.shape) / outer / reduced]);
-    const kept = node(op, [merged, int64s(x.graph, [1])], [outer, 1, merged.shape[2]], x.dtype, { keepdims: 1 });
+    const inner = sizeOf(result.shape) / outer / reduced;
+    const factored = factoredReduce(op, result, [outer, reduced, inner]);
+    if (factored) {
+      result = reshape(factored, shape);
+      continue;
+    }
+    const [before, behind] = [outer === 1 ? [] : [outer], inner === 1 ? [] : [inner]];
+    const merged = reshape(result, [...before, reduced, ...behind]);
+    const kept = node(op, [merged, int64s(x.graph, [before.length])], [...before, 1, ...behind], x.dtype, { keepdims: 1 });
     result = reshape(kept, shape);
   }
   return result;
@@ -277,23 +306,22 @@ export function matMul(a: Value, b: Value, transposeA = false, transposeB = fals
   return node('MatMul', [straight(a, transposeA), straight(b, transposeB)], shape, a.dtype);
 }
 
-// ---- blocked convolutions ----
+// ---- biases ----
 
-/** Whether this is a blocked convolution without bias, brought back to [n, h, w, c]. */
-function isBiasedConv(value: Value): boolean {
-  const conv = value.node.op === 'ReorderOutput' ? value.node.inputs[0]!.node : undefined;
-  return conv?.op === 'Conv' && conv.inputs.length === 2;
-}
-
-/** A blocked convolution adds a bias for next to nothing. b: one number for each channel. */
-function addBias(output: Value, b: Value): Value | undefined {
-  const channels = output.shape[3];
+/** A sum with one number for each channel, where what it is added to can do that itself: a blocked convolution, or a product of matrices. */
+function addBias(value: Value, b: Value): Value | undefined {
+  const channels = value.shape.at(-1);
   if (b.shape.at(-1) !== channels || sizeOf(b.shape) !== channels) return undefined;
-  const conv = output.node.inputs[0]!.node;
-  const blocked = conv.outputs[0].shape;
-  const bias = pad(reshape(b, [channels]), [0], [blocked[1] - channels]);
-  const biased = node('Conv', [...conv.inputs, bias], blocked, 'float32', conv.attributes, conv.domain);
-  return node('ReorderOutput', [biased], output.shape, 'float32', output.node.attributes, output.node.domain);
+  const bias = reshape(b, [channels]);
+  if (value.node.op === 'ReorderOutput') {
+    const { inputs, attributes, domain, op, outputs } = value.node.inputs[0]!.node;
+    if (op !== 'Conv' || inputs.length !== 2) return undefined;
+    const blocked = outputs[0].shape;
+    const biased = node('Conv', [...inputs, pad(bias, [0], [blocked[1] - channels])], blocked, 'float32', attributes, domain);
+    return node('ReorderOutput', [biased], value.shape, 'float32', value.node.attributes, value.node.domain);
+  }
+  const product = value.node.op === 'Reshape' ? value.node.inputs[0]! : value;
+  if (product.node.op !== 'MatMul' || product.shape.length !== 2 || product.dtype !== 'float32' || product.shape[1] !== channels) return undefined;
+  return reshape(node('Gemm', [...product.node.inputs, bias], product.shape, 'float32'), value.shape);
 }
 
-export type { ConstantData };

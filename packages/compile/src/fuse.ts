@@ -1,0 +1,151 @@
+import type { Shape, Value } from './graph';
+import { sizeOf, uniformValue } from './graph';
+import { full, mul, node, reduce, reshape, sub } from './ops';
+
+/* Patterns of several passes over a large tensor that can be computed in fewer. Each is recognised where its last operator is built. */
+
+/** The value that this one is a rearrangement-free view of. */
+export function unshaped(value: Value): Value {
+  let current = value.graph.resolve(value);
+  while (current.node.op === 'Reshape') current = current.graph.resolve(current.node.inputs[0]!);
+  return current;
+}
+
+const input = (value: Value, index: number): Value => value.graph.resolve(value.node.inputs[index]!);
+const isOp = (value: Value, op: string) => value.node.op === op;
+
+/** Whether a value is the mean of all of `of`'s elements within each of its first few rows; gives the number of rows. */
+function rowMean(value: Value, of: Value): number | undefined {
+  const mean = unshaped(value);
+  if (!isOp(mean, 'ReduceMean') || unshaped(input(mean, 0)) !== unshaped(of)) return undefined;
+  const { shape } = input(mean, 0);
+  const rows = shape.length === 1 ? 1 : shape[0];
+  return shape.length <= 2 && sizeOf(mean.shape) === rows ? rows : undefined;
+}
+
+/** Values per row, laid out so that they broadcast over a tensor of that many rows. */
+function perRow(value: Value, rows: number, shape: Shape): Value | undefined {
+  return shape[0] === rows || rows === 1 ? reshape(value, shape.map((_, i) => (i === 0 ? rows : 1))) : undefined;
+}
+
+/** (x − mean) · 1/√(variance + ε) over whole rows is a layer normalisation. */
+function normalise(centred: Value, scale: Value): Value | undefined {
+  const factor = unshaped(scale);
+  if (!isOp(centred, 'Sub') || !isOp(factor, 'Reciprocal') || !isOp(unshaped(input(factor, 0)), 'Sqrt')) return undefined;
+  const shifted = unshaped(input(unshaped(input(factor, 0)), 0));
+  if (!isOp(shifted, 'Add')) return undefined;
+  const epsilon = [0, 1].map((i) => uniformValue(input(shifted, i))).find((value) => value !== undefined);
+  const variance = [0, 1].map((i) => input(shifted, i)).find((value) => uniformValue(value) === undefined);
+  if (epsilon === undefined || !variance) return undefined;
+  const x = input(centred, 0);
+  const rows = rowMean(input(centred, 1), x);
+  const squares = isOp(unshaped(variance), 'ReduceMean') ? unshaped(input(unshaped(variance), 0)) : undefined;
+  if (!rows || !squares || !isOp(squares, 'Mul') || rowMean(variance, squares) !== rows) return undefined;
+  if (unshaped(input(squares, 0)) !== unshaped(centred) || unshaped(input(squares, 1)) !== unshaped(centred)) return undefined;
+
+  const { graph } = x;
+  const width = sizeOf(x.shape) / rows;
+  const each = { shape: [rows, 1], dtype: 'float32' as const };
+  const [y, , invStd] = graph.node(
+    'LayerNormalization',
+    [reshape(x, [rows, width]), full(graph, [width], 1)],
+    [{ shape: [rows, width], dtype: 'float32' }, each, each],
+    { axis: 1, epsilon },
+  );
+  graph.replace(factor, reshape(invStd, factor.shape));
+  return reshape(y, x.shape);
+}
+
+/** The normalisation that a value is the result of, and its 1/√(variance + ε). */
+function normalisationOf(value: Value): { rows: number; invStd: Value } | undefined {
+  const source = unshaped(value);
+  if (!isOp(source, 'LayerNormalization') || source.index !== 0) return undefined;
+  return { rows: source.shape[0], invStd: source.node.outputs[2] };
+}
+
+/**
+ * (dy − E[dy] − x̂ E[dy·x̂]) · invStd, the gradient of a normalisation. As dy·invStd − (x̂·(E[dy·x̂]·invStd) + E[dy]·invStd), whose
+ * bracket is a single pass, and where dy is a product with a weight of each channel, so is the first term.
+ */
+function normaliseGradient(difference: Value, scale: Value): Value | undefined {
+  const invStd = unshaped(scale);
+  if (!isOp(invStd, 'LayerNormalization') || invStd.index !== 2 || !isOp(difference, 'Sub')) return undefined;
+  const [first, projection] = [input(difference, 0), input(difference, 1)];
+  if (!isOp(first, 'Sub') || !isOp(projection, 'Mul')) return undefined;
+  const dy = input(first, 0);
+  const rows = invStd.shape[0];
+  const side = [0, 1].find((i) => normalisationOf(input(projection, i))?.invStd === invStd);
+  if (side === undefined) return undefined;
+  const [xHat, share] = [input(projection, side), input(projection, 1 - side)];
+  const average = input(first, 1);
+  if (sizeOf(share.shape) !== rows || sizeOf(average.shape) !== rows) return undefined;
+
+  const slope = mul(reshape(share, [rows]), reshape(invStd, [rows]));
+  const offset = mul(reshape(average, [rows]), reshape(invStd, [rows]));
+  const width = sizeOf(dy.shape) / rows;
+  const bracket = rowAffine(reshape(xHat, [rows, width]), slope, offset);
+  const { value: plain, factor } = channelProduct(dy) ?? { value: dy, factor: undefined };
+  const spread = perRow(invStd, rows, plain.shape);
+  if (!spread) return undefined;
+  const scaled = mul(plain, factor ? mul(factor, spread) : spread);
+  return sub(reshape(scaled, difference.shape), reshape(bracket, difference.shape));
+}
+
+/** x [rows, width] · slope [rows] + offset [rows] in one pass: what inference of a batch normalisation does with channels. */
+function rowAffine(x: Value, slope: Value, offset: Value): Value {
+  const [rows, width] = x.shape;
+  const { graph } = x;
+  const inputs = [reshape(x, [1, rows, width]), slope, offset, full(graph, [rows], 0), full(graph, [rows], 1)];
+  return reshape(node('BatchNormalization', inputs, [1, rows, width], 'float32', { epsilon: 0 }), x.shape);
+}
+
+/** A product with a factor for each channel, the last axis; reshaping around it does not matter. */
+function channelProduct(value: Value): { value: Value; factor: Value } | undefined {
+  const product = unshaped(value);
+  if (!isOp(product, 'Mul')) return undefined;
+  const channels = product.shape.at(-1);
+  for (const side of [0, 1]) {
+    let factor = input(product, side);
+    if (isOp(factor, 'Expand')) factor = input(factor, 0);
+    const other = input(product, 1 - side);
+    if (channels !== 1 && factor.shape.at(-1) === channels && sizeOf(factor.shape) === channels && sizeOf(other.shape) === sizeOf(product.shape)) {
+      return { value: other, factor: reshape(factor, [channels]) };
+    }
+  }
+  return undefined;
+}
+
+/** The same where the product is one factor of a larger product. */
+function channelFactor(value: Value): { value: Value; factor: Value } | undefined {
+  const direct = channelProduct(value);
+  if (direct) return direct;
+  const product = unshaped(value);
+  if (!isOp(product, 'Mul')) return undefined;
+  for (const side of [0, 1]) {
+    const part = channelProduct(input(product, side));
+    const other = input(product, 1 - side);
+    if (part && sizeOf(other.shape) === sizeOf(part.value.shape)) return { value: mul(part.value, reshape(other, part.value.shape)), factor: part.factor };
+  }
+  return undefined;
+}
+
+/**
+ * A sum or mean of a product with a factor for each channel: the factor can wait until everything but the channels has been summed.
+ * @param shape [outer, reduced, inner] as it is to be reduced over the middle
+ * @returns [outer, 1, inner]
+ */
+export function factoredReduce(op: string, x: Value, [outer, reduced, inner]: readonly [number, number, number]): Value | undefined {
+  if ((op !== 'ReduceSum' && op !== 'ReduceMean') || x.dtype !== 'float32') return undefined;
+  const found = channelFactor(x);
+  if (!found) return undefined;
+  const channels = found.factor.shape[0];
+  if (inner === channels) return mul(reduce(op, reshape(found.value, [outer, reduced, inner]), [1]), found.factor);
+  if (inner !== 1 || reduced % channels !== 0 || reduced === channels) return undefined;
+  const sums = reduce(op, reshape(found.value, [outer, reduced / channels, channels]), [1]);
+  return reduce(op, mul(sums, found.factor), [2]);
+}
+
+/** What a product of two values is instead, where it is the end of a known pattern. */
+export function fuseProduct(a: Value, b: Value): Value | undefined {
+  return normalise(a, b) ?? normalise(b, a) ?? normaliseGradient(a, b) ?? normaliseGradient(b, a);
+}
