@@ -11,9 +11,10 @@ export interface Optimizer {
 
 /**
  * Adam (Kingma & Ba 2015, Algorithm 1) with PyTorch's defaults, on plain arrays: the arithmetic of each element is in float64 and stored as float32,
- * so that every engine takes the same step. A parameter without a gradient counts as one whose gradient is zero.
+ * so that every engine takes the same step. With `weightDecay` it is AdamW (Loshchilov & Hutter 2019): each parameter also shrinks by
+ * learningRate·weightDecay of itself. A parameter without a gradient counts as one whose gradient is zero.
  */
-export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = {}): Optimizer {
+export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = {}): Optimizer {
   let step = 0;
   let moments = new Map<string, { m: Float32Array; v: Float32Array }>();
   return {
@@ -21,6 +22,7 @@ export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = {}): Optim
       step++;
       // m̂ = m/(1 − β1^k), v̂ = v/(1 − β2^k)
       const stepSize = learningRate / (1 - beta1 ** step);
+      const kept = 1 - learningRate * weightDecay;
       const scale = 1 / Math.sqrt(1 - beta2 ** step);
       for (const [name, parameter] of parameters) {
         const gradient = gradients.get(name) ?? new Float32Array(parameter.length);
@@ -31,7 +33,7 @@ export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = {}): Optim
           const g = gradient[i];
           const mi = (m[i] = beta1 * m[i] + (1 - beta1) * g);
           const vi = (v[i] = beta2 * v[i] + (1 - beta2) * g * g);
-          parameter[i] -= (stepSize * mi) / (Math.sqrt(vi) * scale + epsilon);
+          parameter[i] = kept * parameter[i] - (stepSize * mi) / (Math.sqrt(vi) * scale + epsilon);
         }
       }
     },

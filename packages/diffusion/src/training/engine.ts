@@ -10,8 +10,12 @@ export interface TrainBatch {
 export interface TrainStepResult {
   /** The mean loss of the batch, before the step. */
   readonly loss: number;
-  /** The L2 norm of the whole gradient. */
+  /** The L2 norm of the whole gradient, before it is clipped. */
   readonly gradNorm: number;
+  /** The loss of each image, where the loss function gives it. */
+  readonly losses?: Float32Array;
+  /** Whether the step was not taken, because the loss or the gradient is not finite. */
+  readonly skipped: boolean;
 }
 
 /** What the training loop needs of whatever executes the network. */
@@ -20,7 +24,9 @@ export interface TrainEngine {
   step(batch: TrainBatch, options: { learningRate: number }): Promise<TrainStepResult>;
   /** The current parameters by name: the engine's own arrays, valid until the next step. */
   parameters(): ReadonlyMap<string, Float32Array>;
-  /** Parameters, moments and step: all that a checkpoint needs to go on exactly. */
+  /** The weights to sample with: their moving average, or the parameters where there is none. */
+  averaged(): ReadonlyMap<string, Float32Array>;
+  /** Parameters, moments, step and moving average: all that a checkpoint needs to go on exactly. */
   state(): Promise<Map<string, Float32Array>>;
   /** @throws Error if the state is not one of an engine with the same parameters and optimizer. */
   restore(state: ReadonlyMap<string, Float32Array>): Promise<void>;

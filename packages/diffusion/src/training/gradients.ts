@@ -2,9 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Arrays } from './adam';
 import type { TrainBatch } from './engine';
 
-/** The mean loss of a batch and its gradient with respect to the parameters, given their current values. */
+/** The mean loss of a batch, its gradient with respect to the parameters, given their current values, and the loss of each image, if known. */
 export interface GradientFunction {
-  (parameters: Arrays, batch: TrainBatch): Promise<{ loss: number; gradients: Arrays }>;
+  (parameters: Arrays, batch: TrainBatch): Promise<{ loss: number; gradients: Arrays; losses?: Float32Array }>;
 }
 
 /**
@@ -31,13 +31,19 @@ export function eagerGradients(
   const perImage = tf.util.sizeFromShape([...imageShape]);
   return async (values, { xStart, noise, t, condition }) => {
     const n = xStart.length / perImage;
-    const { value, grads } = tf.tidy(() => {
+    const { value, grads, each } = tf.tidy(() => {
+      let each: tf.Tensor | undefined;
       for (const [name, variable] of parameters) variable.assign(tf.tensor(values.get(name)!, variable.shape));
       const images = tf.tensor4d(xStart, [n, ...imageShape]);
       const noises = tf.tensor4d(noise, [n, ...imageShape]);
       const timesteps = tf.tensor1d(t, 'int32');
       const conditions = condition && conditionTensors(condition, n);
-      return tf.variableGrads(() => tf.mean(lossFunction(images, noises, timesteps, conditions)), [...parameters.values()]);
+      const mean = () => {
+        const loss = lossFunction(images, noises, timesteps, conditions);
+        if (loss.rank === 1) each = tf.keep(loss);
+        return tf.mean<tf.Scalar>(loss);
+      };
+      return { ...tf.variableGrads(mean, [...parameters.values()]), each };
     });
     try {
       const gradients = new Map<string, Float32Array>();
@@ -45,9 +51,9 @@ export function eagerGradients(
         const gradient = grads[variable.name] as tf.Tensor | undefined;
         if (gradient) gradients.set(name, (await gradient.data()) as Float32Array);
       }
-      return { loss: (await value.data())[0], gradients };
+      return { loss: (await value.data())[0], gradients, ...(each && { losses: await each.data<'float32'>() }) };
     } finally {
-      tf.dispose([value, grads]);
+      tf.dispose([value, grads, each]);
     }
   };
 }

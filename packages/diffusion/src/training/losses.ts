@@ -1,7 +1,7 @@
 import type { NoiseSchedule } from '@ddpm/schedules';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Network } from '../network';
-import { noiseLevel } from '../noise-level';
+import { extract, noiseLevel } from '../noise-level';
 import type { Objective } from '../objective';
 import { epsilon } from '../objective';
 import { qSample } from '../q-sample';
@@ -26,6 +26,8 @@ export const lossNames = Object.keys(elementLosses) as LossName[];
 export interface LossOptions {
   loss?: LossName;
   objective?: Objective;
+  /** What the loss at each t counts for, T numbers; see `minSnrWeights`. */
+  weights?: Float64Array;
   condition?: Readonly<Record<string, tf.Tensor>>;
 }
 
@@ -40,7 +42,7 @@ export function pLossesPerImage(
   xStart: tf.Tensor4D,
   t: tf.Tensor1D,
   noise: tf.Tensor4D,
-  { loss = 'l1', objective = epsilon, condition }: LossOptions = {},
+  { loss = 'l1', objective = epsilon, weights, condition }: LossOptions = {},
 ): tf.Tensor1D {
   if (!Object.hasOwn(elementLosses, loss)) throw new RangeError(`pLosses: the loss must be one of ${lossNames.join(', ')}, got '${loss}'`);
   return tf.tidy(() => {
@@ -51,7 +53,8 @@ export function pLossesPerImage(
       );
     }
     const error = tf.sub(objective.target(noiseLevel(schedule, t), xStart, noise), output);
-    return tf.mean(elementLosses[loss](error), [1, 2, 3]);
+    const perImage = tf.mean<tf.Tensor1D>(elementLosses[loss](error), [1, 2, 3]);
+    return weights ? tf.mul(perImage, tf.reshape(extract(weights, t), [-1])) : perImage;
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Arrays, Optimizer } from './adam';
 import { adam } from './adam';
+import { ema } from './ema';
 import type { TrainEngine } from './engine';
 import type { GradientFunction } from './gradients';
 
@@ -8,50 +9,65 @@ export interface TrainEngineOptions {
   parameters: Arrays;
   gradients: GradientFunction;
   optimizer?: Optimizer;
+  /** Gradients whose L2 norm is larger are scaled down to this norm. */
+  clipNorm?: number;
+  /** Keeps a moving average of the weights with this decay, such as 0.9999. */
+  emaDecay?: number;
   /** Frees what the gradient function holds. */
   dispose?: () => void;
 }
 
 /** An engine whose gradients come from any function, and whose parameters and optimizer live in plain arrays. */
-export function trainEngine({ parameters, gradients, optimizer = adam(), dispose }: TrainEngineOptions): TrainEngine {
+export function trainEngine({ parameters, gradients, optimizer = adam(), clipNorm, emaDecay, dispose }: TrainEngineOptions): TrainEngine {
   const current = new Map([...parameters].map(([name, values]) => [name, values.slice()]));
+  const average = emaDecay === undefined ? undefined : ema(current, { decay: emaDecay });
   return {
     async step(batch, { learningRate }) {
-      const result = await gradients(current, batch);
-      optimizer.update(current, result.gradients, learningRate);
-      return { loss: result.loss, gradNorm: globalNorm(result.gradients) };
+      const { loss, losses, gradients: unclipped } = await gradients(current, batch);
+      const gradNorm = globalNorm(unclipped);
+      const skipped = !Number.isFinite(loss) || !Number.isFinite(gradNorm);
+      if (!skipped) {
+        const clipped = clipNorm !== undefined && gradNorm > clipNorm ? scaled(unclipped, clipNorm / gradNorm) : unclipped;
+        optimizer.update(current, clipped, learningRate);
+        average?.update(current);
+      }
+      return { loss, gradNorm, skipped, ...(losses && { losses }) };
     },
     parameters: () => current,
+    averaged: () => average?.weights ?? current,
     state() {
-      const state = new Map<string, Float32Array>();
-      for (const [name, values] of current) state.set(`parameters/${name}`, values.slice());
+      const state = new Map<string, Float32Array>([...current].map(([name, values]) => [`parameters/${name}`, values.slice()]));
       for (const [name, values] of optimizer.state()) state.set(`optimizer/${name}`, values);
+      for (const [name, values] of average?.state() ?? []) state.set(`ema/${name}`, values);
       return Promise.resolve(state);
     },
     restore(state) {
-      const optimizerState = new Map<string, Float32Array>();
-      const restored = new Set<string>();
-      for (const [key, values] of state) {
-        const [kind, name] = splitOnce(key);
-        if (kind === 'optimizer') optimizerState.set(name, values);
-        else if (kind === 'parameters' && current.get(name)?.length === values.length) restored.add(name);
-        else
-          return Promise.reject(new Error(`TrainEngine.restore: ${key} with ${values.length} elements is not part of this engine's state`));
+      const lengths = new Map<string, number>([['optimizer/step', 1]]);
+      for (const [name, { length }] of current) {
+        lengths.set(`parameters/${name}`, length);
+        // A moment exists from the first step on.
+        if (state.get('optimizer/step')?.[0] !== 0) lengths.set(`optimizer/m/${name}`, length).set(`optimizer/v/${name}`, length);
+        if (average) lengths.set(`ema/weights/${name}`, length);
       }
-      for (const name of current.keys()) {
-        if (!restored.has(name)) return Promise.reject(new Error(`TrainEngine.restore: parameters/${name} is missing`));
-      }
+      if (average) lengths.set('ema/updates', 1);
+      const wrong = [
+        ...[...lengths]
+          .filter(([key, length]) => state.get(key)?.length !== length)
+          .map(
+            ([key, length]) => `${key} ${state.has(key) ? `should have ${length} elements, not ${state.get(key)!.length}` : 'is missing'}`,
+          ),
+        ...[...state.keys()].filter((key) => !lengths.has(key)).map((key) => `${key} is not part of this engine's state`),
+      ];
+      if (wrong.length > 0) return Promise.reject(new Error(`TrainEngine.restore: ${wrong.join('; ')}`));
+      const under = (prefix: string) =>
+        new Map([...state].filter(([key]) => key.startsWith(prefix)).map(([key, values]) => [key.slice(prefix.length), values]));
       for (const [name, values] of current) values.set(state.get(`parameters/${name}`)!);
-      optimizer.restore(optimizerState);
+      optimizer.restore(under('optimizer/'));
+      average?.restore(under('ema/'));
       return Promise.resolve();
     },
     dispose: () => dispose?.(),
   };
-}
-
-function splitOnce(key: string): [string, string] {
-  const slash = key.indexOf('/');
-  return [key.slice(0, slash), key.slice(slash + 1)];
 }
 
 /** The L2 norm over all arrays together, in float64. */
@@ -59,4 +75,9 @@ function globalNorm(arrays: Arrays): number {
   let sum = 0;
   for (const values of arrays.values()) for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
   return Math.sqrt(sum);
+}
+
+/** New arrays, each element times the factor. */
+function scaled(arrays: Arrays, factor: number): Arrays {
+  return new Map([...arrays].map(([name, values]) => [name, values.map((value) => value * factor)]));
 }

@@ -26,6 +26,8 @@ export interface TrainStep extends TrainStepResult {
   /** Images in the batch. */
   readonly size: number;
   readonly learningRate: number;
+  /** The t of each image. */
+  readonly t: Int32Array;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function* train({
       const noise = rng.normals(images.length);
       const rate = typeof learningRate === 'number' ? learningRate : learningRate(step);
       const result = await engine.step({ xStart: images, noise, t }, { learningRate: rate });
-      yield { ...result, step, epoch, size, learningRate: rate };
+      yield { ...result, step, epoch, size, learningRate: rate, t };
       if (++step >= steps) break;
     }
   }

@@ -3,7 +3,7 @@ import { cosineSchedule } from '@ddpm/schedules';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LossFunction, Network, TrainStep } from '../index';
-import { adam, eagerGradients, pLosses, pLossesPerImage, train, trainEngine } from '../index';
+import { adam, eagerGradients, ema, inParts, learningRate, minSnrWeights, pLosses, pLossesPerImage, train, trainEngine } from '../index';
 
 const schedule = cosineSchedule({ timesteps: 10 });
 
@@ -36,6 +36,119 @@ describe('adam', () => {
       expect(parameters.get('w')![0]).toBeCloseTo(w, 6);
     }
     expect(parameters.get('w')![1]).toBe(-2);
+  });
+});
+
+describe('adam with weight decay', () => {
+  test('also shrinks every parameter by learningRate·weightDecay (AdamW)', () => {
+    const [plain, decayed] = [0, 0.1].map((weightDecay) => {
+      const parameters = new Map([['w', Float32Array.of(2)]]);
+      adam({ weightDecay }).update(parameters, new Map([['w', Float32Array.of(0.5)]]), 0.01);
+      return parameters.get('w')![0];
+    });
+    expect(plain - decayed).toBeCloseTo(0.01 * 0.1 * 2, 6);
+  });
+});
+
+describe('ema', () => {
+  test('is d·ema + (1 − d)·weights with d = min(decay, (1 + k)/(10 + k))', () => {
+    const average = ema(new Map([['w', Float32Array.of(1)]]), { decay: 0.15 });
+    let expected = 1;
+    for (const [k, w] of [3, -1, 4].entries()) {
+      average.update(new Map([['w', Float32Array.of(w)]]));
+      const d = Math.min(0.15, (1 + k) / (10 + k));
+      expected = d * expected + (1 - d) * w;
+      expect(average.weights.get('w')![0]).toBeCloseTo(expected, 6);
+    }
+  });
+});
+
+describe('learningRate', () => {
+  test('warms up, then stays, or falls to 0 in a line or along a cosine', () => {
+    const rates = (decay: 'constant' | 'linear' | 'cosine') => {
+      const rate = learningRate({ base: 1, warmup: 2, decay, steps: 6 });
+      return [0, 1, 2, 3, 4, 5, 6].map((step) => Number(rate(step).toFixed(4)));
+    };
+    expect(rates('constant')).toEqual([0.5, 1, 1, 1, 1, 1, 1]);
+    expect(rates('linear')).toEqual([0.5, 1, 1, 0.75, 0.5, 0.25, 0]);
+    expect(rates('cosine')).toEqual([0.5, 1, 1, 0.8536, 0.5, 0.1464, 0]);
+  });
+});
+
+describe('minSnrWeights', () => {
+  test('make the weighted losses of ε, x_0 and v the same where the network is the same', () => {
+    // At equal error of x̂_0, the squared errors are as ε : x_0 : v = SNR : 1 : SNR + 1 (v after rescaling), so weight·error must agree.
+    const snr = schedule.alphasCumprod.map((a) => a / (1 - a));
+    const [e, x, v] = (['epsilon', 'xStart', 'velocity'] as const).map((objective) => minSnrWeights(schedule, objective, 5));
+    snr.forEach((r, t) => {
+      expect(x[t]).toBe(Math.min(r, 5));
+      expect(e[t] * r).toBeCloseTo(x[t], 10);
+      expect(v[t] * (r + 1)).toBeCloseTo(x[t], 10);
+    });
+  });
+  test('weigh the loss of each image', () => {
+    const { network } = affine();
+    const t = tf.tensor1d([1, 8], 'int32');
+    const x = tf.tensor4d(rng.normals(8), [2, 2, 2, 1]);
+    const weights = minSnrWeights(schedule, 'epsilon');
+    const [plain, weighted] = [undefined, weights].map((w) => pLossesPerImage(schedule, network, x, t, x, { weights: w }).dataSync());
+    plain.forEach((loss, i) => expect(weighted[i]).toBeCloseTo(loss * weights[[1, 8][i]], 5));
+  });
+});
+
+describe('inParts', () => {
+  test('averages the parts to the whole, the last and smaller one included', async () => {
+    const { parameters, initial, network } = affine();
+    const lossFunction: LossFunction = (x0, noise, t) => pLossesPerImage(schedule, network, x0, t, noise);
+    const whole = eagerGradients(lossFunction, parameters, [2, 2, 1]);
+    const data = { ...batch(7), condition: { label: Int32Array.of(0, 1, 2, 3, 4, 5, 6) } };
+    const [expected, actual] = [await whole(initial, data), await inParts(whole, 3)(initial, data)];
+    expect(actual.loss).toBeCloseTo(expected.loss, 6);
+    expect([...actual.losses!]).toEqual([...expected.losses!]);
+    for (const name of ['a', 'b']) expect(actual.gradients.get(name)![0]).toBeCloseTo(expected.gradients.get(name)![0], 6);
+  });
+});
+
+describe('trainEngine', () => {
+  const engineWith = (gradient: number[], options: { clipNorm?: number; emaDecay?: number } = {}, loss = 1) =>
+    trainEngine({
+      parameters: new Map([['w', Float32Array.of(1, 1)]]),
+      gradients: () => Promise.resolve({ loss, gradients: new Map([['w', Float32Array.from(gradient)]]) }),
+      // Plain descent shows the gradient as it was taken.
+      optimizer: {
+        update: (parameters, gradients, rate) => parameters.get('w')!.forEach((_, i, w) => (w[i] -= rate * gradients.get('w')![i])),
+        state: () => new Map([['step', Float32Array.of(0)]]),
+        restore: () => undefined,
+      },
+      ...options,
+    });
+
+  test('scales a gradient that is too long down to the norm allowed, and reports its own norm', async () => {
+    const engine = engineWith([3, 4], { clipNorm: 1 });
+    expect((await engine.step(batch(1), { learningRate: 1 })).gradNorm).toBe(5);
+    expect(engine.parameters().get('w')![0]).toBeCloseTo(1 - 0.6, 6);
+    const short = engineWith([0.3, 0.4], { clipNorm: 1 });
+    await short.step(batch(1), { learningRate: 1 });
+    expect(short.parameters().get('w')![0]).toBeCloseTo(0.7, 6);
+  });
+
+  test.each([
+    ['loss', [1, 1], NaN],
+    ['gradient', [1, Infinity], 1],
+  ])('does not take a step whose %s is not finite', async (_, gradient, loss) => {
+    const engine = engineWith(gradient, { emaDecay: 0.5 }, loss);
+    expect((await engine.step(batch(1), { learningRate: 1 })).skipped).toBe(true);
+    expect([...engine.parameters().get('w')!, ...engine.averaged().get('w')!]).toEqual([1, 1, 1, 1]);
+  });
+
+  test('keeps the moving average beside the parameters, and in its state', async () => {
+    const engine = engineWith([1, 0], { emaDecay: 0.5 });
+    await engine.step(batch(1), { learningRate: 1 });
+    expect(engine.averaged().get('w')![0]).toBeCloseTo(0.1, 6);
+    const other = engineWith([0, 0], { emaDecay: 0.5 });
+    await other.restore(await engine.state());
+    expect(other.averaged()).toEqual(engine.averaged());
+    expect(await other.state()).toEqual(await engine.state());
   });
 });
 
@@ -135,11 +248,10 @@ describe('train', () => {
   test('a state of another engine is refused, and nothing changes', async () => {
     const engine = make();
     const state = await engine.state();
-    await expect(engine.restore(new Map([...state, ['parameters/c', new Float32Array(1)]]))).rejects.toThrow(
-      "TrainEngine.restore: parameters/c with 1 elements is not part of this engine's state",
-    );
-    await expect(engine.restore(new Map([['parameters/a', Float32Array.of(5)]]))).rejects.toThrow(
-      'TrainEngine.restore: parameters/b is missing',
+    const other = new Map([...state, ['parameters/c', new Float32Array(1)], ['parameters/a', new Float32Array(2)]]);
+    other.delete('parameters/b');
+    await expect(engine.restore(other)).rejects.toThrow(
+      "TrainEngine.restore: parameters/a should have 1 elements, not 2; parameters/b is missing; parameters/c is not part of this engine's state",
     );
     expect(await engine.state()).toEqual(state);
   });

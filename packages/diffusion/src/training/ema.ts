@@ -1,0 +1,39 @@
+import type { Arrays } from './adam';
+
+/**
+ * An exponential moving average of the weights, which samples better than the weights themselves: after update k = 0, 1, …,
+ * ema ← d·ema + (1 − d)·weights with d = min(decay, (1 + k)/(10 + k)), so that the beginning is forgotten soon.
+ */
+export interface Ema {
+  /** By name; the average's own arrays. */
+  readonly weights: Map<string, Float32Array>;
+  update(parameters: Arrays): void;
+  state(): Map<string, Float32Array>;
+  restore(state: Arrays): void;
+}
+
+/** @param initial the weights that the average begins with; they are copied */
+export function ema(initial: Arrays, { decay = 0.9999 } = {}): Ema {
+  const weights = new Map([...initial].map(([name, values]) => [name, values.slice()]));
+  let updates = 0;
+  return {
+    weights,
+    update(parameters) {
+      const d = Math.min(decay, (1 + updates) / (10 + updates));
+      updates++;
+      for (const [name, average] of weights) {
+        const values = parameters.get(name)!;
+        for (let i = 0; i < average.length; i++) average[i] = d * average[i] + (1 - d) * values[i];
+      }
+    },
+    state: () =>
+      new Map([
+        ['updates', Float32Array.of(updates)],
+        ...[...weights].map(([name, values]) => [`weights/${name}`, values.slice()] as const),
+      ]),
+    restore(state) {
+      updates = state.get('updates')?.[0] ?? 0;
+      for (const [name, average] of weights) average.set(state.get(`weights/${name}`)!);
+    },
+  };
+}
