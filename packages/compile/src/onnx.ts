@@ -68,6 +68,9 @@ const opset = 18;
 const elementType: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 const floatAttributes = new Set(['alpha', 'beta', 'epsilon', 'scale']);
 
+/** Operators whose outputs after the first may be left out. */
+const optionalOutputs = new Set(['LayerNormalization', 'MaxPool']);
+
 /** A named value at a model's boundary. A dimension given by name varies from run to run. */
 export interface Port {
   readonly name: string;
@@ -149,8 +152,8 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[]): U
     if (op === 'Constant') initializers.message(5, tensor(nameOf(to[0]), to[0]));
     else if (op === 'Input') throw new Error(`writeModel: the outputs depend on ${name}, which is not among the inputs`);
     else {
-      // Outputs that nothing uses are left out, so that their kernels need not compute them.
-      const results = to.map((value) => (used.has(value) ? nameOf(value) : ''));
+      // Optional outputs that nothing uses are left out, so that they need not be computed.
+      const results = to.map((value, i) => (i === 0 || used.has(value) || !optionalOutputs.has(op) ? nameOf(value) : ''));
       while (results.at(-1) === '') results.pop();
       node(op, domain, from.map(nameOf), results, attributes);
     }

@@ -1,0 +1,170 @@
+import { describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { expectSame, forAll, values } from './compare';
+
+const seed = fc.integer({ min: 0, max: 999 });
+const small = (min: number, max: number) => fc.integer({ min, max });
+
+/** Any convolution that tfjs takes. */
+const conv = fc.record({
+  n: small(1, 3),
+  h: small(3, 8),
+  w: small(3, 8),
+  ci: fc.constantFrom(1, 2, 3, 5, 8, 9, 16, 18, 20),
+  co: fc.constantFrom(1, 2, 4, 7, 16, 17, 24),
+  kh: small(1, 4),
+  kw: small(1, 3),
+  stride: small(1, 3),
+  pad: fc.constantFrom<'same' | 'valid' | number>('same', 'valid', 0, 1),
+  seed,
+});
+
+/** tfjs wants it stated for numbers, and refuses it for names. */
+const rounding = (pad: string | number) => (typeof pad === 'number' ? 'floor' : undefined);
+
+const weights = (shape: number[], from: number) => values(shape, from, { scale: 0.5 });
+
+describe('conv2d', () => {
+  test('and its gradients, with any stride and padding', async () => {
+    await forAll(
+      conv.filter(({ h, w, kh, kw }) => h >= kh && w >= kw),
+      ({ n, h, w, ci, co, kh, kw, stride, pad, seed: from }) =>
+        expectSame((x, f) => tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, stride, pad, 'NHWC', 1, rounding(pad)), [values([n, h, w, ci], from), weights([kh, kw, ci, co], from + 1)], {
+          tolerance: 2e-5,
+        }),
+      25,
+    );
+  });
+  test('with different strides, explicit padding, dilation, a bias, and channels first', async () => {
+    const x = values([2, 7, 6, 9], 1);
+    const f = weights([3, 2, 9, 17], 2);
+    const bias = values([17], 3);
+    await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, [2, 1], 'same'), [x, f], { tolerance: 2e-5 });
+    await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, [[0, 0], [2, 1], [0, 3], [0, 0]]), [x, f], { tolerance: 2e-5 });
+    for (const pad of ['same', 'valid'] as const) {
+      await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, pad, 'NHWC', [2, 3]), [x, f], { gradient: false });
+    }
+    await expectSame((a, b, c) => tf.relu(tf.add(tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same'), c)), [x, f, bias], { tolerance: 2e-5 });
+    await expectSame((a, b, c) => tf.add(tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same'), c), [x, weights([1, 1, 9, 17], 4), bias], { tolerance: 2e-5 });
+    await expectSame(
+      (a, b, c) => tf.fused.conv2d({ x: a as tf.Tensor4D, filter: b as tf.Tensor4D, strides: 1, pad: 'same', bias: c, activation: 'relu6' }),
+      [x, f, bias],
+      { gradient: false },
+    );
+    tf.dispose([x, f, bias]);
+  });
+  test('larger than a block of channels or a tile of pixels', async () => {
+    tf.engine().startScope();
+    await expectSame((x, f) => tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, 1, 'same'), [values([2, 9, 17, 33], 1), weights([3, 3, 33, 50], 2)], { tolerance: 3e-5 });
+    tf.engine().endScope();
+  });
+});
+
+test('transposed conv2d and its gradients', async () => {
+  await forAll(
+    fc.record({ n: small(1, 2), h: small(2, 5), w: small(2, 5), ci: small(1, 18), co: small(1, 17), k: small(2, 4), stride: small(1, 2), seed }),
+    ({ n, h, w, ci, co, k, stride, seed: from }) => {
+      const pad = k >= 3 ? 1 : 0;
+      const out = (size: number) => (size - 1) * stride + k - 2 * pad;
+      return expectSame(
+        (x, f) => tf.conv2dTranspose(x as tf.Tensor4D, f as tf.Tensor4D, [n, out(h), out(w), co], stride, pad),
+        [values([n, h, w, ci], from), weights([k, k, co, ci], from + 1)],
+        { tolerance: 2e-5 },
+      );
+    },
+    12,
+  );
+});
+
+describe('depthwise conv2d', () => {
+  test('and its gradients, with any stride, padding and multiplier', async () => {
+    await forAll(
+      fc.record({
+        n: small(1, 3),
+        h: small(3, 8),
+        w: small(3, 8),
+        c: fc.constantFrom(1, 3, 8, 16, 18),
+        m: fc.constantFrom(1, 1, 2),
+        k: small(1, 3),
+        stride: small(1, 2),
+        pad: fc.constantFrom<'same' | 'valid' | number>('same', 'valid', 1),
+        seed,
+      }),
+      ({ n, h, w, c, m, k, stride, pad, seed: from }) =>
+        expectSame((x, f) => tf.depthwiseConv2d(x as tf.Tensor4D, f as tf.Tensor4D, stride, pad, 'NHWC', 1, rounding(pad)), [values([n, h, w, c], from), weights([k, k, c, m], from + 1)], {
+          tolerance: 2e-5,
+        }),
+      16,
+    );
+  });
+  test('7×7, dilated, and fused', async () => {
+    tf.engine().startScope();
+    const x = values([2, 9, 8, 20], 1);
+    await expectSame((a, f) => tf.depthwiseConv2d(a as tf.Tensor4D, f as tf.Tensor4D, 1, 3), [x, weights([7, 7, 20, 1], 2)], { tolerance: 2e-5 });
+    await expectSame((a, f) => tf.depthwiseConv2d(a as tf.Tensor4D, f as tf.Tensor4D, 1, 'same', 'NHWC', 2), [x, weights([3, 3, 20, 1], 2)], { gradient: false });
+    await expectSame(
+      (a, f, b) => tf.fused.depthwiseConv2d({ x: a as tf.Tensor4D, filter: f as tf.Tensor4D, strides: 1, pad: 'same', bias: b, activation: 'relu' }),
+      [x, weights([3, 3, 20, 1], 2), values([20], 4)],
+      { gradient: false },
+    );
+    tf.engine().endScope();
+  });
+});
+
+describe('pooling', () => {
+  const pools: Record<string, (x: tf.Tensor4D, k: number, s: number, p: 'same' | 'valid' | number) => tf.Tensor> = {
+    max: (x, k, s, p) => tf.maxPool(x, k, s, p, rounding(p)),
+    average: (x, k, s, p) => tf.avgPool(x, k, s, p, rounding(p)),
+  };
+  test.each(Object.entries(pools))('%s, and its gradient', async (_, pool) => {
+    await forAll(
+      fc.record({ n: small(1, 2), h: small(4, 7), w: small(4, 7), c: small(1, 3), k: small(2, 3), s: small(1, 3), pad: fc.constantFrom<'same' | 'valid' | number>('same', 'valid', 1), seed }),
+      ({ n, h, w, c, k, s, pad, seed: from }) => expectSame((x) => pool(x as tf.Tensor4D, k, s, pad), [values([n, h, w, c], from)]),
+      10,
+    );
+  });
+});
+
+describe('resizing', () => {
+  test('bilinear and nearest, and their gradients', async () => {
+    await forAll(
+      fc.record({ n: small(1, 2), h: small(2, 5), w: small(2, 5), height: small(1, 9), width: small(1, 9), align: fc.boolean(), half: fc.boolean(), seed }),
+      ({ n, h, w, height, width, align, half, seed: from }) =>
+        expectSame(
+          (x) => [
+            tf.image.resizeBilinear(x as tf.Tensor4D, [height, width], align, half && !align),
+            tf.image.resizeNearestNeighbor(x as tf.Tensor4D, [height, width], align, half && !align),
+          ],
+          // tfjs's cpu kernel swaps height and width in the shape of one gradient, so that is compared on squares alone.
+          [values([n, h, w, 2], from)],
+          { gradient: h === w && height === width },
+        ),
+      14,
+    );
+  });
+});
+
+describe('matrices', () => {
+  test('products of any transposition and batch', async () => {
+    await forAll(
+      fc.record({ batch: fc.array(small(1, 3), { maxLength: 2 }), m: small(1, 5), k: small(1, 5), n: small(1, 5), ta: fc.boolean(), tb: fc.boolean(), seed }),
+      ({ batch, m, k, n, ta, tb, seed: from }) =>
+        expectSame((a, b) => tf.matMul(a, b, ta, tb), [values([...batch, ...(ta ? [k, m] : [m, k])], from), values([...batch, ...(tb ? [n, k] : [k, n])], from + 1)]),
+      10,
+    );
+  });
+  test('with a bias, and fused with an activation', async () => {
+    const inputs = [values([4, 3], 1), values([3, 5], 2), values([5], 3)];
+    await expectSame((a, b, c) => tf.add(tf.matMul(a, b), c), inputs);
+    await expectSame((a, b, bias) => tf.fused.matMul({ a, b, transposeA: false, transposeB: false, bias, activation: 'elu' }), inputs, { gradient: false });
+    tf.dispose(inputs);
+  });
+});
+
+test('a kernel without a lowering is named', async () => {
+  const x = values([2, 4], 1);
+  const { compile } = await import('../compile');
+  await expect(compile((a: tf.Tensor) => tf.spectral.rfft(a), [x])).rejects.toThrow(/no lowering for the kernel|complex64/);
+  x.dispose();
+});
