@@ -2,5 +2,5 @@ import base from '../../tsup.base';
 
 export default {
   ...base,
-  entry: ['src/index.ts', 'src/gif.ts', 'src/png.ts', 'src/plot.ts'],
+  entry: ['src/index.ts', 'src/apng.ts', 'src/gif.ts', 'src/png.ts', 'src/plot.ts'],
 };

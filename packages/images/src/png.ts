@@ -3,8 +3,8 @@ import { PNG, type PNGOptions } from 'pngjs';
 import { inflateSync } from 'node:zlib';
 import { withChannels } from './bytes';
 import { checkImage, type ByteImage, type Channels } from './image';
+import { PNG_SIGNATURE, pngChunks, type PngChunk } from './png-chunks';
 
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const COLOR_TYPE = { 1: 0, 3: 2, 4: 6 } as const;
 
 /** A PNG file: gray, RGB or RGBA, 8 bits. */
@@ -30,7 +30,7 @@ export interface PngHeader {
  * @throws RangeError if they are not the start of a PNG file
  */
 export function readPngHeader(bytes: Uint8Array): PngHeader {
-  if (SIGNATURE.some((byte, i) => bytes[i] !== byte)) throw new RangeError('PNG: not a PNG file (wrong signature)');
+  if (PNG_SIGNATURE.some((byte, i) => bytes[i] !== byte)) throw new RangeError('PNG: not a PNG file (wrong signature)');
   if (bytes.length < 33) throw new RangeError(`PNG: truncated, ${bytes.length} bytes is less than a header`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [width, height, colorType] = [view.getUint32(16), view.getUint32(20), bytes[25]];
@@ -53,7 +53,7 @@ export function decodePng(
   const header = readPngHeader(bytes);
   const { width, height } = header;
   if (width * height > maxPixels) throw new RangeError(`PNG: ${width}×${height} is more than ${maxPixels} pixels`);
-  const parts = chunks(bytes);
+  const parts = pngChunks(bytes);
   const own = parts.some(({ type }) => type === 'tRNS') ? 4 : header.channels;
   let rgba: Uint8Array;
   try {
@@ -70,20 +70,8 @@ export function decodePng(
   return channels ? withChannels(image, channels) : image;
 }
 
-/** The chunks of a PNG file, as far as they go. */
-function chunks(bytes: Uint8Array): { type: string; data: Uint8Array }[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const out = [];
-  for (let at = 8; at + 12 <= bytes.length;) {
-    const length = view.getUint32(at);
-    out.push({ type: String.fromCharCode(...bytes.subarray(at + 4, at + 8)), data: bytes.subarray(at + 8, at + 8 + length) });
-    at += 12 + length;
-  }
-  return out;
-}
-
 /** Throws if the pixels of a file inflate to more than `limit` bytes, which is more than its header allows. */
-function inflateWithin(parts: readonly { type: string; data: Uint8Array }[], limit: number): void {
+function inflateWithin(parts: readonly PngChunk[], limit: number): void {
   const data = parts.filter(({ type }) => type === 'IDAT').map((part) => part.data);
   inflateSync(Buffer.concat(data), { maxOutputLength: limit });
 }
