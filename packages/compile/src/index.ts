@@ -2,3 +2,5 @@ export { compile } from './compile';
 export type { CompiledFunction, CompileOptions, TensorResult } from './compile';
 export { compileGradients } from './gradients';
 export type { CompiledGradients, CompileGradientsOptions, Gradients } from './gradients';
+export { exportOnnx } from './export';
+export type { ExportOptions } from './export';

@@ -47,7 +47,7 @@ const minSpan = 256;
  */
 function widen(value: Value, shape: Shape): Value {
   const size = sizeOf(value.shape);
-  if (size === 1 || size === sizeOf(shape)) return value;
+  if (size === 1 || size === sizeOf(shape) || !value.graph.target.contrib) return value;
   const wide = [...Array<number>(shape.length - value.shape.length).fill(1), ...value.shape];
   const source = [...wide];
   // The innermost axes along which it is full, or along which it is repeated.

@@ -12,12 +12,15 @@ interface Recording {
   readonly captured: WeakMap<object, Value>;
   /** Tensors that stand for the graph's inputs, whoever's backend they live on. */
   readonly given: WeakMap<object, Value>;
+  /** Whether the function has created or assigned a variable. */
+  variables: boolean;
 }
 let recording: Recording | undefined;
 
 interface Recorded {
   readonly value: Value;
   readonly by: Recording;
+  references: number;
 }
 
 /** A backend whose tensors are values of a graph: running a kernel appends nodes. */
@@ -26,7 +29,7 @@ class TraceBackend extends tf.KernelBackend {
 
   record(value: Value): object {
     const dataId = {};
-    this.recorded.set(dataId, { value, by: recording! });
+    this.recorded.set(dataId, { value, by: recording!, references: 1 });
     return dataId;
   }
 
@@ -40,6 +43,10 @@ class TraceBackend extends tf.KernelBackend {
     const constant = now.graph.constant(tf.engine().readSync(tensor.dataId) as Float32Array, tensor.shape, dtypeOf(tensor.dtype));
     now.captured.set(tensor.dataId, constant);
     return constant;
+  }
+
+  made({ dataId }: tf.TensorInfo): boolean {
+    return this.recorded.has(dataId);
   }
 
   override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): object {
@@ -64,12 +71,17 @@ class TraceBackend extends tf.KernelBackend {
   }
 
   override disposeData(dataId: object): boolean {
+    const recorded = this.recorded.get(dataId);
+    if (recorded && --recorded.references > 0) return false;
     this.recorded.delete(dataId);
     return true;
   }
 
-  override incRef(): void {
-    throw new Error('compile: the function creates or assigns a tf.Variable; create variables outside, and return new values instead of assigning them');
+  /** Only variables take further references. */
+  override incRef(dataId: object): void {
+    const recorded = this.recorded.get(dataId);
+    if (recorded) recorded.references++;
+    if (recording) recording.variables = true;
   }
 
   override refCount(): number {
@@ -166,10 +178,11 @@ export function trace(
   if (recording) throw new Error('compile: a traced function must not compile another');
   const tracer = theBackend();
   const engine = tf.engine();
+  tf.backend(); // Makes one where none has been chosen yet.
   const previous = tf.getBackend();
   const graph = new Graph(target);
   const { random } = Math;
-  recording = { graph, captured: new WeakMap(), given: new WeakMap() };
+  recording = { graph, captured: new WeakMap(), given: new WeakMap(), variables: false };
   void tf.setBackend(backendName); // Takes effect at once: the backend is made synchronously.
   try {
     Math.random = () => {
@@ -192,12 +205,17 @@ export function trace(
         outputs.push(tracer.lookUp(result));
       }
     });
+    if (recording.variables) {
+      throw new Error('compile: the function creates or assigns a tf.Variable; create variables outside, and return new values instead of assigning them');
+    }
     return { graph, inputs, outputs };
   } catch (error) {
     // What an interrupted gradient had saved for its backward pass is nobody's now.
     const { state } = engine as unknown as { state: { activeTape: { saved: tf.Tensor[] }[] | null } };
     for (const { saved } of state.activeTape ?? []) for (const tensor of saved) tensor.dispose();
     state.activeTape = null;
+    // So are variables that it made.
+    for (const variable of Object.values(engine.registeredVariables)) if (tracer.made(variable)) variable.dispose();
     throw explained(error);
   } finally {
     recording = undefined;

@@ -1,0 +1,144 @@
+import { describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs';
+import { compile } from './compile';
+import { values } from './lower/compare';
+
+const close = async (actual: tf.Tensor, expected: tf.Tensor) => {
+  const [a, b] = await Promise.all([actual.data(), expected.data()]);
+  expect(actual.shape).toEqual(expected.shape);
+  b.forEach((value, i) => expect(Math.abs(value - a[i])).toBeLessThan(1e-4));
+};
+
+/** Runs a body and checks that it leaves no tensors behind but those it made before. */
+async function leavesNothing(body: () => Promise<void>): Promise<void> {
+  const before = tf.memory().numTensors;
+  const backend = tf.getBackend();
+  await body();
+  expect(tf.memory().numTensors).toBe(before);
+  expect(tf.getBackend()).toBe(backend);
+}
+
+describe('compile', () => {
+  test('a hand-written network, also on shapes it has not seen', () =>
+    leavesNothing(async () => {
+      const [w1, w2, b1] = [[4, 8], [8, 2], [8]].map((shape, i) => tf.tidy(() => tf.variable(values(shape, i))));
+      const network = (x: tf.Tensor2D) => tf.tidy(() => tf.softmax(tf.matMul(tf.relu(tf.add(tf.matMul(x, w1 as tf.Tensor2D), b1)), w2 as tf.Tensor2D)));
+      const examples = [values([3, 4], 4)] as [tf.Tensor2D];
+      const compiled = await compile(network, examples);
+      for (const n of [3, 1, 7, 3]) {
+        const x = values([n, 4], n) as tf.Tensor2D;
+        const [actual, expected] = [await compiled(x), network(x)];
+        await close(actual, expected);
+        tf.dispose([x, actual, expected]);
+      }
+      await compiled.dispose();
+      tf.dispose([w1, w2, b1, ...examples]);
+    }));
+
+  test('a tf.LayersModel, unchanged', async () => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.conv2d({ inputShape: [8, 8, 2], filters: 6, kernelSize: 3, activation: 'relu', padding: 'same' }),
+        tf.layers.batchNormalization(),
+        tf.layers.maxPooling2d({ poolSize: 2 }),
+        tf.layers.separableConv2d({ filters: 5, kernelSize: 3 }),
+        tf.layers.dropout({ rate: 0.5 }),
+        tf.layers.flatten(),
+        tf.layers.dense({ units: 3, activation: 'softmax' }),
+      ],
+    });
+    const x = values([4, 8, 8, 2], 1);
+    const compiled = await compile((input: tf.Tensor) => model.predict(input) as tf.Tensor, [x]);
+    const [actual, expected] = [await compiled(x), model.predict(x) as tf.Tensor];
+    await close(actual, expected);
+    await compiled.dispose();
+    tf.dispose([x, actual, expected]);
+    model.dispose();
+  });
+
+  test('lists and records of results, of every type, and inputs passed through', () =>
+    leavesNothing(async () => {
+      const x = values([2, 3], 1);
+      const record = await compile((a: tf.Tensor) => ({ same: a, positive: tf.greater(a, 0), count: tf.cast(a, 'int32'), two: tf.scalar(2), sum: tf.sum(a) }), [x]);
+      const result = await record(x);
+      expect(Object.entries(result).map(([key, { dtype, shape }]) => [key, dtype, shape])).toEqual([
+        ['same', 'float32', [2, 3]],
+        ['positive', 'bool', [2, 3]],
+        ['count', 'int32', [2, 3]],
+        ['two', 'float32', []],
+        ['sum', 'float32', []],
+      ]);
+      expect([...result.same.dataSync()]).toEqual([...x.dataSync()]);
+      expect(result.two.dataSync()[0]).toBe(2);
+      const list = await compile((a: tf.Tensor) => [a, a, tf.neg(a)], [x]);
+      const results = await list(x);
+      expect(results.length).toBe(3);
+      await Promise.all([record.dispose(), list.dispose()]);
+      tf.dispose([x, result, results]);
+    }));
+
+  test('captured variables keep the values they had', () =>
+    leavesNothing(async () => {
+      const w = tf.tidy(() => tf.variable(tf.scalar(2)));
+      const x = tf.scalar(3);
+      const compiled = await compile((a: tf.Tensor) => tf.mul(a, w), [x]);
+      tf.tidy(() => w.assign(tf.scalar(5)));
+      const y = await compiled(x);
+      expect(y.dataSync()[0]).toBe(6);
+      await compiled.dispose();
+      tf.dispose([w, x, y]);
+    }));
+
+  test('a gradient inside the function', () =>
+    leavesNothing(async () => {
+      const x = values([5], 1);
+      const body = (a: tf.Tensor) => tf.grad((b: tf.Tensor) => tf.sum(tf.pow(b, 3)))(a);
+      const compiled = await compile(body, [x]);
+      const [actual, expected] = [await compiled(x), body(x)];
+      await close(actual, expected);
+      await compiled.dispose();
+      tf.dispose([x, actual, expected]);
+    }));
+});
+
+describe('what cannot be traced is refused in words that help', () => {
+  const refused = async (fn: (x: tf.Tensor) => tf.Tensor, message: RegExp) =>
+    leavesNothing(async () => {
+      const x = values([2, 3], 1);
+      await expect(compile(fn, [x])).rejects.toThrow(message);
+      x.dispose();
+    });
+
+  test('reading a traced value', () => refused((x) => tf.scalar(tf.sum(x).dataSync()[0]), /reads a tensor .* return the tensor and read it outside/));
+  test('reading one while a gradient is taken', () =>
+    refused((x) => tf.grad((a: tf.Tensor) => tf.mul(tf.square(a), tf.square(a).dataSync()[0]))(x), /reads a tensor/));
+  test('random numbers', () => refused((x) => tf.add(x, tf.randomNormal([2, 3])), /draws random numbers.*pass them in as an input/));
+  test('dropout', () => refused((x) => tf.dropout(x, 0.5), /draws random numbers/));
+  test('an unsupported kernel, by name', () => refused((x) => tf.einsum('ij->ji', x), /no lowering for the kernel Einsum; do without tf.einsum .* eager backend/));
+  test('a new variable', () => refused((x) => tf.add(x, tf.variable(tf.tidy(() => tf.scalar(1)))), /creates or assigns a tf.Variable/));
+  test('a promise', () => refused((x) => Promise.resolve(x) as unknown as tf.Tensor, /not a promise/));
+  test('no tensor', () => refused(() => 3 as unknown as tf.Tensor, /must return a tensor/));
+
+  test('another rank, type or number of inputs, and a disposed function', async () => {
+    const x = values([2, 3], 1);
+    const compiled = await compile((a: tf.Tensor) => tf.neg(a), [x]);
+    const flat = tf.tensor1d([1]);
+    const whole = tf.tensor2d([[1]], [1, 1], 'int32');
+    await expect(compiled(flat)).rejects.toThrow('input 0 was float32 [2, 3] when compiled, and is float32 [1]');
+    await expect(compiled(whole)).rejects.toThrow('is int32 [1, 1]; sizes may change, rank and type may not');
+    await expect((compiled as unknown as () => Promise<void>)()).rejects.toThrow('compiled for 1 inputs, got 0');
+    await compiled.dispose();
+    await expect(compiled(x)).rejects.toThrow('has been disposed');
+    tf.dispose([x, flat, whole]);
+  });
+  test('a tensor kept from an earlier trace', async () => {
+    const x = values([2], 1);
+    let cached: tf.Tensor | undefined;
+    const fn = (a: tf.Tensor) => tf.add(a, (cached ??= tf.keep(tf.mul(a, 2))));
+    const compiled = await compile(fn, [x]);
+    await expect(compile(fn, [x])).rejects.toThrow('a tensor made while another function was traced');
+    await compiled.dispose();
+    tf.dispose([x, cached!]);
+  });
+  test('Math.random works again afterwards', () => expect(Math.random()).toBeLessThan(1));
+});
