@@ -1,6 +1,6 @@
 import { prepareBackend } from '@ddpm/backend';
 import type { AsyncNetworkFunction, GradientFunction, LossFunction, Network } from '@ddpm/diffusion';
-import { eagerGradients } from '@ddpm/diffusion';
+import { eagerGradients, inParts } from '@ddpm/diffusion';
 import * as tf from '@tensorflow/tfjs';
 
 export const backendNames = ['auto', 'compiled', 'tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
@@ -91,13 +91,18 @@ async function compiled(why: string): Promise<Execution> {
   };
 }
 
+/** Images at a time on the WASM backend: it can address 4 GB, which the tutorial's batch does not fit, and small parts are as fast. */
+const WASM_PART = 16;
+
 function eager({ name, reason }: { name: string; reason: string }): Execution {
   const dispose = () => Promise.resolve();
   return {
     name: name as Execution['name'],
     reason,
-    gradients: (lossFunction, parameters, imageShape) =>
-      Promise.resolve({ gradients: eagerGradients(lossFunction, parameters, imageShape), dispose }),
+    gradients(lossFunction, parameters, imageShape) {
+      const whole = eagerGradients(lossFunction, parameters, imageShape);
+      return Promise.resolve({ gradients: name === 'wasm' ? inParts(whole, WASM_PART) : whole, dispose });
+    },
     denoiser: (network) => Promise.resolve({ network, dispose }),
   };
 }

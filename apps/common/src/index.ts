@@ -1,5 +1,5 @@
 export { backendNames, prepareExecution } from './execution';
 export type { Execution, ExecutionName, ImageShape } from './execution';
-export { runMain, UsageError } from './main';
+export { Interrupted, runMain, UsageError } from './main';
 export { createProgress, formatSeconds } from './progress';
 export type { Progress } from './progress';

@@ -4,6 +4,9 @@ import { CommanderError } from 'commander';
 /** A mistake in how a command was called: exit code 2, where other errors are 1. */
 export class UsageError extends Error {}
 
+/** Work that was stopped on request, with what was done kept: exit code 130. */
+export class Interrupted extends Error {}
+
 /** Runs a command; an error becomes one line and the exit code. */
 export async function runMain(command: Command): Promise<void> {
   try {
@@ -16,6 +19,6 @@ export async function runMain(command: Command): Promise<void> {
     const usage = error instanceof CommanderError || error instanceof UsageError;
     const message = (error instanceof Error ? error.message : String(error)).replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
     process.stderr.write(`${command.name()}: ${message}\n`);
-    process.exitCode = usage ? 2 : 1;
+    process.exitCode = error instanceof Interrupted ? 130 : usage ? 2 : 1;
   }
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { runMain } from '@ddpm/app-common';
-import { run } from './run';
-import { settingsFrom, trainCommand } from './options';
+import { readInvocation, trainCommand } from './options';
+import { execute } from './train-run';
 
 const command = trainCommand();
-command.action(async (options: Readonly<Record<string, unknown>>) => run(settingsFrom(options), String(options.preset)));
+command.action(async (options: Readonly<Record<string, unknown>>) => execute(readInvocation(options)));
 await runMain(command);

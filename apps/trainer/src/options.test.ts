@@ -1,14 +1,15 @@
-import { describe, expect, test } from '@jest/globals';
-import { networkOptions, settingsFrom, trainCommand } from './options';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { networkOptions, readInvocation, trainCommand } from './options';
 
-const parse = (...args: string[]) =>
-  settingsFrom(
-    trainCommand()
-      .exitOverride()
-      .configureOutput({ writeErr: () => undefined })
-      .parse(args, { from: 'user' })
-      .opts(),
-  );
+const command = () =>
+  trainCommand()
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+const invoke = (...args: string[]) => readInvocation(command().parse(args, { from: 'user' }).opts());
+const parse = (...args: string[]) => invoke(...args).settings;
 
 describe('settings', () => {
   test('of the tutorial preset are the tutorial’s run', () => {
@@ -16,6 +17,7 @@ describe('settings', () => {
     expect(tutorial).toEqual({
       ...{ dataset: 'fashion-mnist', epochs: 5, batchSize: 128, learningRate: 1e-3, loss: 'huber', schedule: 'linear', timesteps: 200 },
       ...{ network: '@ddpm/unet', networkOptions: {}, dim: 28, dimMults: [1, 2, 4], blocks: 'convnext', backend: 'auto', seed: 0 },
+      ...{ warmup: 0, decay: 'constant', weightDecay: 0, accumulate: 1, validation: 0, checkpointEvery: 100, keep: 3, maxSkipped: 10 },
     });
     expect(networkOptions(tutorial, 1)).toEqual({ channels: 1, seed: 0, dim: 28, dimMults: [1, 2, 4], useConvnext: true });
   });
@@ -55,5 +57,62 @@ describe('settings', () => {
     [['extra'], 'too many arguments. Expected 0 arguments but got 1.'],
   ])('%j are refused', (args, message) => {
     expect(() => parse(...args)).toThrow(message);
+  });
+});
+
+describe('--config and --resume', () => {
+  let folder: string;
+  const write = (config: unknown) => {
+    const path = join(folder, 'config.json');
+    writeFileSync(path, typeof config === 'string' ? config : JSON.stringify(config));
+    return path;
+  };
+  beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'ddpm-options-'))));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('the command line wins over the file, and the file over the preset', () => {
+    const path = write({ preset: 'quick', batchSize: 16, dim: 8, epochs: 3 });
+    expect(invoke('--config', path, '--dim', '12')).toMatchObject({
+      preset: 'quick',
+      settings: { dataset: 'fashion-mnist-10k', batchSize: 16, dim: 12, epochs: 3 },
+    });
+    expect(parse('--config', path, '--dim', '12').steps).toBeUndefined();
+    expect(parse('--config', path, '--steps', '5')).toMatchObject({ steps: 5, epochs: undefined });
+    expect(parse('--config', path, '--preset', 'tutorial').dataset).toBe('fashion-mnist');
+  });
+
+  test.each<[unknown, string]>([
+    ['{', 'config.json is not JSON: '],
+    [[1], 'config.json must hold a JSON object'],
+    [{ bachSize: 3 }, 'config.json: bachSize is not a setting (did you mean batchSize?)'],
+    [{ qqqqqqqqqq: 3 }, /config\.json: qqqqqqqqqq is not a setting$/.source],
+    [{ dimMults: [1, 0] }, 'config.json: dimMults.1 must be a whole number of at least 1, got [1,0]'],
+    [{ loss: 'mse', seed: 0.5 }, "config.json: loss must be one of l1, l2, huber, got 'mse'; seed must be a whole number, got 0.5"],
+    [{ preset: 'fast' }, "--preset must be one of tutorial, quick, got 'fast'"],
+    [{ epochs: 1, steps: 1 }, '--epochs and --steps say the same thing'],
+  ])('%j is refused', (config, message) => {
+    expect(() => parse('--config', write(config))).toThrow(message.startsWith('config\\') ? new RegExp(message) : message);
+  });
+
+  test('a file that is not there is named', () => {
+    expect(() => parse('--config', join(folder, 'none.json'))).toThrow('none.json cannot be read: there is no such file or folder');
+  });
+
+  test('a resumed run keeps its settings, but for what nothing done depends on', () => {
+    write({ preset: 'quick', ...parse('--preset', 'quick', '--dim', '8'), model: {} });
+    expect(invoke('--resume', folder, '--steps', '500')).toMatchObject({
+      preset: 'quick',
+      resume: folder,
+      settings: { dim: 8, steps: 500 },
+    });
+    expect(() => invoke('--resume', folder, '--dim', '12', '--loss', 'l1')).toThrow(
+      '--dim, --loss cannot change in a run that is resumed; only --epochs,',
+    );
+    expect(() => invoke('--resume', folder, '--preset', 'quick')).toThrow('--resume takes its settings from the run');
+  });
+
+  test('--quiet and --json exclude each other', () => {
+    expect(invoke('--json').output).toBe('json');
+    expect(() => invoke('--json', '--quiet')).toThrow('--quiet and --json exclude each other');
   });
 });

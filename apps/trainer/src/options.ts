@@ -1,11 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ExecutionName } from '@ddpm/app-common';
 import { backendNames, UsageError } from '@ddpm/app-common';
+import { reason } from '@ddpm/checkpoint';
 import { datasetNames } from '@ddpm/datasets';
-import type { LossName } from '@ddpm/diffusion';
-import { lossNames } from '@ddpm/diffusion';
+import type { Decay, LossName } from '@ddpm/diffusion';
+import { decays, lossNames } from '@ddpm/diffusion';
 import type { NoiseSchedule } from '@ddpm/schedules';
 import { cosineSchedule, linearSchedule, quadraticSchedule, scaledLinearSchedule, sigmoidSchedule } from '@ddpm/schedules';
 import { Command } from 'commander';
+import leven from 'leven';
 import { z } from 'zod';
 
 /** The schedules by their names on the command line. */
@@ -21,6 +25,9 @@ const oneOf = <T extends string>(names: readonly T[]) => z.enum(names as [T, ...
 const wholeNumber = (least: number) =>
   z.int({ error: `must be a whole number of at least ${least}` }).min(least, `must be a whole number of at least ${least}`);
 
+const aboveZero = z.number({ error: 'must be a number above 0' }).positive('must be a number above 0');
+const atLeastZero = z.number({ error: 'must be a number of at least 0' }).nonnegative('must be a number of at least 0');
+
 const settingsSchema = z.strictObject({
   dataset: oneOf(datasetNames),
   dataDir: z.string().optional(),
@@ -28,7 +35,7 @@ const settingsSchema = z.strictObject({
   epochs: wholeNumber(1).optional(),
   steps: wholeNumber(1).optional(),
   batchSize: wholeNumber(1),
-  learningRate: z.number({ error: 'must be a number above 0' }).positive('must be a number above 0'),
+  learningRate: aboveZero,
   loss: oneOf<LossName>(lossNames),
   schedule: oneOf(Object.keys(schedules)),
   timesteps: wholeNumber(1),
@@ -39,7 +46,23 @@ const settingsSchema = z.strictObject({
   blocks: oneOf(['convnext', 'resnet']),
   backend: oneOf<ExecutionName>(backendNames),
   seed: z.int({ error: 'must be a whole number' }),
+  warmup: wholeNumber(0),
+  decay: oneOf<Decay>(decays),
+  weightDecay: atLeastZero,
+  clipNorm: aboveZero.optional(),
+  ema: z
+    .number({ error: 'must be a number from 0 to 1' })
+    .min(0, 'must be a number from 0 to 1')
+    .max(1, 'must be a number from 0 to 1')
+    .optional(),
+  accumulate: wholeNumber(1),
+  minSnr: aboveZero.optional(),
+  validation: wholeNumber(0),
+  validateEvery: wholeNumber(0).optional(),
   sampleEvery: wholeNumber(0).optional(),
+  checkpointEvery: wholeNumber(1),
+  keep: wholeNumber(1),
+  maxSkipped: wholeNumber(1),
   out: z.string().min(1, 'must name a folder').optional(),
 });
 
@@ -62,12 +85,24 @@ const tutorial: Settings = {
   blocks: 'convnext',
   backend: 'auto',
   seed: 0,
+  warmup: 0,
+  decay: 'constant',
+  weightDecay: 0,
+  accumulate: 1,
+  validation: 0,
+  checkpointEvery: 100,
+  keep: 3,
+  maxSkipped: 10,
 };
 
 export const presets: Readonly<Record<string, Settings>> = {
   tutorial,
   /** A first run, in a few minutes on two cores and without a download. */
-  quick: { ...tutorial, dataset: 'fashion-mnist-10k', epochs: undefined, steps: 150, schedule: 'cosine' },
+  quick: {
+    ...tutorial,
+    ...{ dataset: 'fashion-mnist-10k', epochs: undefined, steps: 150, schedule: 'cosine' },
+    ...{ learningRate: 2e-3, warmup: 20, decay: 'cosine', clipNorm: 1, ema: 0.9999 },
+  },
 };
 
 /** A number where the text is one; otherwise the text, for the schema to refuse. */
@@ -87,7 +122,7 @@ const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.to
 export function trainCommand(): Command {
   return new Command('ddpm-train')
     .description('Trains a denoising diffusion model and shows what it learned.')
-    .option('--preset <name>', `where the other options start from: ${Object.keys(presets).join(' or ')}`, 'tutorial')
+    .option('--preset <name>', `where the other options start from: ${Object.keys(presets).join(' or ')} (by default tutorial)`)
     .option('--dataset <name>', datasetNames.join(', '))
     .option('--data-dir <folder>', "where the dataset's files are")
     .option('--image-size <pixels>', 'resize the images to this height and width', number)
@@ -105,38 +140,132 @@ export function trainCommand(): Command {
     .option('--blocks <name>', 'convnext or resnet')
     .option('--backend <name>', `what executes the network: ${backendNames.join(', ')}`)
     .option('--seed <n>', 'everything random follows from it', number)
+    .option('--warmup <steps>', 'steps over which the learning rate rises', number)
+    .option('--decay <name>', `how the learning rate goes on: ${decays.join(', ')}`)
+    .option('--weight-decay <rate>', 'AdamW: how fast weights shrink', number)
+    .option('--clip-norm <norm>', 'scale down gradients that are longer', number)
+    .option('--ema <decay>', 'sample with a moving average of the weights, such as 0.9999', number)
+    .option('--accumulate <n>', 'batches in a step, whose gradients are averaged', number)
+    .option('--min-snr <gamma>', 'min-SNR-γ weighting of the loss, such as 5', number)
+    .option('--validation <images>', 'held-out images whose loss is measured', number)
+    .option('--validate-every <n>', 'steps between two measurements; 0 for none (by default an epoch)', number)
     .option('--sample-every <n>', 'steps between two grids of samples; 0 for none (by default an epoch)', number)
+    .option('--checkpoint-every <n>', 'steps between two checkpoints', number)
+    .option('--keep <n>', 'how many checkpoints to keep', number)
+    .option('--max-skipped <n>', 'stop after this many steps in a row whose loss or gradient is not finite', number)
     .option('--out <folder>', 'run folder (by default runs/<preset>-<number>)')
+    .option('--config <file>', 'JSON with any of these settings; the command line wins')
+    .option('--resume <run>', 'go on with a run, from its newest checkpoint')
+    .option('--dry-run', 'show the plan, with the time that a few steps take, and stop')
+    .option('--quiet', 'print nothing but errors')
+    .option('--json', 'print JSON lines for machines')
     .showSuggestionAfterError()
     .allowExcessArguments(false);
 }
 
+/** What the command is asked to do, beside the settings of the run. */
+export interface Invocation {
+  readonly settings: Settings;
+  readonly preset: string;
+  /** The run folder to go on with. */
+  readonly resume?: string;
+  readonly dryRun: boolean;
+  readonly output: 'lines' | 'quiet' | 'json';
+}
+
+/** What may be changed when a run is resumed, since nothing that was already done depends on it. */
+const changeable: readonly string[] = [
+  'epochs',
+  'steps',
+  'backend',
+  'dataDir',
+  'validateEvery',
+  'sampleEvery',
+  'checkpointEvery',
+  'keep',
+  'maxSkipped',
+];
+
 /**
- * The settings that a preset and the options given make.
+ * What the options given on the command line ask for: settings from it, over those of the `--config` file, over those of the preset; or
+ * those of the run that is resumed.
  * @throws UsageError in one line that names the option, what it allows and what came.
  */
-export function settingsFrom({ preset, ...given }: Readonly<Record<string, unknown>>): Settings {
+export function readInvocation(options: Readonly<Record<string, unknown>>): Invocation {
+  const { preset: asked, config, resume, dryRun = false, quiet = false, json: asJson = false, ...given } = options;
+  if (quiet && asJson) throw new UsageError('--quiet and --json exclude each other');
+  const output = quiet ? 'quiet' : asJson ? 'json' : 'lines';
+  if (typeof resume === 'string') {
+    if (asked !== undefined || config !== undefined)
+      throw new UsageError('--resume takes its settings from the run; --preset and --config are for new runs');
+    const fixed = Object.keys(given).filter((name) => !changeable.includes(name));
+    if (fixed.length > 0) throw new UsageError(`${flags(fixed)} cannot change in a run that is resumed; only ${flags(changeable)} can`);
+    const { model: _, preset, ...saved } = readConfig(join(resume, 'config.json'));
+    return {
+      settings: checked(withLength(saved, given), 'config.json: '),
+      preset: String(preset),
+      resume,
+      dryRun: Boolean(dryRun),
+      output,
+    };
+  }
+  const { preset: filePreset, ...fromFile } = typeof config === 'string' ? readConfig(config) : {};
+  const preset = asked ?? filePreset ?? 'tutorial';
   if (typeof preset !== 'string' || !Object.hasOwn(presets, preset)) {
-    throw new UsageError(`--preset must be one of ${Object.keys(presets).join(', ')}, got '${String(preset)}'`);
+    throw new UsageError(`--preset must be one of ${Object.keys(presets).join(', ')}, got ${show(preset)}`);
   }
-  if (given.epochs !== undefined && given.steps !== undefined)
-    throw new UsageError('--epochs and --steps say the same thing; give one of them');
+  const settings = checked(withLength(checked(withLength(presets[preset], fromFile), `${String(config)}: `), given));
   const unetOnly = ['dim', 'dimMults', 'blocks'].filter((name) => given[name] !== undefined);
-  if (given.network !== undefined && given.network !== tutorial.network && unetOnly.length > 0) {
-    throw new UsageError(
-      `${unetOnly.map((name) => `--${kebab(name)}`).join(', ')} only shape the U-Net; give another network its options by --network-options`,
-    );
+  if (settings.network !== tutorial.network && unetOnly.length > 0) {
+    throw new UsageError(`${flags(unetOnly)} only shape the U-Net; give another network its options by --network-options`);
   }
-  const length = given.epochs !== undefined || given.steps !== undefined ? { epochs: undefined, steps: undefined } : {};
-  const merged = { ...presets[preset], ...length, ...given };
-  const result = settingsSchema.safeParse(merged);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) => {
-    const name = String(path[0]);
-    return `--${kebab(name)} ${message}, got ${show(merged[name as keyof Settings])}`;
-  });
-  throw new UsageError(problems.join('; '));
+  return { settings, preset, dryRun: Boolean(dryRun), output };
 }
+
+/** Settings over others; epochs and steps say the same thing, so that one given replaces the other. */
+function withLength(below: Readonly<Record<string, unknown>>, above: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  if (above.epochs !== undefined && above.steps !== undefined)
+    throw new UsageError('--epochs and --steps say the same thing; give one of them');
+  const replaced = above.epochs !== undefined || above.steps !== undefined ? { epochs: undefined, steps: undefined } : {};
+  return { ...below, ...replaced, ...above };
+}
+
+function readConfig(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
+  }
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`${path} is not JSON: ${(error as Error).message}`);
+  }
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) throw new UsageError(`${path} must hold a JSON object`);
+  return config as Record<string, unknown>;
+}
+
+/** @param where stands before the names of a file's settings, which are called as they are there; without it they are called as options */
+function checked(settings: Readonly<Record<string, unknown>>, where?: string): Settings {
+  const result = settingsSchema.safeParse(settings);
+  if (result.success) return result.data;
+  const problems = result.error.issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${key} is not a setting${suggestion(key)}`);
+    const name = String(issue.path[0]);
+    return [`${where ? issue.path.join('.') : `--${kebab(name)}`} ${issue.message}, got ${show(settings[name])}`];
+  });
+  throw new UsageError((where ?? '') + problems.join('; '));
+}
+
+function suggestion(key: string): string {
+  const names = Object.keys(settingsSchema.shape);
+  const near = names.reduce((best, name) => (leven(key, name) < leven(key, best) ? name : best));
+  return leven(key, near) <= 3 ? ` (did you mean ${near}?)` : '';
+}
+
+const flags = (names: readonly string[]) => names.map((name) => `--${kebab(name)}`).join(', ');
 
 const show = (value: unknown) => (typeof value === 'string' ? `'${value}'` : JSON.stringify(value));
 

@@ -1,0 +1,134 @@
+import { fileURLToPath } from 'node:url';
+import type { Execution, ImageShape } from '@ddpm/app-common';
+import { createProgress, prepareExecution } from '@ddpm/app-common';
+import type { ModelDescription } from '@ddpm/checkpoint';
+import { loadNetwork } from '@ddpm/checkpoint';
+import type { Dataset } from '@ddpm/datasets';
+import { batchCount, openDataset } from '@ddpm/datasets';
+import type { Network, TrainEngine } from '@ddpm/diffusion';
+import { adam, inParts, minSnrWeights, pLossesPerImage, trainEngine } from '@ddpm/diffusion';
+import { namedParameters, parameterCount } from '@ddpm/layers';
+import type { NoiseSchedule } from '@ddpm/schedules';
+import * as tf from '@tensorflow/tfjs';
+import type { Settings } from './options';
+import { networkOptions, schedules } from './options';
+import type { Reporter } from './reporter';
+import { subset } from './validation';
+
+/** What a run is made of, once everything that could be refused has been tried. */
+export interface Run {
+  readonly settings: Settings;
+  readonly dataset: Dataset;
+  readonly validation?: Dataset;
+  readonly imageShape: ImageShape;
+  readonly schedule: NoiseSchedule;
+  readonly model: ModelDescription;
+  readonly network: Network;
+  readonly parameters: ReadonlyMap<string, tf.Variable>;
+  readonly execution: Execution;
+  readonly engine: TrainEngine;
+  /** Images in a step. */
+  readonly batchSize: number;
+  readonly batchesPerEpoch: number;
+  readonly steps: number;
+}
+
+/** Opens the dataset, makes the network and the engine that trains it; nothing is written. */
+export async function prepare(settings: Settings, reporter: Reporter): Promise<Run> {
+  const schedule = schedules[settings.schedule]({ timesteps: settings.timesteps });
+  const { dataset, validation } = await openData(settings);
+  const [h, w, channels] = dataset.shape;
+  const heldOut = validation ? `, ${validation.size.toLocaleString('en')} held out` : '';
+  reporter.say(`Dataset: ${settings.dataset}, ${dataset.size.toLocaleString('en')} images of ${h}×${w}×${channels}${heldOut}`);
+
+  const execution = await prepareExecution(settings.backend);
+  reporter.say(execution.reason);
+
+  const reference = { name: settings.network, options: networkOptions(settings, channels) };
+  const network = await loadNetwork<Network>(reference, [fileURLToPath(import.meta.url)]);
+  const parameters = namedParameters(network);
+  if (parameters.size === 0)
+    throw new Error(`network ${settings.network} has no parameters: no tf.Variable is reachable through its fields`);
+  reporter.say(`Network: ${settings.network}, ${parameterCount(network).toLocaleString('en')} parameters`);
+
+  const batchSize = settings.batchSize * settings.accumulate;
+  const batchesPerEpoch = batchCount(dataset, batchSize);
+  const parts = { settings, dataset, validation, imageShape: dataset.shape, schedule, network, parameters, execution };
+  return {
+    ...parts,
+    model: { network: reference, imageShape: [h, w, channels], objective: 'epsilon' },
+    engine: await makeEngine(parts),
+    batchSize,
+    batchesPerEpoch,
+    steps: settings.steps ?? (settings.epochs ?? 1) * batchesPerEpoch,
+  };
+}
+
+/** The training images, and those held out: of the test split where the dataset has one, otherwise its last images. */
+async function openData({
+  dataset: name,
+  dataDir,
+  imageSize,
+  validation: held,
+}: Settings): Promise<{ dataset: Dataset; validation?: Dataset }> {
+  let progress: ReturnType<typeof createProgress> | undefined;
+  const open = (split: 'train' | 'test') =>
+    openDataset(name, {
+      dataDir,
+      imageSize,
+      split,
+      onProgress: ({ name: file, received, total = 0 }) => {
+        progress ??= createProgress({ label: `Downloading ${file} (bytes)`, total });
+        progress.update(received);
+        if (received < total) return;
+        progress.stop();
+        progress = undefined;
+      },
+    });
+  try {
+    const whole = await open('train');
+    if (held === 0) return { dataset: whole };
+    if (name === 'fashion-mnist' || name === 'mnist' || name === 'cifar10') {
+      const test = await open('test');
+      if (held < test.size) return { dataset: whole, validation: subset(test, 0, held) };
+      return { dataset: whole, validation: test };
+    }
+    if (held >= whole.size) throw new RangeError(`--validation holds out ${held} images, but ${name} has only ${whole.size}`);
+    const kept = whole.size - held;
+    return { dataset: subset(whole, 0, kept), validation: subset(whole, kept, whole.size) };
+  } finally {
+    progress?.stop();
+  }
+}
+
+/** The engine that trains the network. The network is applied once, so that a shape it does not allow is refused before anything is written. */
+async function makeEngine({
+  settings,
+  imageShape,
+  schedule,
+  network,
+  parameters,
+  execution,
+  dataset,
+}: Omit<Run, 'model' | 'engine' | 'batchSize' | 'batchesPerEpoch' | 'steps'>): Promise<TrainEngine> {
+  tf.tidy(() => network.apply(tf.zeros([1, ...imageShape]), tf.zeros([1], 'int32')));
+  const weights = settings.minSnr === undefined ? undefined : minSnrWeights(schedule, 'epsilon', settings.minSnr);
+  const lossFunction = (x: tf.Tensor4D, noise: tf.Tensor4D, t: tf.Tensor1D) =>
+    pLossesPerImage(schedule, network, x, t, noise, { loss: settings.loss, weights });
+  const { gradients, dispose } = await execution.gradients(
+    lossFunction,
+    parameters,
+    imageShape,
+    Math.min(settings.batchSize, dataset.size),
+  );
+  const initial = new Map<string, Float32Array>();
+  for (const [name, variable] of parameters) initial.set(name, await variable.data<'float32'>());
+  return trainEngine({
+    parameters: initial,
+    gradients: inParts(gradients, settings.batchSize),
+    optimizer: adam({ weightDecay: settings.weightDecay }),
+    clipNorm: settings.clipNorm,
+    emaDecay: settings.ema,
+    dispose: () => void dispose(),
+  });
+}

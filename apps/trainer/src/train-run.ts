@@ -1,0 +1,182 @@
+import { join } from 'node:path';
+import { formatSeconds, Interrupted } from '@ddpm/app-common';
+import { createFolder, findCheckpoint, lockFolder, saveCheckpoint, writeCheckpoint, writeFileAtomic } from '@ddpm/checkpoint';
+import { batches } from '@ddpm/datasets';
+import { learningRate, train } from '@ddpm/diffusion';
+import { plotLines, svgToPng } from '@ddpm/images/plot';
+import { loadParameters } from '@ddpm/layers';
+import { dryRun } from './dry-run';
+import type { MetricsFile } from './metrics';
+import { openMetrics, quartileLosses } from './metrics';
+import type { Invocation } from './options';
+import type { Run } from './prepare';
+import { prepare } from './prepare';
+import { writePreview } from './previews';
+import type { Reporter } from './reporter';
+import { createReporter } from './reporter';
+import { bestPath, checkpointOf, restore } from './state';
+import { validationLoss } from './validation';
+
+/** Does what the command line asks for. */
+export async function execute({ settings, preset, resume, output, dryRun: dry }: Invocation): Promise<void> {
+  const reporter = createReporter(output);
+  const found = resume === undefined ? undefined : await findCheckpoint(resume);
+  for (const line of found?.unusable ?? []) reporter.warn(line);
+  const run = await prepare(settings, reporter);
+  try {
+    if (found) await restore(run, found.checkpoint, found.path);
+    const start = found?.checkpoint.step ?? 0;
+    if (dry) return await dryRun(run, reporter, start);
+
+    const folder = resume ?? (await createFolder(settings.out === undefined ? { prefix: join('runs', preset) } : { path: settings.out }));
+    const release = await lockFolder(folder);
+    try {
+      reporter.say(found ? `Going on with ${folder} after ${start} steps` : `Run folder: ${folder}`);
+      await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify({ preset, ...settings, model: run.model }, null, 2)}\n`);
+      await trainInto(folder, run, start, reporter);
+    } finally {
+      await release();
+    }
+  } finally {
+    run.engine.dispose();
+  }
+}
+
+async function trainInto(folder: string, run: Run, start: number, reporter: Reporter): Promise<void> {
+  const { settings, dataset, schedule, engine, steps, batchSize, batchesPerEpoch } = run;
+  const metrics = await openMetrics(folder, start);
+  const tolerate = tolerant(reporter);
+  const interruption = listenForInterrupts(reporter);
+  let best = Math.min(...metrics.all.map(({ validationLoss: loss }) => loss ?? Infinity));
+  let [saved, skipped] = [start, 0];
+  let seconds = metrics.all.at(-1)?.seconds ?? 0;
+  let before = performance.now();
+
+  reporter.start(steps, start);
+  try {
+    const trained = train({
+      engine,
+      batches: ({ epoch, start: from }) => batches(dataset, { batchSize, seed: settings.seed, epoch, start: from }),
+      batchesPerEpoch,
+      timesteps: schedule.timesteps,
+      steps,
+      start,
+      learningRate: learningRate({ base: settings.learningRate, warmup: settings.warmup, decay: settings.decay, steps }),
+      seed: settings.seed,
+    });
+    for await (const { step, epoch, loss, gradNorm, size, learningRate: rate, losses, t, skipped: wasSkipped } of trained) {
+      const took = (performance.now() - before) / 1000;
+      seconds += took;
+      const done = step + 1;
+      const due = (every: number) => every > 0 && done % every === 0;
+
+      let validated: number | undefined;
+      if (run.validation && (due(settings.validateEvery ?? batchesPerEpoch) || done === steps)) {
+        sampleWithAverage(run);
+        validated = await validationLoss(run.validation, { ...run, loss: settings.loss });
+        if (validated < best) {
+          best = validated;
+          await tolerate(async () => writeCheckpoint(bestPath(folder), { ...(await checkpointOf(run, done)), state: new Map() }));
+        }
+      }
+      const imagesPerSecond = size / took;
+      const quartiles = losses ? quartileLosses(losses, t, schedule.timesteps) : [];
+      const line = {
+        ...{ step, epoch, loss, gradNorm, imagesPerSecond, seconds, learningRate: rate, quartiles },
+        ...(validated !== undefined && { validationLoss: validated }),
+        ...(wasSkipped && { skipped: true as const }),
+      };
+      await tolerate(() => metrics.add(line));
+      reporter.step(line, `loss ${metrics.recentLoss().toFixed(4)}  ${imagesPerSecond.toFixed(0)} images/s`);
+      if (validated !== undefined)
+        reporter.say(`Validation loss after ${done} steps: ${validated.toFixed(4)}${validated === best ? ' (best so far)' : ''}`);
+
+      skipped = wasSkipped ? skipped + 1 : 0;
+      if (wasSkipped) reporter.warn(`step ${step} was skipped: its loss is ${loss}, its gradient's norm ${gradNorm}`);
+      if (skipped >= settings.maxSkipped) {
+        throw new Error(
+          `stopped at step ${step}: ${skipped} steps in a row had no finite loss and gradient; the last good checkpoint is after ${saved} steps in ${folder}`,
+        );
+      }
+      if (due(settings.checkpointEvery) && skipped === 0 && done < steps) {
+        if (await tolerate(async () => saveCheckpoint(folder, await checkpointOf(run, done), settings))) saved = done;
+        await tolerate(() => drawLoss(folder, metrics));
+      }
+      if (due(settings.sampleEvery ?? batchesPerEpoch) && done < steps) {
+        await tolerate(async () => reporter.say(`Samples after ${done} steps: ${await preview(folder, run, done)}`));
+      }
+      if (interruption.asked && done < steps) {
+        await saveCheckpoint(folder, await checkpointOf(run, done), settings);
+        throw new Interrupted(`stopped after ${done} of ${steps} steps; go on with: ddpm-train --resume ${folder}`);
+      }
+      before = performance.now();
+    }
+    await saveCheckpoint(folder, await checkpointOf(run, steps), settings);
+    await drawLoss(folder, metrics);
+    if ((settings.sampleEvery ?? batchesPerEpoch) > 0) reporter.say(`Samples after ${steps} steps: ${await preview(folder, run, steps)}`);
+  } finally {
+    interruption.stop();
+    reporter.stop();
+    await metrics.close();
+  }
+  reporter.say(`Trained ${steps} steps in ${formatSeconds(seconds)}, loss ${metrics.recentLoss().toFixed(4)}`);
+  reporter.say(`Loss curve: ${join(folder, 'loss.png')}`);
+  reporter.say(`Checkpoint: ${join(folder, 'checkpoint.safetensors')}`);
+}
+
+/** Gives the network the weights to sample with. The engine has its own, and gives them to the network at every step. */
+function sampleWithAverage({ network, engine, parameters }: Run): void {
+  loadParameters(network, new Map([...engine.averaged()].map(([name, data]) => [name, { shape: parameters.get(name)!.shape, data }])));
+}
+
+function preview(folder: string, run: Run, step: number): Promise<string> {
+  sampleWithAverage(run);
+  return writePreview(folder, step, { ...run, seed: run.settings.seed });
+}
+
+async function drawLoss(folder: string, { all }: MetricsFile): Promise<void> {
+  const smooth = all.length > 40 ? Math.ceil(all.length / 40) : undefined;
+  const lines = [{ name: 'training', x: all.map(({ step }) => step), y: all.map(({ loss }) => loss), smooth }];
+  const validated = all.filter(({ validationLoss: loss }) => loss !== undefined);
+  if (validated.length > 0)
+    lines.push({
+      name: 'validation',
+      x: validated.map(({ step }) => step),
+      y: validated.map(({ validationLoss: loss }) => loss!),
+      smooth: undefined,
+    });
+  if (!all.some(({ loss }) => loss > 0)) return;
+  await writeFileAtomic(join(folder, 'loss.png'), svgToPng(plotLines(lines, { title: 'Loss', xLabel: 'step', logY: true })));
+}
+
+/** Runs what a run can do without: a failure, such as a full disk, is said once for each message, and training goes on. */
+function tolerant(reporter: Reporter) {
+  const said = new Set<string>();
+  return async (work: () => Promise<unknown>): Promise<boolean> => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      const { message } = error as Error;
+      if (!said.has(message)) reporter.warn(`${message}; training goes on`);
+      said.add(message);
+      return false;
+    }
+  };
+}
+
+/** The first Ctrl-C asks for a stop after the step, the second stops at once. */
+function listenForInterrupts(reporter: Reporter) {
+  const state = { asked: false, stop };
+  const onSignal = () => {
+    if (state.asked) process.exit(130);
+    state.asked = true;
+    reporter.say('Stopping after this step; press Ctrl-C again to stop at once.');
+  };
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  function stop() {
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+  return state;
+}
