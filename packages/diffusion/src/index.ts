@@ -23,6 +23,7 @@ export type { TrainOptions, TrainStep } from './training/train';
 export { trainEngine } from './training/train-engine';
 export type { TrainEngineOptions } from './training/train-engine';
 
+export { ddim, trailingTimesteps } from './sampling/ddim';
 export { ddpm, qPosteriorMean } from './sampling/ddpm';
 export { pSample } from './sampling/p-sample';
 export { sample } from './sampling/sample';

@@ -4,7 +4,7 @@ import { cosineSchedule, linearSchedule } from '@ddpm/schedules';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Network } from '../index';
-import { ddpm, extract, pSample, sample } from '../index';
+import { ddim, ddpm, extract, pSample, sample, trailingTimesteps } from '../index';
 
 /**
  * Where every pixel of the data is N(mean, variance), the best prediction of ε is known:
@@ -61,6 +61,41 @@ describe('the ancestral sampler on Gaussian data, with the best network', () => 
     tf.sub(output, xt)
       .dataSync()
       .forEach((difference) => expect(Math.abs(difference)).toBeLessThan(0.02));
+  });
+});
+
+describe('ddim', () => {
+  test('visits T − 1 first, in even strides', () => {
+    expect(trailingTimesteps(200, 4)).toEqual([199, 149, 99, 49]);
+    expect(trailingTimesteps(5, 5)).toEqual([4, 3, 2, 1, 0]);
+    expect(trailingTimesteps(10, 3)).toEqual([9, 6, 2]);
+    expect(() => trailingTimesteps(10, 11)).toThrow("steps must be a whole number from 1 to 10, the schedule's timesteps; got 11");
+  });
+
+  test('with η = 1 over all steps takes the steps of the ancestral sampler', () => {
+    const schedule = cosineSchedule({ timesteps: 30 });
+    const [ancestral, implicit] = [ddpm(schedule), ddim(schedule, { eta: 1 })];
+    expect(implicit.timesteps).toEqual(ancestral.timesteps);
+    const [xt, xStart] = [1, 2].map((seed) => tf.tensor4d(new Random(seed).normals(8), [2, 2, 2, 1]));
+    for (const index of [0, 10, 28, 29]) {
+      const [a, b] = [ancestral, implicit].map((sampler) => sampler.step({ xt, xStart, index, rng: new Random(3) }).dataSync());
+      a.forEach((value, i) => expect(b[i]).toBeCloseTo(value, 4));
+    }
+  });
+
+  test('with η = 0 draws nothing, and carries Gaussian data’s quantiles from noise to image: x_0 = mean + s·x_T for many steps', async () => {
+    const schedule = cosineSchedule({ timesteps: 1000 });
+    const [mean, variance] = [0.7, 0.25];
+    const xT = tf.tensor4d([-2, -0.5, 0, 1.5], [1, 2, 2, 1]);
+    const rng = {
+      normals: () => {
+        throw new Error('drew noise');
+      },
+    };
+    const before = tf.memory().numTensors;
+    const x0 = await sample(bestNetwork(schedule, mean, variance), xT, { schedule, sampler: ddim(schedule, { steps: 500 }), rng });
+    expect(tf.memory().numTensors).toBe(before + 1);
+    xT.dataSync().forEach((x, i) => expect(x0.dataSync()[i]).toBeCloseTo(mean + Math.sqrt(variance) * x, 1));
   });
 });
 
