@@ -37,7 +37,7 @@ table { width: 100%; border-collapse: separate; border-spacing: 0; padding: 6px 
 th, td { padding: 6px 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
 tr + tr > * { border-top: 1px solid var(--line); }
 th { width: 36%; padding-right: 12px; font-weight: 400; color: var(--soft); }
-pre { margin: 0; font: 13px/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+@media (max-width: 640px) { th { width: 50%; } }
 `;
 
 /** Shows one picture of the strip large, with a slider to go through them. */

@@ -44,7 +44,7 @@ describe('reportHtml', () => {
     ]);
     expect(html).toContain(Buffer.from(png).toString('base64'));
     expect(html).toContain('<th scope="row">dimMults</th><td>1, 2, 4</td>');
-    expect(html).toContain('<pre>{\n  &quot;network&quot;: {\n    &quot;name&quot;: &quot;net&quot;\n  }\n}</pre>');
+    expect(html).toContain('<th scope="row">model.<wbr>network.<wbr>name</th><td>net</td>');
     expect(html).not.toContain('>out<');
     expect(html).not.toMatch(/NaN|undefined|\[object/);
   });

@@ -24,7 +24,7 @@ export interface ReportData {
   readonly title: string;
   /** Whatever else to say at the top, by name, such as the number of parameters. */
   readonly facts?: Readonly<Record<string, string>>;
-  /** JSON of any depth. */
+  /** JSON; what is nested is shown by its path. */
   readonly config: Readonly<Record<string, unknown>>;
   /** In order of step. */
   readonly metrics: readonly ReportStep[];
@@ -128,16 +128,19 @@ function samples(previews: NonNullable<ReportData['previews']>): string[] {
 }
 
 function table(config: Readonly<Record<string, unknown>>): string {
-  const rows = Object.entries(config)
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `<tr><th scope="row">${escapeHtml(key)}</th><td>${cell(value)}</td></tr>`);
+  const rows = flat(config).map(
+    // A long path may break after its dots.
+    ([path, value]) => `<tr><th scope="row">${escapeHtml(path).replaceAll('.', '.<wbr>')}</th><td>${escapeHtml(value)}</td></tr>`,
+  );
   return `<table>\n${rows.join('\n')}\n</table>`;
 }
 
-function cell(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return escapeHtml(String(value));
-  const flat = Array.isArray(value) && value.every((element) => typeof element !== 'object');
-  return flat ? escapeHtml(value.join(', ')) : `<pre>${escapeHtml(JSON.stringify(value, null, 2))}</pre>`;
+/** Every setting by its path. */
+function flat(value: unknown, path = ''): [path: string, value: string][] {
+  if (value === undefined) return [];
+  if (typeof value !== 'object' || value === null) return [[path, `${value as string | number | boolean | null}`]];
+  if (Array.isArray(value) && value.every((element) => typeof element !== 'object')) return [[path, value.join(', ')]];
+  return Object.entries(value).flatMap(([key, inner]) => flat(inner, path ? `${path}.${key}` : key));
 }
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
