@@ -48,6 +48,8 @@ const arrays = { float32: Float32Array, int32: Int32Array, int64: Int32Array, bo
 export class Graph {
   readonly target: Target;
   readonly inputs: Value[] = [];
+  /** Those of the inputs that stay the same while others change. */
+  readonly weights = new Set<Value>();
   private readonly known = new Map<string, Node>();
   private readonly replacements = new Map<Value, Value>();
   private nextId = 0;

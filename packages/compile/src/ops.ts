@@ -1,5 +1,5 @@
 import { foldBinary, foldUnary } from './fold';
-import { factoredReduce, fuseProduct } from './fuse';
+import { factoredReduce, fuseProduct, unshaped } from './fuse';
 import type { Attributes, DType, Graph, Shape, Value } from './graph';
 import { sameShape, sizeOf, uniformValue } from './graph';
 
@@ -211,7 +211,10 @@ export function concat(values: readonly Value[], axis: number): Value {
 }
 
 export function split(x: Value, sizes: readonly number[], axis: number): readonly Value[] {
+  x = x.graph.resolve(x);
   if (sizes.length === 1) return [x];
+  const parts = splitProduct(x, sizes, axis);
+  if (parts) return parts;
   const outputs = sizes.map((part) => ({ shape: x.shape.map((size, i) => (i === axis ? part : size)), dtype: x.dtype }));
   return x.graph.node('Split', [x, int64s(x.graph, sizes)], outputs, { axis });
 }
@@ -295,6 +298,8 @@ export function matMul(a: Value, b: Value, transposeA = false, transposeB = fals
   const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const shape = [...batch, rows, columns];
   if (inner === 0) return full(graph, shape, 0);
+  const apart = joinedProduct(a, b, transposeA, transposeB);
+  if (apart) return apart;
   if (!transposeA && !transposeB) return node('MatMul', [a, b], shape, a.dtype);
   if (a.shape.length === 2 && b.shape.length === 2 && a.dtype === 'float32') {
     return node('Gemm', [a, b], shape, a.dtype, { transA: Number(transposeA), transB: Number(transposeB) });
@@ -304,6 +309,57 @@ export function matMul(a: Value, b: Value, transposeA = false, transposeB = fals
   }
   const straight = (x: Value, flip: boolean) => (flip ? transpose(x, swapped(x.shape.length)) : x);
   return node('MatMul', [straight(a, transposeA), straight(b, transposeB)], shape, a.dtype);
+}
+
+/** Whether a value is a parameter or a constant, so that what is done to it is done once a step. */
+function isWeight(value: Value): boolean {
+  let current = value;
+  while (['Reshape', 'Transpose', 'Slice'].includes(current.node.op)) current = current.graph.resolve(current.node.inputs[0]!);
+  return current.node.op === 'Constant' || (current.node.op === 'Input' && current.graph.weights.has(current));
+}
+
+/** The columns of a matrix product, each part as the product with its own columns of the weights. */
+function splitProduct(x: Value, sizes: readonly number[], axis: number): Value[] | undefined {
+  const product = unshaped(x);
+  const { op, inputs } = product.node;
+  if (axis !== x.shape.length - 1 || op !== 'MatMul' || product.shape.length !== 2 || product.shape[1] !== x.shape[axis]) return undefined;
+  const [a, w] = [inputs[0]!, inputs[1]!];
+  if (!isWeight(w)) return undefined;
+  let from = 0;
+  return sizes.map((size) => {
+    const columns = slice(w, [0, from], [w.shape[0], size]);
+    from += size;
+    return reshape(matMul(a, columns), [...x.shape.slice(0, -1), size]);
+  });
+}
+
+/** What a value was put together from along its last axis, as matrices. */
+function joinedColumns(value: Value): Value[] | undefined {
+  const joined = unshaped(value);
+  const { op, inputs, attributes } = joined.node;
+  if (op !== 'Concat' || attributes.axis !== joined.shape.length - 1 || joined.shape.at(-1) !== value.shape[1] || value.shape.length !== 2) return undefined;
+  return inputs.map((input) => reshape(input!, [value.shape[0], input!.shape.at(-1)!]));
+}
+
+/** A product with a matrix that was put together from columns, as products with those. */
+function joinedProduct(a: Value, b: Value, transposeA: boolean, transposeB: boolean): Value | undefined {
+  if (a.shape.length !== 2 || b.shape.length !== 2) return undefined;
+  const right = transposeA && !transposeB ? joinedColumns(b) : undefined;
+  if (right) {
+    return concat(
+      right.map((part) => matMul(a, part, true, false)),
+      1,
+    );
+  }
+  const left = !transposeA && transposeB && isWeight(b) ? joinedColumns(a) : undefined;
+  if (!left) return undefined;
+  let from = 0;
+  const products = left.map((part) => {
+    const columns = slice(b, [0, from], [b.shape[0], part.shape[1]]);
+    from += part.shape[1];
+    return matMul(part, columns, false, true);
+  });
+  return products.reduce((total, product) => add(total, product));
 }
 
 // ---- biases ----

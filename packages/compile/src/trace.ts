@@ -192,6 +192,7 @@ export function trace(
     for (const [name, variable] of parameters) {
       const value = graph.input(name, variable.shape, dtypeOf(variable.dtype));
       inputs.push(value);
+      graph.weights.add(value);
       recording.given.set(variable.dataId, value);
     }
     const outputs: Value[] = [];

@@ -1,6 +1,6 @@
 import type { Value } from '../graph';
 import { sizeOf } from '../graph';
-import { add, cast, matMul, node, reshape, slice, transpose } from '../ops';
+import { add, cast, concat, full, matMul, node, reshape, slice, transpose } from '../ops';
 import { activate } from './elementwise';
 import type { ConvAttrs, Geometry } from './conv-geometry';
 import { after, geometry, patches, pointwise, seeing, seen, unstrided } from './conv-geometry';
@@ -65,25 +65,62 @@ function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
     const back = backwards(g);
     if (back.height.before >= 0 && back.width.before >= 0 && canBlock(dy.graph, back)) return blockedConv(dy, flipped(filter), back);
   }
-  const windows = patches(dy, seeing(g.height), seeing(g.width));
-  const weights = reshape(transpose(filter, [0, 1, 3, 2]), [windows.shape[1], g.inChannels]);
-  return reshape(matMul(windows, weights), shape);
+  return byPhase(dy, filter, g);
+}
+
+/**
+ * With strides, pixels of different phases (their place modulo the stride) see dy through different taps, and through no others: so each
+ * phase is a product of matrices of its own, and the phases are put together again.
+ */
+function byPhase(dy: Value, filter: Value, g: Geometry): Value {
+  const { height, width, inChannels, outChannels } = g;
+  const [phasesY, phasesX] = [height, width].map(({ stride, size }) => (size % stride === 0 ? stride : 1));
+  const rows = seeing(height);
+  const columns = seeing(width);
+  const every = (table: number[][], phases: number, phase: number) => table.filter((_, i) => i % phases === phase);
+  /** The taps through which any of these pixels sees anything. */
+  const taps = (table: number[][]) => table[0].map((_, tap) => tap).filter((tap) => table.some((seen) => seen[tap] >= 0));
+
+  const strips = Array.from({ length: phasesY }, (_, phaseY) => {
+    const parts = Array.from({ length: phasesX }, (__, phaseX) => {
+      const [tableY, tableX] = [every(rows, phasesY, phaseY), every(columns, phasesX, phaseX)];
+      const [tapsY, tapsX] = [taps(tableY), taps(tableX)];
+      const shape = [g.n, tableY.length, tableX.length, inChannels];
+      if (tapsY.length === 0 || tapsX.length === 0) return full(dy.graph, shape, 0);
+      const pick = (table: number[][], kept: number[]) => table.map((seen) => kept.map((tap) => seen[tap]));
+      const windows = patches(dy, pick(tableY, tapsY), pick(tableX, tapsX));
+      const weights = pickTaps(filter, tapsY, tapsX);
+      return reshape(matMul(windows, reshape(transpose(weights, [0, 1, 3, 2]), [tapsY.length * tapsX.length * outChannels, inChannels])), shape);
+    });
+    // Pixels of neighbouring phases lie beside each other.
+    const [n, h, w] = parts[0].shape;
+    return reshape(concat(parts, 3), [n, h, 1, w * phasesX * inChannels]);
+  });
+  return reshape(concat(strips, 2), [g.n, height.size, width.size, inChannels]);
+}
+
+/** Some rows and columns of a filter, evenly spaced as those of one phase are. */
+function pickTaps(filter: Value, tapsY: number[], tapsX: number[]): Value {
+  const step = (taps: number[]) => (taps.length > 1 ? taps[1] - taps[0] : 1);
+  const [, , a, b] = filter.shape;
+  return slice(filter, [tapsY[0], tapsX[0], 0, 0], [tapsY.length, tapsX.length, a, b], [step(tapsY), step(tapsX), 1, 1]);
 }
 
 /** dFilter [kh, kw, ci, co] of x and dy. */
 function filterGradient(x: Value, dy: Value, g: Geometry): Value {
   const [kh, kw] = [g.height.kernel, g.width.kernel];
+  const { inChannels: ci, outChannels: co } = g;
   const inside = sizeOf(x.shape.slice(0, 3));
   const outside = sizeOf(dy.shape.slice(0, 3));
-  const dyRows = reshape(dy, [outside, g.outChannels]);
-  if (pointwise(g)) return reshape(matMul(reshape(x, [inside, g.inChannels]), dyRows, true, false), [1, 1, g.inChannels, g.outChannels]);
-  // The windows of whichever has less to copy.
-  if (outside * g.inChannels <= inside * g.outChannels) {
-    return reshape(matMul(patches(x, seen(g.height), seen(g.width)), dyRows, true, false), [kh, kw, g.inChannels, g.outChannels]);
+  const [xRows, dyRows] = [reshape(x, [inside, ci]), reshape(dy, [outside, co])];
+  if (pointwise(g)) return reshape(matMul(xRows, dyRows, true, false), [1, 1, ci, co]);
+  // The windows of whichever has less to copy; as the second factor, which is the faster.
+  if (outside * ci <= inside * co) {
+    const gradient = matMul(dyRows, patches(x, seen(g.height), seen(g.width)), true, false);
+    return transpose(reshape(gradient, [co, kh, kw, ci]), [1, 2, 3, 0]);
   }
-  const windows = patches(dy, seeing(g.height), seeing(g.width));
-  const gradient = matMul(reshape(x, [inside, g.inChannels]), windows, true, false);
-  return transpose(reshape(gradient, [g.inChannels, kh, kw, g.outChannels]), [1, 2, 0, 3]);
+  const gradient = matMul(xRows, patches(dy, seeing(g.height), seeing(g.width)), true, false);
+  return transpose(reshape(gradient, [ci, kh, kw, co]), [1, 2, 0, 3]);
 }
 
 function conv2d({ inputs: { x, filter }, attrs }: KernelCall): Value {
