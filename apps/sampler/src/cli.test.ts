@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { writeCheckpoint } from '@ddpm/checkpoint';
 import { decodePng } from '@ddpm/images/png';
-import { parameterValues } from '@ddpm/layers';
+import { namedParameters, parameterValues, toTorchLayout } from '@ddpm/layers';
+import { writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
-import { Unet } from '@ddpm/unet';
+import { Unet, unetTorchName } from '@ddpm/unet';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 // The built command, run as people run it.
@@ -29,6 +30,15 @@ beforeAll(async () => {
   await write('run', { name: '@ddpm/unet', options: {} });
   await write('foreign', { name: 'no-such-network', options: {} });
   await write('misfit', { name: '@ddpm/unet', options: {} }, new Map([...parameters].slice(1)));
+  writeFileSync(join(folder, 'other.safetensors'), writeSafetensors(new Map([['w', { shape: [1], data: new Float32Array(1) }]])));
+  const unet = new Unet(options);
+  const stateDict = new Map(
+    [...namedParameters(unet)].map(([path, variable]) => {
+      const torch = toTorchLayout(path, variable);
+      return [unetTorchName(path), { shape: torch.shape, data: torch.dataSync<'float32'>() }];
+    }),
+  );
+  writeFileSync(join(folder, 'torch.safetensors'), writeSafetensors(stateDict, { format: 'pt' }));
   writeFileSync(join(folder, 'truncated.safetensors'), readFileSync(join(folder, 'run', 'checkpoint.safetensors')).subarray(0, 2000));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -65,13 +75,48 @@ describe('ddpm-sample', () => {
   });
 });
 
+describe('ddpm-sample options', () => {
+  test('--batch-size does not change the images', () => {
+    run('run', '--count', '3', '--seed', '5', '--batch-size', '2', '--out', 'by-two');
+    for (const i of [0, 1, 2]) expect(file('by-two', `${i}.png`)).toEqual(file('run', 'samples-1', `${i}.png`));
+  });
+  test('--steps, --format and --trajectory', () => {
+    const { status, stdout } = run('run', '--count', '2', '--steps', '3', '--format', 'npz,apng', '--trajectory', '--out', 'few');
+    expect({ status }).toEqual({ status: 0 });
+    expect(stdout).toContain('Sampling 3/3');
+    expect(readdirSync(join(folder, 'few')).sort()).toEqual(['chain.apng', 'images.npz', 'trajectory.npz']);
+    expect(Buffer.from(file('few', 'trajectory.npz')).toString('latin1')).toContain("'shape': (3, 2, 4, 6, 3)");
+  });
+  test('a PyTorch state_dict gives the images of the network that it holds', () => {
+    const { status, stdout } = run(
+      'torch.safetensors',
+      '--count',
+      '1',
+      '--timesteps',
+      '5',
+      '--schedule',
+      'cosine',
+      '--image-size',
+      '4',
+      '--out',
+      'from-torch',
+    );
+    expect({ status }).toEqual({ status: 0 });
+    expect(stdout).toContain('Model: a PyTorch state_dict, images of 4×4×3, cosine schedule of 5 timesteps');
+  });
+});
+
 describe('what is wrong is one line', () => {
   test.each<[number, string[], string | RegExp]>([
-    [2, [], "missing required argument 'run'"],
+    [2, [], "missing required argument 'model'"],
     [2, ['run', '--count', '0'], '--count must be a whole number of at least 1, got 0'],
-    [2, ['run', '--seed', 'x'], '--seed must be a whole number, got "x"'],
+    [2, ['run', '--seed', 'x'], "--seed must be a whole number, got 'x'"],
     [1, ['nowhere'], 'nowhere cannot be read: there is no such file or folder'],
-    [1, ['.'], 'checkpoint.safetensors cannot be read: there is no such file or folder'],
+    [1, ['.'], '. holds no run: checkpoint.safetensors cannot be read: there is no such file or folder'],
+    [2, ['run', '--format', 'png,jpg'], '--format must be one of png, grid, gif, apng, npz, got ["png","jpg"]'],
+    [1, ['run', '--steps', '6'], "steps must be a whole number from 1 to 5, the schedule's timesteps; got 6"],
+    [2, ['run', '--timesteps', '9'], '--schedule, --timesteps and --image-size are for a PyTorch state_dict; run tells its own'],
+    [1, ['other.safetensors'], "other.safetensors: this is no state_dict of the tutorial's U-Net"],
     [1, ['truncated.safetensors'], 'truncated.safetensors is not a usable checkpoint: safetensors: the header is said to have'],
     [1, ['foreign'], 'network no-such-network cannot be found'],
     [1, ['misfit'], 'loadParameters: initConv.weight is missing'],

@@ -4,5 +4,5 @@ import { sampleCommand, settingsFrom } from './options';
 import { run } from './run';
 
 const command = sampleCommand();
-command.action(async (path: string, options: Readonly<Record<string, unknown>>) => run(path, settingsFrom(options)));
+command.action(async (model: string, options: Readonly<Record<string, unknown>>) => run(model, settingsFrom(options)));
 await runMain(command);

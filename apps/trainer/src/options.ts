@@ -1,31 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionName } from '@ddpm/app-common';
-import { backendNames, UsageError } from '@ddpm/app-common';
+import { aboveZero, backendNames, kebab, number, oneOf, schedules, show, UsageError, wholeNumber } from '@ddpm/app-common';
 import { reason } from '@ddpm/checkpoint';
 import { datasetNames } from '@ddpm/datasets';
 import type { Decay, LossName } from '@ddpm/diffusion';
 import { decays, lossNames } from '@ddpm/diffusion';
-import type { NoiseSchedule } from '@ddpm/schedules';
-import { cosineSchedule, linearSchedule, quadraticSchedule, scaledLinearSchedule, sigmoidSchedule } from '@ddpm/schedules';
 import { Command } from 'commander';
 import leven from 'leven';
 import { z } from 'zod';
 
-/** The schedules by their names on the command line. */
-export const schedules: Readonly<Record<string, (options: { timesteps: number }) => NoiseSchedule>> = {
-  linear: linearSchedule,
-  'scaled-linear': scaledLinearSchedule,
-  quadratic: quadraticSchedule,
-  sigmoid: sigmoidSchedule,
-  cosine: cosineSchedule,
-};
-
-const oneOf = <T extends string>(names: readonly T[]) => z.enum(names as [T, ...T[]], { error: `must be one of ${names.join(', ')}` });
-const wholeNumber = (least: number) =>
-  z.int({ error: `must be a whole number of at least ${least}` }).min(least, `must be a whole number of at least ${least}`);
-
-const aboveZero = z.number({ error: 'must be a number above 0' }).positive('must be a number above 0');
 const atLeastZero = z.number({ error: 'must be a number of at least 0' }).nonnegative('must be a number of at least 0');
 
 const settingsSchema = z.strictObject({
@@ -35,7 +19,7 @@ const settingsSchema = z.strictObject({
   epochs: wholeNumber(1).optional(),
   steps: wholeNumber(1).optional(),
   batchSize: wholeNumber(1),
-  learningRate: aboveZero,
+  learningRate: aboveZero(),
   loss: oneOf<LossName>(lossNames),
   schedule: oneOf(Object.keys(schedules)),
   timesteps: wholeNumber(1),
@@ -45,18 +29,18 @@ const settingsSchema = z.strictObject({
   dimMults: z.array(wholeNumber(1), { error: 'must be whole numbers such as 1,2,4' }).min(1),
   blocks: oneOf(['convnext', 'resnet']),
   backend: oneOf<ExecutionName>(backendNames),
-  seed: z.int({ error: 'must be a whole number' }),
+  seed: wholeNumber(),
   warmup: wholeNumber(0),
   decay: oneOf<Decay>(decays),
   weightDecay: atLeastZero,
-  clipNorm: aboveZero.optional(),
+  clipNorm: aboveZero().optional(),
   ema: z
     .number({ error: 'must be a number from 0 to 1' })
     .min(0, 'must be a number from 0 to 1')
     .max(1, 'must be a number from 0 to 1')
     .optional(),
   accumulate: wholeNumber(1),
-  minSnr: aboveZero.optional(),
+  minSnr: aboveZero().optional(),
   validation: wholeNumber(0),
   validateEvery: wholeNumber(0).optional(),
   sampleEvery: wholeNumber(0).optional(),
@@ -105,8 +89,6 @@ export const presets: Readonly<Record<string, Settings>> = {
   },
 };
 
-/** A number where the text is one; otherwise the text, for the schema to refuse. */
-const number = (text: string): number | string => (text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text));
 const numbers = (text: string) => text.split(',').map(number);
 function json(text: string): unknown {
   try {
@@ -115,8 +97,6 @@ function json(text: string): unknown {
     return text;
   }
 }
-
-const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** The command line, whose values are still to be checked by `settingsFrom`. */
 export function trainCommand(): Command {
@@ -266,8 +246,6 @@ function suggestion(key: string): string {
 }
 
 const flags = (names: readonly string[]) => names.map((name) => `--${kebab(name)}`).join(', ');
-
-const show = (value: unknown) => (typeof value === 'string' ? `'${value}'` : JSON.stringify(value));
 
 /** The options that the network's default export is called with. */
 export function networkOptions(

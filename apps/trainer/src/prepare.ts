@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Execution, ImageShape } from '@ddpm/app-common';
-import { createProgress, prepareExecution } from '@ddpm/app-common';
+import { createProgress, prepareExecution, schedules } from '@ddpm/app-common';
 import type { ModelDescription } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
@@ -11,7 +11,7 @@ import { namedParameters, parameterCount } from '@ddpm/layers';
 import type { NoiseSchedule } from '@ddpm/schedules';
 import * as tf from '@tensorflow/tfjs';
 import type { Settings } from './options';
-import { networkOptions, schedules } from './options';
+import { networkOptions } from './options';
 import type { Reporter } from './reporter';
 import { subset } from './validation';
 

@@ -6,7 +6,7 @@ import { readSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule, linearSchedule } from '@ddpm/schedules';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { loadTorchStateDict, Unet, unetTorchName } from './index';
+import { loadTorchStateDict, Unet, unetOptionsFromTorch, unetTorchName } from './index';
 
 // The tutorial's U-Net and diffusion functions, run in float64 by PyTorch; images are NCHW there.
 const models = {
@@ -68,6 +68,12 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
     expect(tf.memory().numTensors).toBe(start + 1);
     return result;
   }
+
+  test('the options can be read from its state_dict', () => {
+    const { resnetBlockGroups: _, ...known } = { resnetBlockGroups: 0, ...options };
+    expect(unetOptionsFromTorch(under('param/'))).toMatchObject(known);
+    expect(() => unetOptionsFromTorch(new Map())).toThrow('this is no state_dict of the tutorial');
+  });
 
   test('q_sample and the prediction', () =>
     tidily(() => {

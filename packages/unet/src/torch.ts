@@ -1,6 +1,6 @@
 import type { TensorValues } from '@ddpm/layers';
 import { loadTorchTensors, torchName } from '@ddpm/layers';
-import type { Unet } from './unet';
+import type { Unet, UnetOptions } from './unet';
 
 const levelParts = ['block1', 'block2', 'attention', '(?:down|up)sample'];
 
@@ -22,4 +22,35 @@ export function unetTorchName(path: string): string {
  */
 export function loadTorchStateDict(unet: Unet, tensors: ReadonlyMap<string, TensorValues>): void {
   loadTorchTensors(unet, tensors, unetTorchName);
+}
+
+/**
+ * The options of the U-Net whose `state_dict` this is, as far as the shapes tell: not the groups of ResNet blocks, for which the default stays.
+ * @throws Error if the names or shapes are not those of the tutorial's U-Net
+ */
+export function unetOptionsFromTorch(
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+): UnetOptions & { channels: number } {
+  const axis = (name: string, i: number): number => {
+    const size = tensors.get(name)?.shape[i];
+    if (size === undefined) throw new Error(`this is no state_dict of the tutorial's U-Net: ${name} is missing`);
+    return size;
+  };
+  const useConvnext = tensors.has('downs.0.0.ds_conv.weight');
+  const width = (level: number) => axis(useConvnext ? `downs.${level}.0.net.4.weight` : `downs.${level}.0.block1.proj.weight`, 0);
+  const dim = width(0);
+  const dimMults: number[] = [];
+  while (tensors.has(`downs.${dimMults.length}.2.fn.norm.weight`)) {
+    dimMults.push(width(dimMults.length) / dim);
+  }
+  return {
+    dim,
+    initDim: axis('init_conv.weight', 0),
+    channels: axis('init_conv.weight', 1),
+    outDim: axis('final_conv.1.weight', 0),
+    dimMults,
+    withTimeEmb: tensors.has('time_mlp.1.weight'),
+    useConvnext,
+    ...(useConvnext && { convnextMult: axis('downs.0.0.net.1.weight', 0) / dim }),
+  };
 }
