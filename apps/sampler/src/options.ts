@@ -13,6 +13,7 @@ const settingsSchema = z.strictObject({
   steps: wholeNumber(1).optional(),
   format: z.array(oneOf<Format>(formats)),
   trajectory: z.boolean(),
+  clip: z.boolean(),
   backend: oneOf<ExecutionName>(backendNames),
   schedule: oneOf(Object.keys(schedules)).optional(),
   timesteps: wholeNumber(1).optional(),
@@ -32,6 +33,7 @@ export function sampleCommand(): Command {
     .option('--steps <n>', 'so many steps of DDIM, instead of ancestral sampling over all timesteps', number)
     .option('--format <list>', `what to write: ${formats.join(', ')}`, (text: string) => text.split(','), ['png', 'grid', 'gif'])
     .option('--trajectory', 'write every step of every image too, as trajectory.npz', false)
+    .option('--no-clip', "leave the network's idea of the image as it is, where it goes beyond black and white")
     .option('--backend <name>', `what executes the network: ${backendNames.join(', ')}`, 'auto')
     .option('--schedule <name>', `of a state_dict, which does not tell: ${Object.keys(schedules).join(', ')} (by default linear)`)
     .option('--timesteps <n>', 'of a state_dict: noise levels T (by default 200)', number)

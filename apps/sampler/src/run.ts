@@ -82,7 +82,7 @@ const writers: Readonly<Record<Format, (folder: string, drawn: Drawn) => Promise
 async function draw(
   { network, schedule, objective, imageShape }: Model,
   execution: Execution,
-  { count, seed, steps, batchSize: asked, trajectory: wantsTrajectory }: Settings,
+  { count, seed, steps, batchSize: asked, trajectory: wantsTrajectory, clip }: Settings,
   createBar: (total: number) => ReturnType<typeof createProgress>,
 ): Promise<Drawn> {
   const sampler = steps === undefined ? ddpm(schedule) : ddim(schedule, { steps });
@@ -107,6 +107,7 @@ async function draw(
         objective,
         sampler,
         rng,
+        clip,
         onStep: async ({ index, x }) => {
           const data = await x.data<'float32'>();
           if (first === 0) chain.push(...toByteImages(data.subarray(0, size)));

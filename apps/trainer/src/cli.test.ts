@@ -33,8 +33,15 @@ describe('ddpm-train', () => {
     expect(stdout).toContain('Backend: cpu (as asked)');
     expect(stdout).toMatch(/Training 6\/6 {2}loss 0\.\d+ {2}\d+ images\/s/);
     const out = join(folder, 'run');
-    expect(readdirSync(out).sort()).toEqual(['checkpoint.safetensors', 'config.json', 'loss.png', 'metrics.jsonl', 'previews']);
-    expect(readdirSync(join(out, 'previews'))).toEqual(['step-000003.png']);
+    expect(readdirSync(out).sort()).toEqual([
+      'checkpoint.safetensors',
+      'checkpoints',
+      'config.json',
+      'loss.png',
+      'metrics.jsonl',
+      'previews',
+    ]);
+    expect(readdirSync(join(out, 'previews'))).toEqual(['step-000003.png', 'step-000006.png']);
     const metrics = readFileSync(join(out, 'metrics.jsonl'), 'utf8')
       .trim()
       .split('\n')
@@ -47,7 +54,9 @@ describe('ddpm-train', () => {
       [4, 1],
       [5, 1],
     ]);
-    expect(Object.keys(metrics[0])).toEqual(['step', 'epoch', 'loss', 'gradNorm', 'imagesPerSecond', 'seconds']);
+    expect(Object.keys(metrics[0])).toEqual([
+      ...['step', 'epoch', 'loss', 'gradNorm', 'imagesPerSecond', 'seconds', 'learningRate', 'quartiles'],
+    ]);
     expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))).toMatchObject({
       dataset: 'folder',
       batchSize: 4,

@@ -32,7 +32,7 @@ export async function writePreview(
   const xT = tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
   const denoiser = await execution.denoiser(network, imageShape, COUNT);
   try {
-    const x0 = await sample(denoiser.network, xT, { schedule, rng });
+    const x0 = await sample(denoiser.network, xT, { schedule, rng, clip: true });
     const values = (await x0.data()) as Float32Array;
     x0.dispose();
     const path = join(folder, 'previews', `step-${String(step).padStart(6, '0')}.png`);

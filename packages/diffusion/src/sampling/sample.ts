@@ -30,6 +30,8 @@ export interface SampleOptions {
   /** `ddpm(schedule)` by default. */
   sampler?: Sampler;
   rng: NormalSource;
+  /** Keeps every x̂_0 within [−1, 1], where the images are (Ho et al.'s own sampler does). */
+  clip?: boolean;
   condition?: Condition;
   /** Called after every step, and awaited. */
   onStep?: (step: SampleStep) => void | Promise<void>;
@@ -40,9 +42,7 @@ async function predict(
   network: Network | AsyncNetworkFunction,
   xt: tf.Tensor4D,
   t: number,
-  schedule: NoiseSchedule,
-  objective: Objective,
-  condition?: Condition,
+  { schedule, objective = epsilon, clip = false, condition }: SampleOptions,
 ): Promise<tf.Tensor4D> {
   const ts = tf.fill<tf.Rank.R1>([xt.shape[0]], t, 'int32');
   try {
@@ -53,7 +53,10 @@ async function predict(
           `sample: the network's output should have the shape of its input, [${xt.shape.join(', ')}], not [${output.shape.join(', ')}]`,
         );
       }
-      return tf.tidy(() => objective.predictXStart(noiseLevel(schedule, ts), xt, output));
+      return tf.tidy(() => {
+        const xStart = objective.predictXStart(noiseLevel(schedule, ts), xt, output);
+        return clip ? tf.clipByValue(xStart, -1, 1) : xStart;
+      });
     } finally {
       output.dispose();
     }
@@ -66,17 +69,14 @@ async function predict(
  * Draws images: from x_T, noise [n, h, w, c], to x_0 of the same shape, through every step of the sampler.
  * The caller owns the result, and keeps xT.
  */
-export async function sample(
-  network: Network | AsyncNetworkFunction,
-  xT: tf.Tensor4D,
-  { schedule, objective = epsilon, sampler = ddpm(schedule), rng, condition, onStep }: SampleOptions,
-): Promise<tf.Tensor4D> {
+export async function sample(network: Network | AsyncNetworkFunction, xT: tf.Tensor4D, options: SampleOptions): Promise<tf.Tensor4D> {
+  const { schedule, sampler = ddpm(schedule), rng, onStep } = options;
   const steps = sampler.timesteps.length;
   let x = tf.clone(xT);
   for (let index = 0; index < steps; index++) {
     let xStart: tf.Tensor4D | undefined;
     try {
-      xStart = await predict(network, x, sampler.timesteps[index], schedule, objective, condition);
+      xStart = await predict(network, x, sampler.timesteps[index], options);
       const next = sampler.step({ xt: x, xStart, index, rng });
       x.dispose();
       x = next;

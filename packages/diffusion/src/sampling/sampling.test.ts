@@ -166,6 +166,17 @@ describe('sample', () => {
     expect((await draw([7, 8, 9])).subarray(4, 8)).toEqual(await draw([8]));
   });
 
+  test('clip keeps every x̂_0 within [−1, 1], and with it the images', async () => {
+    const xT = tf.tensor4d([3, -3, 0.1, 1], [1, 2, 2, 1]);
+    const ranges: number[] = [];
+    const onStep = ({ xStart }: { xStart: tf.Tensor }) => void ranges.push(Math.max(...xStart.dataSync().map(Math.abs)));
+    const before = tf.memory().numTensors;
+    const x0 = await sample({ apply: (xt) => tf.mul(xt, -1) }, xT, { schedule, rng: new Random(1), clip: true, onStep });
+    expect(tf.memory().numTensors).toBe(before + 1);
+    expect(Math.max(...ranges)).toBe(1);
+    expect(Math.max(...x0.dataSync().map(Math.abs))).toBeLessThanOrEqual(1);
+  });
+
   test('leaves nothing behind when the network fails, and says what is wrong with its output', async () => {
     const xT = tf.ones<tf.Rank.R4>([1, 2, 2, 1]);
     const before = tf.memory().numTensors;
