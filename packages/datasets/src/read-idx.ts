@@ -1,5 +1,5 @@
-import { gunzipSync } from 'node:zlib';
-import { parseIdx, type IdxArray } from './idx';
+import { constants, gunzipSync } from 'node:zlib';
+import { parseIdx, parseIdxHeader, type IdxArray } from './idx';
 
 /**
  * The bytes of a file that may be gzipped.
@@ -17,10 +17,29 @@ export function inflate(bytes: Uint8Array, maxBytes: number): Uint8Array {
   }
 }
 
+/** A header is no longer: 255 sizes. */
+const MAX_HEADER = 4 + 4 * 255;
+/** Bytes beyond what a header says that are still counted, for the message; with more, the file is refused before it fills the memory. */
+const EXCESS = 2 ** 20;
+
 /**
  * Reads an IDX file of unsigned bytes, gzipped or not. See `parseIdx`.
- * @throws RangeError with one line if it is damaged, truncated, too long, or inflates to more than `maxBytes`
+ * @throws RangeError with one line if it is damaged, truncated, too long, or inflates to more than `maxBytes`, or far more than it says
  */
-export function readIdx(bytes: Uint8Array, { maxBytes = 2 ** 31 } = {}): IdxArray {
-  return parseIdx(inflate(bytes, maxBytes));
+export function readIdx(bytes: Uint8Array, { maxBytes = 2 ** 30 } = {}): IdxArray {
+  return parseIdx(inflate(bytes, Math.min(maxBytes, statedBytes(bytes) + EXCESS)));
+}
+
+/** How long a gzipped IDX file says it is, as far as its first kilobytes show. */
+function statedBytes(bytes: Uint8Array): number {
+  let head: Uint8Array;
+  try {
+    // The beginning alone does not end as gzip should; flushing gives what there is.
+    head = gunzipSync(bytes.subarray(0, 4096), { finishFlush: constants.Z_SYNC_FLUSH });
+  } catch {
+    return Infinity;
+  }
+  if (head.length < MAX_HEADER) return Infinity;
+  const { start, length } = parseIdxHeader(head);
+  return start + length;
 }

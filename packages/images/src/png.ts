@@ -61,9 +61,9 @@ export function decodePng(
     if (bytes[28] === 1) inflateWithin(parts, width * height * 8 + 16 * height + 64);
     rgba = PNG.sync.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).data;
   } catch (error) {
-    throw new RangeError(`PNG: damaged or truncated (${error instanceof Error ? error.message : 'the pixels cannot be inflated'})`, {
-      cause: error,
-    });
+    // pngjs says some things plainly; the rest, such as an index out of range, says something only of its own code.
+    const plain = error instanceof Error && error.name === 'Error' && !error.message.includes('\n');
+    throw new RangeError(`PNG: damaged or truncated (${plain ? error.message : 'the pixels cannot be inflated'})`, { cause: error });
   }
   if (rgba.length !== width * height * 4) throw new RangeError('PNG: damaged or truncated (pixels are missing)');
   const image = withChannels({ width, height, channels: 4, data: new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length) }, own);

@@ -11,11 +11,13 @@ export interface Safetensors {
 const MAX_HEADER = 100_000_000;
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Names and values of the file as a message shows them: on one line, and not too long. */
+const show = (text: string) => (text.length > 60 ? `${JSON.stringify(text.slice(0, 60))}…` : JSON.stringify(text));
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /**
  * Reads a safetensors file: a u64 header length, a JSON header `{ name: { dtype, shape, data_offsets } }`, and the raw little-endian data.
- * Nothing in the file is executed, and nothing is allocated beyond the size of the file.
+ * Nothing in the file is executed, and no more is allocated than the file has bytes, but twice as much for the dtypes F16 and BF16.
  * @throws Error in one line that says what is wrong: a truncated file, a header that is not JSON of this form, a dtype that is not known,
  *   offsets that overlap, leave holes, go past the end or do not match the shape.
  */
@@ -38,46 +40,49 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
 
   const metadata: Record<string, string> = {};
   const tensors: Safetensors['tensors'] = new Map();
-  const spans: { name: string; start: number; end: number }[] = [];
+  const spans: { name: string; dtype: Dtype; shape: number[]; start: number; end: number }[] = [];
   // A plain view: the slice of a Buffer would share its memory.
   const data = new Uint8Array(bytes.buffer, bytes.byteOffset + 8 + headerLength, bytes.length - 8 - headerLength);
   for (const [name, entry] of Object.entries(header)) {
-    if (!isRecord(entry)) return fail(`the entry of ${JSON.stringify(name)} is not an object`);
+    if (!isRecord(entry)) return fail(`the entry of ${show(name)} is not an object`);
     if (name === '__metadata__') {
       for (const [key, value] of Object.entries(entry)) {
-        if (typeof value !== 'string') return fail(`the metadata of ${JSON.stringify(key)} is not a string`);
+        if (typeof value !== 'string') return fail(`the metadata of ${show(key)} is not a string`);
         // Assignment would treat the key __proto__ in its own way.
         Object.defineProperty(metadata, key, { value, enumerable: true, configurable: true, writable: true });
       }
       continue;
     }
     const { dtype, shape, data_offsets: offsets } = entry;
-    const who = `tensor ${JSON.stringify(name)}`;
-    if (typeof dtype !== 'string' || !Object.hasOwn(dtypes, dtype)) {
-      return fail(`${who} has dtype ${JSON.stringify(dtype)}; known are ${Object.keys(dtypes).join(', ')}`);
-    }
+    const who = `tensor ${show(name)}`;
+    if (typeof dtype !== 'string') return fail(`${who} has no dtype`);
+    if (!Object.hasOwn(dtypes, dtype)) return fail(`${who} has dtype ${show(dtype)}; known are ${Object.keys(dtypes).join(', ')}`);
     if (!Array.isArray(shape) || !shape.every(isSize)) return fail(`${who} has no shape of whole numbers`);
     if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) return fail(`${who} has no pair of data_offsets`);
     const [start, end] = offsets;
     if (start > end || end > data.length) {
       return fail(`${who} lies at bytes ${start} … ${end}, outside the ${data.length} bytes of data`);
     }
-    const { size, read } = dtypes[dtype as Dtype];
-    const expected = shape.reduce((product, dimension) => product * dimension, size);
+    const expected = shape.reduce((product, dimension) => product * dimension, dtypes[dtype as Dtype].size);
     if (expected !== end - start) {
-      return fail(`${who} of ${dtype} [${shape.join(', ')}] needs ${expected} bytes, but its data_offsets span ${end - start}`);
+      const sizes = shape.length > 8 ? `${shape.slice(0, 8).join(', ')}, …` : shape.join(', ');
+      return fail(`${who} of ${dtype} [${sizes}] needs ${expected} bytes, but its data_offsets span ${end - start}`);
     }
-    spans.push({ name, start, end });
-    tensors.set(name, { dtype: dtype as Dtype, shape, data: read(data.slice(start, end).buffer) });
+    spans.push({ name, dtype: dtype as Dtype, shape, start, end });
   }
 
   let reached = 0;
-  for (const { name, start, end } of spans.sort((a, b) => a.start - b.start || a.end - b.end)) {
+  for (const { name, start, end } of [...spans].sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (start !== reached) {
-      fail(`tensor ${JSON.stringify(name)} starts at byte ${start}, where ${reached} is due: its data overlaps another's or leaves a hole`);
+      fail(`tensor ${show(name)} starts at byte ${start}, where ${reached} is due: its data overlaps another's or leaves a hole`);
     }
     reached = end;
   }
   if (reached !== data.length) fail(`${data.length - reached} bytes of data belong to no tensor`);
+
+  // Only now that no byte belongs to two of them, so that all of them together are not larger than the file.
+  for (const { name, dtype, shape, start, end } of spans) {
+    tensors.set(name, { dtype, shape, data: dtypes[dtype].read(data.slice(start, end).buffer) });
+  }
   return { tensors, metadata };
 }

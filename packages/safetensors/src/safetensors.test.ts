@@ -69,6 +69,7 @@ describe('refuses, in one line, a file with', () => {
     ['an entry that is no object', file({ x: 3 }), 'the entry of "x" is not an object'],
     ['metadata that is no string', file({ __metadata__: { k: 1 } }), 'the metadata of "k" is not a string'],
     ['an unknown dtype', file(tensor({ dtype: 'F8' }), eight), 'tensor "x" has dtype "F8"; known are F64'],
+    ['no dtype', file(tensor({ dtype: ['F32'] }), eight), 'tensor "x" has no dtype'],
     ['an inherited dtype', file(tensor({ dtype: 'toString' }), eight), 'has dtype "toString"'],
     ['a negative dimension', file(tensor({ shape: [-2] }), eight), 'tensor "x" has no shape of whole numbers'],
     ['a fractional offset', file(tensor({ data_offsets: [0, 7.5] }), eight), 'tensor "x" has no pair of data_offsets'],
@@ -79,6 +80,33 @@ describe('refuses, in one line, a file with', () => {
     ['a hole', file(tensor({ data_offsets: [4, 12] }), new Uint8Array(12)), 'starts at byte 4, where 0 is due'],
     ['bytes of no tensor', file(tensor({}), new Uint8Array(9)), '1 bytes of data belong to no tensor'],
   ])('%s', (_, bytes, message) => expect(() => readSafetensors(bytes)).toThrow(message));
+});
+
+test('says it in one short line, however long and deep what it says it of', () => {
+  const long = 'a\n'.repeat(10_000);
+  const tensor = { dtype: 'F32', shape: [2], data_offsets: [0, 8] };
+  const header = (entry: object) =>
+    JSON.stringify({ x: { ...tensor, ...entry } }).replace('"nested"', '['.repeat(50_000) + ']'.repeat(50_000));
+  for (const text of [
+    JSON.stringify({ [long]: 3 }),
+    JSON.stringify({ [long]: tensor }),
+    JSON.stringify({ __metadata__: { [long]: 1 } }),
+    header({ dtype: long }),
+    header({ dtype: 'nested' }),
+    header({ shape: 'nested' }),
+    header({ shape: new Array(10_000).fill(1) }),
+  ]) {
+    expect(() => readSafetensors(file(text, new Uint8Array(16)))).toThrow(/^safetensors: [^\n]{1,200}$/);
+  }
+});
+
+test('many names for the same bytes are refused before they are copied', () => {
+  const size = 2 ** 20;
+  const names = Array.from({ length: 5000 }, (_, i) => [`t${i}`, { dtype: 'U8', shape: [size], data_offsets: [0, size] }]);
+  const bytes = file(Object.fromEntries(names), new Uint8Array(size));
+  const before = process.memoryUsage().arrayBuffers;
+  expect(() => readSafetensors(bytes)).toThrow('tensor "t1" starts at byte 0, where 1048576 is due');
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * size);
 });
 
 test('random damage gives either tensors or one clear error', () => {
