@@ -40,6 +40,8 @@ describe('ddpm-train', () => {
       'loss.png',
       'metrics.jsonl',
       'previews',
+      'report.html',
+      'tensorboard',
     ]);
     expect(readdirSync(join(out, 'previews'))).toEqual(['step-000003.png', 'step-000006.png']);
     const metrics = readFileSync(join(out, 'metrics.jsonl'), 'utf8')

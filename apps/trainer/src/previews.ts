@@ -4,6 +4,7 @@ import type { Execution, ImageShape } from '@ddpm/app-common';
 import { writeFileAtomic } from '@ddpm/checkpoint';
 import type { Network } from '@ddpm/diffusion';
 import { sample } from '@ddpm/diffusion';
+import type { ByteImage } from '@ddpm/images';
 import { enlarge, imageGrid, toImages } from '@ddpm/images';
 import { encodePng } from '@ddpm/images/png';
 import { Random } from '@ddpm/random';
@@ -14,7 +15,7 @@ const COUNT = 16;
 
 /**
  * Draws a grid of samples from the network as it is, always from the same noise, so that one grid can be compared with the next.
- * @returns the path of `previews/step-<step>.png` in the run folder
+ * @returns the picture and its path, `previews/step-<step>.png` in the run folder
  */
 export async function writePreview(
   folder: string,
@@ -26,7 +27,7 @@ export async function writePreview(
     schedule,
     seed,
   }: { execution: Execution; network: Network; imageShape: ImageShape; schedule: NoiseSchedule; seed: number },
-): Promise<string> {
+): Promise<{ path: string; image: ByteImage; png: Uint8Array }> {
   const rng = new Random([seed, -1]);
   const shape: [number, number, number, number] = [COUNT, ...imageShape];
   const xT = tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
@@ -38,8 +39,10 @@ export async function writePreview(
     const path = join(folder, 'previews', `step-${String(step).padStart(6, '0')}.png`);
     await mkdir(dirname(path), { recursive: true });
     const images = toImages(values, [COUNT, imageShape[0], imageShape[1], imageShape[2]]);
-    await writeFileAtomic(path, encodePng(enlarge(imageGrid(images), 2)));
-    return path;
+    const image = enlarge(imageGrid(images), 2);
+    const png = encodePng(image);
+    await writeFileAtomic(path, png);
+    return { path, image, png };
   } finally {
     xT.dispose();
     await denoiser.dispose();

@@ -3,18 +3,18 @@ import { formatSeconds, Interrupted } from '@ddpm/app-common';
 import { createFolder, findCheckpoint, lockFolder, saveCheckpoint, writeCheckpoint, writeFileAtomic } from '@ddpm/checkpoint';
 import { batches } from '@ddpm/datasets';
 import { learningRate, train } from '@ddpm/diffusion';
-import { plotLines, svgToPng } from '@ddpm/images/plot';
 import { loadParameters } from '@ddpm/layers';
 import { dryRun } from './dry-run';
-import type { MetricsFile } from './metrics';
 import { openMetrics, quartileLosses } from './metrics';
 import type { Invocation } from './options';
 import type { Run } from './prepare';
 import { prepare } from './prepare';
 import { writePreview } from './previews';
+import { writeEvents, writeRecords } from './records';
 import type { Reporter } from './reporter';
 import { createReporter } from './reporter';
 import { bestPath, checkpointOf, restore } from './state';
+import { createEventWriter } from './tensorboard';
 import { validationLoss } from './validation';
 
 /** Does what the command line asks for. */
@@ -45,7 +45,15 @@ export async function execute({ settings, preset, resume, output, dryRun: dry }:
 async function trainInto(folder: string, run: Run, start: number, reporter: Reporter): Promise<void> {
   const { settings, dataset, schedule, engine, steps, batchSize, batchesPerEpoch } = run;
   const metrics = await openMetrics(folder, start);
+  const events = createEventWriter(join(folder, 'tensorboard'), { step: start });
   const tolerate = tolerant(reporter);
+  const preview = async (step: number) => {
+    sampleWithAverage(run);
+    const { path, image, png } = await writePreview(folder, step, { ...run, seed: settings.seed });
+    events.image('samples', step, { ...image, png });
+    reporter.say(`Samples after ${step} steps: ${path}`);
+  };
+  const record = () => writeRecords(folder, metrics.all, { ...settings, model: run.model });
   const interruption = listenForInterrupts(reporter);
   let best = Math.min(...metrics.all.map(({ validationLoss: loss }) => loss ?? Infinity));
   let [saved, skipped] = [start, 0];
@@ -87,6 +95,7 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
         ...(wasSkipped && { skipped: true as const }),
       };
       await tolerate(() => metrics.add(line));
+      await tolerate(() => writeEvents(events, line));
       reporter.step(line, `loss ${metrics.recentLoss().toFixed(4)}  ${imagesPerSecond.toFixed(0)} images/s`);
       if (validated !== undefined)
         reporter.say(`Validation loss after ${done} steps: ${validated.toFixed(4)}${validated === best ? ' (best so far)' : ''}`);
@@ -100,27 +109,30 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
       }
       if (due(settings.checkpointEvery) && skipped === 0 && done < steps) {
         if (await tolerate(async () => saveCheckpoint(folder, await checkpointOf(run, done), settings))) saved = done;
-        await tolerate(() => drawLoss(folder, metrics));
+        await tolerate(record);
       }
       if (due(settings.sampleEvery ?? batchesPerEpoch) && done < steps) {
-        await tolerate(async () => reporter.say(`Samples after ${done} steps: ${await preview(folder, run, done)}`));
+        await tolerate(() => preview(done));
       }
       if (interruption.asked && done < steps) {
         await saveCheckpoint(folder, await checkpointOf(run, done), settings);
+        await tolerate(record);
         throw new Interrupted(`stopped after ${done} of ${steps} steps; go on with: ddpm-train --resume ${folder}`);
       }
       before = performance.now();
     }
     await saveCheckpoint(folder, await checkpointOf(run, steps), settings);
-    await drawLoss(folder, metrics);
-    if ((settings.sampleEvery ?? batchesPerEpoch) > 0) reporter.say(`Samples after ${steps} steps: ${await preview(folder, run, steps)}`);
+    if ((settings.sampleEvery ?? batchesPerEpoch) > 0) await preview(steps);
+    await record();
   } finally {
     interruption.stop();
     reporter.stop();
+    events.close();
     await metrics.close();
   }
   reporter.say(`Trained ${steps} steps in ${formatSeconds(seconds)}, loss ${metrics.recentLoss().toFixed(4)}`);
   reporter.say(`Loss curve: ${join(folder, 'loss.png')}`);
+  reporter.say(`Report: ${join(folder, 'report.html')}`);
   reporter.say(`Checkpoint: ${join(folder, 'checkpoint.safetensors')}`);
 }
 
@@ -129,37 +141,18 @@ function sampleWithAverage({ network, engine, parameters }: Run): void {
   loadParameters(network, new Map([...engine.averaged()].map(([name, data]) => [name, { shape: parameters.get(name)!.shape, data }])));
 }
 
-function preview(folder: string, run: Run, step: number): Promise<string> {
-  sampleWithAverage(run);
-  return writePreview(folder, step, { ...run, seed: run.settings.seed });
-}
-
-async function drawLoss(folder: string, { all }: MetricsFile): Promise<void> {
-  const smooth = all.length > 40 ? Math.ceil(all.length / 40) : undefined;
-  const lines = [{ name: 'training', x: all.map(({ step }) => step), y: all.map(({ loss }) => loss), smooth }];
-  const validated = all.filter(({ validationLoss: loss }) => loss !== undefined);
-  if (validated.length > 0)
-    lines.push({
-      name: 'validation',
-      x: validated.map(({ step }) => step),
-      y: validated.map(({ validationLoss: loss }) => loss!),
-      smooth: undefined,
-    });
-  if (!all.some(({ loss }) => loss > 0)) return;
-  await writeFileAtomic(join(folder, 'loss.png'), svgToPng(plotLines(lines, { title: 'Loss', xLabel: 'step', logY: true })));
-}
-
-/** Runs what a run can do without: a failure, such as a full disk, is said once for each message, and training goes on. */
+/** Runs what a run can do without: a failure, such as a full disk, is said once, and training goes on. */
 function tolerant(reporter: Reporter) {
   const said = new Set<string>();
-  return async (work: () => Promise<unknown>): Promise<boolean> => {
+  return async (work: () => unknown): Promise<boolean> => {
     try {
       await work();
       return true;
     } catch (error) {
       const { message } = error as Error;
-      if (!said.has(message)) reporter.warn(`${message}; training goes on`);
-      said.add(message);
+      const kind = message.replace(/\d+/g, '');
+      if (!said.has(kind)) reporter.warn(`${message}; training goes on`);
+      said.add(kind);
       return false;
     }
   };
