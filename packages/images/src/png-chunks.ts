@@ -8,13 +8,15 @@ export interface PngChunk {
 /** What every PNG file begins with. */
 export const PNG_SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
-/** The chunks of a PNG file, as far as they go. */
+/** The chunks of a PNG file up to its end, or as far as they go. */
 export function pngChunks(bytes: Uint8Array): PngChunk[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out = [];
   for (let at = PNG_SIGNATURE.length; at + 12 <= bytes.length;) {
     const length = view.getUint32(at);
-    out.push({ type: String.fromCharCode(...bytes.subarray(at + 4, at + 8)), data: bytes.subarray(at + 8, at + 8 + length) });
+    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    out.push({ type, data: bytes.subarray(at + 8, at + 8 + length) });
+    if (type === 'IEND') break;
     at += 12 + length;
   }
   return out;

@@ -75,8 +75,32 @@ describe('decodePng', () => {
     expect(() => decodePng(encodePng(picture(20, 20, 1)), { maxPixels: 399 })).toThrow('PNG: 20×20 is more than 399 pixels');
     // 64 MB of zeros in 64 kB: more than 4×4 pixels need.
     const bomb = deflateSync(new Uint8Array(2 ** 26));
-    expect(() => decodePng(pngOf(4, 4, 6, 0, bomb))).toThrow('PNG: damaged or truncated');
-    expect(() => decodePng(pngOf(4, 4, 6, 1, bomb))).toThrow('PNG: damaged or truncated (the pixels cannot be inflated)');
+    for (const interlace of [0, 1]) {
+      expect(() => decodePng(pngOf(4, 4, 6, interlace, bomb))).toThrow(
+        'PNG: damaged or truncated (there are more pixels than its header says)',
+      );
+    }
+  });
+
+  test('refuses a second header, which could say another size', () => {
+    const png = encodePng(picture(4, 4, 1));
+    const large = pngOf(30000, 30000, 0, 0, new Uint8Array(0)).subarray(8, 33);
+    expect(() => decodePng(Buffer.concat([png.subarray(0, 33), large, png.subarray(33)]))).toThrow(
+      'PNG: damaged (it has more than one header)',
+    );
+  });
+
+  test('refuses a picture whose last rows are missing', () => {
+    const rows = (n: number) => deflateSync(new Uint8Array(n * 65));
+    expect(decodePng(pngOf(64, 64, 0, 0, rows(64))).data).toEqual(new Uint8Array(4096));
+    for (const n of [0, 1, 63]) {
+      expect(() => decodePng(pngOf(64, 64, 0, 0, rows(n)))).toThrow('PNG: damaged or truncated (pixels are missing)');
+    }
+    expect(() => decodePng(pngOf(64, 64, 0, 1, rows(64)))).toThrow('PNG: damaged or truncated (pixels are missing)');
+    // What comes after the end does not count.
+    const short = pngOf(64, 64, 0, 0, new Uint8Array(0));
+    const [start, end] = [short.subarray(0, 33), short.subarray(-12)];
+    expect(() => decodePng(Buffer.concat([start, end, chunk('IDAT', rows(64))]))).toThrow('PNG: damaged or truncated');
   });
 
   test('says nothing of the code that reads a file with a part that is too short', () => {

@@ -54,24 +54,58 @@ export function decodePng(
   const { width, height } = header;
   if (width * height > maxPixels) throw new RangeError(`PNG: ${width}×${height} is more than ${maxPixels} pixels`);
   const parts = pngChunks(bytes);
+  // A second header would be the one that counts, whatever was checked of the first.
+  if (parts.filter(({ type }) => type === 'IHDR').length > 1) throw new RangeError('PNG: damaged (it has more than one header)');
   const own = parts.some(({ type }) => type === 'tRNS') ? 4 : header.channels;
   let rgba: Uint8Array;
   try {
-    // pngjs bounds what it inflates, except for interlaced files.
-    if (bytes[28] === 1) inflateWithin(parts, width * height * 8 + 16 * height + 64);
+    // pngjs does not bound what an interlaced file inflates to, and takes whatever lies in memory for pixels that are missing.
+    checkInflated(parts, filteredLength(header, { depth: bytes[24], colorType: bytes[25], interlaced: bytes[28] === 1 }));
     rgba = PNG.sync.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).data;
   } catch (error) {
     // pngjs says some things plainly; the rest, such as an index out of range, says something only of its own code.
     const plain = error instanceof Error && error.name === 'Error' && !error.message.includes('\n');
     throw new RangeError(`PNG: damaged or truncated (${plain ? error.message : 'the pixels cannot be inflated'})`, { cause: error });
   }
-  if (rgba.length !== width * height * 4) throw new RangeError('PNG: damaged or truncated (pixels are missing)');
   const image = withChannels({ width, height, channels: 4, data: new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length) }, own);
   return channels ? withChannels(image, channels) : image;
 }
 
-/** Throws if the pixels of a file inflate to more than `limit` bytes, which is more than its header allows. */
-function inflateWithin(parts: readonly PngChunk[], limit: number): void {
+/** First column and row, and steps between columns and rows, of each pass of an interlaced picture (Adam7). */
+const PASSES = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const;
+
+const SAMPLES: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+
+/** How many bytes the pixels of a picture are before compression: rows of whole bytes, each after one that names its filter. */
+function filteredLength(
+  { width, height }: PngHeader,
+  { depth, colorType, interlaced }: { depth: number; colorType: number; interlaced: boolean },
+): number {
+  const bits = depth * SAMPLES[colorType];
+  const lengths = (interlaced ? PASSES : [[0, 0, 1, 1] as const]).map(([x, y, dx, dy]) => {
+    const columns = Math.ceil((width - x) / dx);
+    const rows = Math.ceil((height - y) / dy);
+    return columns > 0 && rows > 0 ? rows * (1 + Math.ceil((columns * bits) / 8)) : 0;
+  });
+  return lengths.reduce((sum, length) => sum + length, 0);
+}
+
+/** Throws unless the pixels of a file inflate to that many bytes. */
+function checkInflated(parts: readonly PngChunk[], expected: number): void {
   const data = parts.filter(({ type }) => type === 'IDAT').map((part) => part.data);
-  inflateSync(Buffer.concat(data), { maxOutputLength: limit });
+  let length = Infinity;
+  try {
+    length = inflateSync(Buffer.concat(data), { maxOutputLength: expected }).length;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw error;
+  }
+  if (length !== expected) throw new Error(length < expected ? 'pixels are missing' : 'there are more pixels than its header says');
 }
