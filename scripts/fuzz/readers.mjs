@@ -1,0 +1,277 @@
+// Every reader of files that come from others: how to make an input for it, mostly a valid file with a few faults, and how to read it.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { crc32, deflateSync, gzipSync } from 'node:zlib';
+import { build } from 'tsup';
+import { chance, damage, damageJson, long, pick, randomBytes, word } from './mutate.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const load = (name) => import(new URL(`../../packages/${name}/dist/index.js`, import.meta.url));
+const once = (make) => {
+  let value;
+  return () => (value ??= make());
+};
+
+/** 64 MB of zeros, in 64 kB. */
+const BOMB_BYTES = 2 ** 26;
+const zeros = once(() => deflateSync(new Uint8Array(BOMB_BYTES), { level: 9 }));
+
+const product = (shape) => shape.reduce((total, size) => total * size, 1);
+const fits = ({ shape, data }) => data.length === product(shape);
+
+/** By name: `make(random)` makes an input, `open()` gives what reads it, and `fits(result)` says whether a result agrees with itself. */
+export const readers = {
+  safetensors: {
+    make: makeSafetensors,
+    open: async () => (await load('safetensors')).readSafetensors,
+    fits: ({ tensors }) => [...tensors.values()].every(fits),
+  },
+  png: {
+    make: makePng,
+    open: async () => (await import(new URL('../../packages/images/dist/png.js', import.meta.url))).decodePng,
+    fits: ({ width, height, channels, data }) => data.length === width * height * channels,
+  },
+  idx: { make: makeIdx, open: async () => (await load('datasets')).readIdx, fits },
+  cifar10: {
+    make: makeCifar10,
+    open: async () => (await load('datasets')).readCifar10,
+    fits: ({ pixels, labels }) => pixels.length === 3072 * labels.length && labels.every((label) => label < 10),
+  },
+  checkpoint: {
+    make: makeCheckpoint,
+    open: openCheckpoint,
+    fits: ({ parameters, step }) => [...parameters.values()].every(fits) && Number.isSafeInteger(step),
+  },
+  config: { make: makeConfig, open: openConfig, fits: ({ settings }) => settings.batchSize >= 1 },
+};
+
+// safetensors
+
+function makeSafetensors(random) {
+  const sizes = { F64: 8, I64: 8, U64: 8, F32: 4, I32: 4, U32: 4, F16: 2, BF16: 2, I16: 2, U16: 2, I8: 1, U8: 1, BOOL: 1 };
+  const header = chance(random, 0.5) ? { __metadata__: { format: 'pt', note: 'x' } } : {};
+  let length = 0;
+  for (let n = random.integer(5); n > 0; n--) {
+    const dtype = pick(random, Object.keys(sizes));
+    const shape = [...random.integers(random.integer(4), 4)];
+    const start = length;
+    length += sizes[dtype] * product(shape);
+    header[`tensor.${n}`] = { dtype, shape, data_offsets: [start, length] };
+  }
+  if (chance(random, 0.002)) {
+    // Many names for one large piece.
+    length = 2 ** 20;
+    for (let i = 0; i < 2000; i++) header[`t${i}`] = { dtype: 'U8', shape: [length], data_offsets: [0, length] };
+  }
+  return safetensorsFile(random, JSON.stringify(header), length);
+}
+
+function safetensorsFile(random, header, length, data = new Uint8Array(length)) {
+  const json = Buffer.from(chance(random, 0.7) ? damageJson(random, header) : header);
+  const file = Buffer.concat([Buffer.alloc(8), json, data]);
+  file.writeBigUInt64LE(chance(random, 0.1) ? long(random) : BigInt(json.length), 0);
+  return chance(random, 0.2) ? damage(random, file) : file;
+}
+
+// PNG
+
+/** First column and row, and steps between columns and rows, of each pass of an interlaced file. */
+const ADAM7 = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+];
+
+function makePng(random) {
+  const color = pick(random, [0, 2, 3, 4, 6]);
+  const depth = pick(random, { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16] }[color]);
+  const [width, height, interlace] = [1 + random.integer(12), 1 + random.integer(12), random.integer(2)];
+  const bits = depth * { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }[color];
+  const rows = (interlace ? ADAM7 : [[0, 0, 1, 1]]).flatMap(([x, y, dx, dy]) => {
+    const rowBytes = Math.ceil((Math.ceil((width - x) / dx) * bits) / 8);
+    const length = Math.max(0, Math.ceil((height - y) / dy));
+    return rowBytes > 0 ? Array.from({ length }, () => Buffer.from([random.integer(5), ...randomBytes(random, rowBytes)])) : [];
+  });
+  const pixels = Buffer.concat(rows);
+  if (chance(random, 0.05)) pixels[random.integer(pixels.length)] = random.integer(256);
+
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([depth, color, 0, 0, interlace], 8);
+  if (chance(random, 0.25)) header.writeUInt32BE(word(random), pick(random, [0, 4]));
+  if (chance(random, 0.15)) header[8 + random.integer(5)] = chance(random, 0.5) ? random.integer(8) : random.integer(256);
+  if (chance(random, 0.0005)) {
+    header.writeUInt32BE(8192, 0);
+    header.writeUInt32BE(8192, 4);
+  }
+  let data = chance(random, 0.002) ? zeros() : deflateSync(chance(random, 0.1) ? pixels.subarray(random.integer(pixels.length)) : pixels);
+  if (chance(random, 0.15)) data = damage(random, data);
+
+  const cut = random.integer(data.length + 1);
+  let chunks = [
+    ['IHDR', header],
+    ...(color === 3 || chance(random, 0.1) ? [['PLTE', randomBytes(random, chance(random, 0.8) ? 768 : random.integer(800))]] : []),
+    ...(chance(random, 0.2) ? [['tRNS', randomBytes(random, random.integer(8))]] : []),
+    ...(chance(random, 0.1) ? [['gAMA', randomBytes(random, pick(random, [4, 4, 0, 3]))]] : []),
+    ...(chance(random, 0.3) ? [['IDAT', data.subarray(0, cut)]] : []),
+    ['IDAT', data.subarray(chance(random, 0.9) ? 0 : cut)],
+    ['IEND', new Uint8Array(0)],
+  ];
+  if (chunks.filter(([type]) => type === 'IDAT').length === 2) chunks.at(-2)[1] = data.subarray(cut);
+  for (let n = chance(random, 0.3) ? 1 + random.integer(3) : 0; n > 0; n--) {
+    const [i, j] = [random.integer(chunks.length), random.integer(chunks.length)];
+    const faults = [
+      () => chunks.splice(i, 1),
+      () => chunks.splice(i, 0, chunks[j]),
+      () => ([chunks[i], chunks[j]] = [chunks[j], chunks[i]]),
+      () =>
+        chunks.splice(i, 0, [
+          pick(random, ['tEXt', 'acTL', 'XXXX', 'IHDR', 'IEND', 'IDAT', '\0\0\0\0']),
+          randomBytes(random, random.integer(40)),
+        ]),
+    ];
+    pick(random, faults)();
+    if (chunks.length === 0) break;
+  }
+  const file = Buffer.concat([
+    Buffer.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
+    ...chunks.flatMap(([type, content]) => {
+      const body = Buffer.concat([Buffer.from(type, 'latin1'), content]);
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(chance(random, 0.02) ? word(random) : content.length);
+      const sum = Buffer.alloc(4);
+      sum.writeUInt32BE(crc32(body));
+      return [length, body, sum];
+    }),
+  ]);
+  return chance(random, 0.1) ? damage(random, file) : file;
+}
+
+// IDX
+
+const gzippedZeros = once(() => gzipSync(new Uint8Array(BOMB_BYTES), { level: 9 }));
+
+function makeIdx(random) {
+  const shape = [...random.integers(1 + random.integer(4), 6)];
+  const header = Buffer.alloc(4 + 4 * shape.length);
+  header.set([0, 0, 8, shape.length]);
+  shape.forEach((size, i) => header.writeUInt32BE(size, 4 + 4 * i));
+  if (chance(random, 0.3)) header.writeUInt32BE(word(random), 4 + 4 * random.integer(shape.length));
+  if (chance(random, 0.15)) header[random.integer(4)] = random.integer(256);
+  let file = Buffer.concat([header, randomBytes(random, product(shape))]);
+  if (chance(random, 0.2)) file = damage(random, file);
+  if (chance(random, 0.4)) return file;
+  let zipped = gzipSync(file, { level: random.integer(10) });
+  // A second member, which belongs to the content.
+  if (chance(random, 0.1)) zipped = Buffer.concat([zipped, gzipSync(randomBytes(random, random.integer(20)))]);
+  if (chance(random, 0.001)) zipped = Buffer.concat([zipped, gzippedZeros()]);
+  if (chance(random, 0.0005)) zipped = gzipSync(Buffer.concat([header, new Uint8Array(BOMB_BYTES)]));
+  return chance(random, 0.3) ? damage(random, zipped) : zipped;
+}
+
+// CIFAR-10
+
+const noise = once(() => Uint8Array.from({ length: 3 * 3073 }, (_, i) => (i * i * 31) % 251));
+
+function makeCifar10(random) {
+  const records = random.integer(4);
+  const file = Buffer.from(noise().subarray(0, records * 3073));
+  for (let i = 0; i < records; i++) file[i * 3073] = random.integer(chance(random, 0.9) ? 10 : 256);
+  if (chance(random, 0.2)) return file.subarray(0, random.integer(file.length + 1));
+  return chance(random, 0.5) ? damage(random, file) : file;
+}
+
+// Checkpoints
+
+async function openCheckpoint() {
+  const { readCheckpoint } = await load('checkpoint');
+  const path = join(temporaryFolder(), 'checkpoint.safetensors');
+  return (bytes) => {
+    writeFileSync(path, bytes);
+    return readCheckpoint(path);
+  };
+}
+
+function makeCheckpoint(random) {
+  const tensors = { 'schedule/betas': [4], 'parameters/conv.w': [1, 1, 1, 2], 'state/ema/conv.w': [2], 'state/step': [1] };
+  let model = JSON.stringify({
+    network: { name: '@ddpm/unet', options: { dim: 28, dimMults: [1, 2, 4], useConvnext: true } },
+    imageShape: [28, 28, 1],
+    objective: 'epsilon',
+  });
+  if (chance(random, 0.5)) model = damageJson(random, model);
+  const metadata = {
+    format: 'ddpm-checkpoint-1',
+    model,
+    step: chance(random, 0.9) ? '100' : pick(random, ['', '-1', '1.5', '1e99', 'x\ny', ' 7 ']),
+  };
+  if (chance(random, 0.05)) metadata.format = pick(random, ['', 'pt', 'a\nb', 'x'.repeat(5000)]);
+  if (chance(random, 0.05)) delete metadata[pick(random, Object.keys(metadata))];
+  const header = { __metadata__: metadata };
+  let length = 0;
+  for (const [name, shape] of Object.entries(tensors)) {
+    if (chance(random, 0.03)) continue;
+    const dtype = chance(random, 0.03) ? 'U8' : name === 'schedule/betas' ? 'F64' : 'F32';
+    const start = length;
+    length += { U8: 1, F32: 4, F64: 8 }[dtype] * product(shape);
+    header[chance(random, 0.03) ? pick(random, ['x', 'a/b', 'parameters/', 'state', '\n/', 'schedule/x']) : name] = {
+      dtype,
+      shape,
+      data_offsets: [start, length],
+    };
+  }
+  if (chance(random, 0.6)) {
+    // As it is: damage to the model or the tensors is enough.
+    const json = Buffer.from(JSON.stringify(header));
+    const file = Buffer.concat([Buffer.alloc(8), json, randomBytes(random, length)]);
+    file.writeBigUInt64LE(BigInt(json.length), 0);
+    return file;
+  }
+  return safetensorsFile(random, JSON.stringify(header), length, randomBytes(random, length));
+}
+
+// Run configurations
+
+async function openConfig() {
+  // The trainer is a command; what reads its configuration is built by itself.
+  const app = join(root, 'apps/trainer');
+  const out = join(app, 'node_modules/.cache/fuzz');
+  const entry = [join(app, 'src/options.ts')];
+  const bundled = { noExternal: ['@ddpm/app-common'], external: [/^[@a-z][^:]/] };
+  const options = { format: 'esm', platform: 'node', target: 'node20', silent: true, ...bundled };
+  await build({ config: false, entry, outDir: out, tsconfig: join(app, 'tsconfig.json'), ...options });
+  const { readInvocation } = await import(join(out, 'options.js'));
+  const folder = temporaryFolder();
+  const path = join(folder, 'config.json');
+  return (bytes) => {
+    writeFileSync(path, bytes);
+    // A file that a person wrote, or that of a run that is resumed.
+    return bytes.length % 2 === 0 ? readInvocation({ config: path }) : readInvocation({ resume: folder });
+  };
+}
+
+function makeConfig(random) {
+  const settings = {
+    ...{ preset: 'tutorial', dataset: 'fashion-mnist', epochs: 5, batchSize: 128, learningRate: 1e-3, loss: 'huber', schedule: 'linear' },
+    ...{ timesteps: 200, network: '@ddpm/unet', networkOptions: { convnextMult: 2 }, dim: 28, dimMults: [1, 2, 4], blocks: 'convnext' },
+    ...{ backend: 'auto', seed: 0, warmup: 0, decay: 'constant', weightDecay: 0, accumulate: 1, validation: 0, checkpointEvery: 100 },
+    ...{ keep: 3, maxSkipped: 10 },
+  };
+  for (const name of Object.keys(settings)) if (chance(random, 0.2)) delete settings[name];
+  const text = JSON.stringify(settings, null, random.integer(3));
+  const bytes = Buffer.from(chance(random, 0.9) ? damageJson(random, text) : text);
+  return chance(random, 0.15) ? damage(random, bytes) : bytes;
+}
+
+function temporaryFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'ddpm-fuzz-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
