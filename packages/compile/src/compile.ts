@@ -82,7 +82,7 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
   { threads = availableParallelism(), path = 'fast' }: CompileOptions = {},
 ): Promise<CompiledFunction<F>> {
   await tf.ready();
-  const target = path === 'fast' ? await fastTarget() : portable;
+  const target = { ...(path === 'fast' ? await fastTarget() : portable), inference: true };
   const body = fn as unknown as (...inputs: tf.Tensor[]) => TensorResult;
   const programs = new Map<string, Promise<Program>>();
   let disposed = false;

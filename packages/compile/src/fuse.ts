@@ -1,6 +1,6 @@
 import type { Shape, Value } from './graph';
 import { sizeOf, uniformValue } from './graph';
-import { full, mul, node, reduce, reshape, sub } from './ops';
+import { full, int64s, mul, node, reduce, reshape, sub } from './ops';
 
 /* Patterns of several passes over a large tensor that can be computed in fewer. Each is recognised where its last operator is built. */
 
@@ -145,7 +145,67 @@ export function factoredReduce(op: string, x: Value, [outer, reduced, inner]: re
   return reduce(op, mul(sums, found.factor), [2]);
 }
 
+/** A scalar that one of a node's two inputs is, and the other input. */
+function withScalar(value: Value, op: string): { x: Value; by: number } | undefined {
+  if (!isOp(value, op)) return undefined;
+  for (const side of [0, 1]) {
+    const by = uniformValue(input(value, side));
+    if (by !== undefined) return { x: input(value, 1 - side), by };
+  }
+  return undefined;
+}
+
+const near = (a: number, b: number) => Math.abs(a - b) < 1e-6 * Math.abs(b);
+
+/** (erf(u) + 1)/2 in one pass: a hard sigmoid, whose limits erf never passes. */
+function normalCdf(sum: Value, by: Value): Value | undefined {
+  const shifted = withScalar(sum, 'Add');
+  if (uniformValue(by) !== 0.5 || shifted?.by !== 1 || !isOp(shifted.x, 'Erf')) return undefined;
+  return node('HardSigmoid', [shifted.x], sum.shape, 'float32', { alpha: 0.5, beta: 0.5 });
+}
+
+/** x·Φ(x) as ORT's Gelu. */
+function gelu(x: Value, cdf: Value): Value | undefined {
+  const { inference, contrib } = x.graph.target;
+  if (!inference || !contrib || !isOp(cdf, 'HardSigmoid') || !isOp(input(cdf, 0), 'Erf')) return undefined;
+  const scaled = withScalar(input(input(cdf, 0), 0), 'Mul');
+  if (!scaled || scaled.x !== x || !near(scaled.by, Math.SQRT1_2)) return undefined;
+  return node('Gelu', [x], x.shape, 'float32', {}, 'com.microsoft');
+}
+
+/** k·exp(s·x) for a positive k as exp(s·x + ln k), where s·x + ln k is one pass. */
+function scaledExp(exponential: Value, by: Value): Value | undefined {
+  const k = uniformValue(by);
+  const exponent = isOp(exponential, 'Exp') ? withScalar(input(exponential, 0), 'Mul') : undefined;
+  if (!exponent || k === undefined || !(k > 0) || !worthwhile(exponent.x)) return undefined;
+  const { graph } = by;
+  const flat = reshape(exponent.x, [1, sizeOf(exponent.x.shape)]);
+  const affine = rowAffine(flat, graph.constant([exponent.by], [1], 'float32'), graph.constant([Math.log(k)], [1], 'float32'));
+  return reshape(node('Exp', [affine], affine.shape, 'float32'), exponential.shape);
+}
+
+/** Not worth it for a few numbers. */
+const worthwhile = (x: Value) => sizeOf(x.shape) >= 1024;
+
+/** A normalisation's scale and shift for each channel, done by the normalisation itself. */
+export function fuseSum(a: Value, b: Value): Value | undefined {
+  if (!a.graph.target.inference) return undefined;
+  const channels = a.shape.at(-1)!;
+  const scaled = channelProduct(a);
+  const y = scaled && unshaped(scaled.value);
+  if (!scaled || !y || !isOp(y, 'LayerNormalization') || y.index !== 0 || b.shape.at(-1) !== channels || sizeOf(b.shape) !== channels) return undefined;
+  const [rows, width] = y.shape;
+  if (width % channels !== 0 || y.node.inputs.length > 2) return undefined;
+  const wide = (value: Value) => reshape(node('Expand', [reshape(value, [1, channels]), int64s(a.graph, [width / channels, channels])], [width / channels, channels], 'float32'), [width]);
+  const inputs = [input(y, 0), wide(scaled.factor), wide(b)];
+  return reshape(node('LayerNormalization', inputs, [rows, width], 'float32', y.node.attributes), a.shape);
+}
+
 /** What a product of two values is instead, where it is the end of a known pattern. */
 export function fuseProduct(a: Value, b: Value): Value | undefined {
-  return normalise(a, b) ?? normalise(b, a) ?? normaliseGradient(a, b) ?? normaliseGradient(b, a);
+  return oneWay(a, b) ?? oneWay(b, a);
+}
+
+function oneWay(a: Value, b: Value): Value | undefined {
+  return normalise(a, b) ?? normaliseGradient(a, b) ?? normalCdf(a, b) ?? gelu(a, b) ?? scaledExp(a, b);
 }

@@ -141,10 +141,10 @@ describe('the pool of workers', () => {
 
   test('reports what a worker could not do, to everyone waiting, and afterwards', async () => {
     const pool = new Pool(2, workerData);
-    const open = { kind: 'open', program } as const;
-    const failures = await Promise.allSettled([pool.run(open), pool.run(open), pool.run(open)]);
+    const open = { request: { kind: 'open', program } as const };
+    const failures = await Promise.allSettled([pool.run(() => open), pool.run(() => open), pool.run(() => open)]);
     for (const failure of failures) expect(failure.status === 'rejected' && String(failure.reason)).toMatch(/^Error: compileGradients: .*protobuf/i);
-    await expect(pool.run(open)).rejects.toThrow('protobuf');
+    await expect(pool.run(() => open)).rejects.toThrow('protobuf');
     await pool.close();
   });
 

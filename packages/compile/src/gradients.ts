@@ -58,7 +58,7 @@ interface Program {
 const maxGroups = 8;
 
 /** Bytes of the largest intermediate result that 'auto' aims for: what leaves room for a few of them in a core's share of the cache. */
-const targetBytes = 2 ** 21;
+const targetBytes = 2 ** 23;
 const guessedMicroBatch = 8;
 
 function checkCount(name: string, value: 'auto' | number | undefined): void {
@@ -148,14 +148,17 @@ export async function compileGradients(
     buffers.set(size, free);
     let at = start;
     const replies = groupSizes(microBatches).map((count) => {
-      const batch = inputs.map((data, i) => {
-        const item = sizeOf(items[i].item);
-        return data.slice(at * item, (at + count * size) * item);
-      });
+      const from = at;
       at += count * size;
-      const buffer = free.pop();
-      const request = { kind: 'group', program: spec.id, step, batch, microBatches: count, buffer } as const;
-      return pool.run(request, [...batch.map((data) => data.buffer as ArrayBuffer), ...(buffer ? [buffer] : [])]);
+      return pool.run(() => {
+        const batch = inputs.map((data, i) => {
+          const item = sizeOf(items[i].item);
+          return data.slice(from * item, (from + count * size) * item);
+        });
+        const buffer = free.pop();
+        const transfer = [...batch.map((data) => data.buffer as ArrayBuffer), ...(buffer ? [buffer] : [])];
+        return { request: { kind: 'group', program: spec.id, step, batch, microBatches: count, buffer }, transfer };
+      });
     });
     let sums: Float32Array | undefined;
     for (const pending of replies) {

@@ -11,6 +11,8 @@ export interface Target {
   readonly contrib: boolean;
   /** Channels in a block of com.microsoft.nchwc, or 0 where they may not be used. */
   readonly block: number;
+  /** Whether intermediate results may be fused away, since no gradient needs them again. */
+  readonly inference?: boolean;
 }
 
 /** One result of one node. */

@@ -1,5 +1,5 @@
 import { foldBinary, foldUnary } from './fold';
-import { factoredReduce, fuseProduct, unshaped } from './fuse';
+import { factoredReduce, fuseProduct, fuseSum, unshaped } from './fuse';
 import type { Attributes, DType, Graph, Shape, Value } from './graph';
 import { sameShape, sizeOf, uniformValue } from './graph';
 
@@ -89,7 +89,7 @@ export function binary(op: string, left: Value | number, right: Value | number, 
     if (fused) return fused;
   }
   if (op === 'Add') {
-    const fused = addBias(a, b) ?? addBias(b, a);
+    const fused = addBias(a, b) ?? addBias(b, a) ?? fuseSum(a, b) ?? fuseSum(b, a);
     if (fused) return fused;
   }
   // In one order, so that a·b and b·a are the same node.

@@ -11,9 +11,15 @@ function workerFile(): string {
   return found;
 }
 
-interface Job {
+/** What to send, and the buffers that go with it. */
+export interface Parcel {
   readonly request: Request;
-  readonly transfer: readonly ArrayBuffer[];
+  readonly transfer?: readonly ArrayBuffer[];
+}
+
+interface Job {
+  /** Made when its turn comes, so that it can use buffers that have been returned by then. */
+  readonly parcel: () => Parcel;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
 }
@@ -49,12 +55,12 @@ export class Pool {
 
   /** Sends a request to every worker; resolves when all have done it. */
   async broadcast(request: Request): Promise<void> {
-    await Promise.all(this.members.map((member) => this.enqueue(member.own, request, [])));
+    await Promise.all(this.members.map((member) => this.enqueue(member.own, () => ({ request }))));
   }
 
   /** Sends a request to whichever worker is free first. */
-  run(request: Request, transfer: readonly ArrayBuffer[] = []): Promise<Reply> {
-    return this.enqueue(this.queue, request, transfer);
+  run(parcel: () => Parcel): Promise<Reply> {
+    return this.enqueue(this.queue, parcel);
   }
 
   async close(): Promise<void> {
@@ -62,10 +68,10 @@ export class Pool {
     await Promise.all(this.members.map(({ worker }) => worker.terminate()));
   }
 
-  private enqueue(queue: Job[], request: Request, transfer: readonly ArrayBuffer[]): Promise<Reply> {
+  private enqueue(queue: Job[], parcel: () => Parcel): Promise<Reply> {
     if (this.failure) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
-      queue.push({ request, transfer, resolve, reject });
+      queue.push({ parcel, resolve, reject });
       for (const member of this.members) this.next(member);
     });
   }
@@ -76,7 +82,8 @@ export class Pool {
     if (!job) return;
     member.current = job;
     member.worker.ref();
-    member.worker.postMessage(job.request, job.transfer);
+    const { request, transfer = [] } = job.parcel();
+    member.worker.postMessage(request, transfer);
   }
 
   private finished(member: Member, reply: Reply): void {

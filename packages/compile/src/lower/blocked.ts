@@ -12,7 +12,7 @@ import { after } from './conv-geometry';
 const domain = 'com.microsoft.nchwc';
 const roundUp = (channels: number, block: number) => Math.ceil(channels / block) * block;
 
-/** Whether the blocked form applies: nothing that would have to be cut off, and enough channels to be worth it. */
+/** Whether the blocked form applies: it has no negative padding, which would cut pixels off. */
 export function canBlock({ target: { block } }: Graph, g: Geometry): boolean {
   return block > 0 && after(g.height) >= 0 && after(g.width) >= 0 && g.height.before >= 0 && g.width.before >= 0 && g.n * g.height.out * g.width.out > 0;
 }
