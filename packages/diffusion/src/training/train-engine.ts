@@ -79,5 +79,11 @@ function globalNorm(arrays: Arrays): number {
 
 /** New arrays, each element times the factor. */
 function scaled(arrays: Arrays, factor: number): Arrays {
-  return new Map([...arrays].map(([name, values]) => [name, values.map((value) => value * factor)]));
+  const result = new Map<string, Float32Array>();
+  for (const [name, values] of arrays) {
+    const out = new Float32Array(values.length);
+    for (let i = 0; i < values.length; i++) out[i] = values[i] * factor;
+    result.set(name, out);
+  }
+  return result;
 }
