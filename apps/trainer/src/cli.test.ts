@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { encodePng } from '@ddpm/images/png';
@@ -76,40 +76,22 @@ describe('ddpm-train', () => {
     expect(losses('2', 'seed-2')).not.toEqual(losses('1', 'seed-1-thrice'));
   });
 
-  test('trains a network from a file', () => {
+  test('trains the network that the README swaps in', () => {
+    const readme = readFileSync(join('..', '..', 'README.md'), 'utf8');
+    const code = /^```js\n([\s\S]*?)^```$/m.exec(readme)![1];
     // It lies where @tensorflow/tfjs can be found from.
     const home = mkdtempSync(join(resolve('.'), '.network-'));
     try {
-      writeFileSync(
-        join(home, 'network.mjs'),
-        `import * as tf from '@tensorflow/tfjs';
-         export default ({ channels, gain }) => {
-           const w = tf.variable(tf.fill([1, 1, channels, channels], gain));
-           return { w, apply: (xt) => tf.conv2d(xt, w, 1, 'same') };
-         };`,
-      );
-      cpSync(join(folder, 'images'), join(home, 'images'), { recursive: true });
-      const { status, stdout } = spawnSync(
-        process.execPath,
-        [
-          cli,
-          ...images,
-          '--network',
-          './network.mjs',
-          '--network-options',
-          '{"gain": 0.5}',
-          '--steps',
-          '1',
-          '--backend',
-          'cpu',
-          '--timesteps',
-          '2',
-        ],
-        { cwd: home, encoding: 'utf8' },
-      );
-      expect(stdout).toContain('Network: ./network.mjs, 1 parameters');
-      expect(status).toBe(0);
-      expect(existsSync(join(home, 'runs', 'tutorial-1', 'checkpoint.safetensors'))).toBe(true);
+      writeFileSync(join(home, 'my-network.mjs'), code);
+      const network = ['--network', './my-network.mjs', '--network-options', '{"width": 8}'];
+      const data = ['--dataset', 'folder', '--data-dir', join(folder, 'images')];
+      for (const backend of ['cpu', 'compiled']) {
+        const args = [cli, ...data, ...network, '--steps', '1', '--backend', backend, '--timesteps', '2', '--out', backend];
+        const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: home, encoding: 'utf8' });
+        expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+        expect(stdout).toContain('Network: ./my-network.mjs, 216 parameters');
+        expect(existsSync(join(home, backend, 'checkpoint.safetensors'))).toBe(true);
+      }
     } finally {
       rmSync(home, { recursive: true });
     }
