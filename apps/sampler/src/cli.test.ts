@@ -25,7 +25,14 @@ beforeAll(async () => {
       objective: 'epsilon' as const,
     };
     const betas = cosineSchedule({ timesteps: 5 }).betas;
-    return writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), { model, betas, step: 3, parameters: weights, state: new Map() });
+    return writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), {
+      model,
+      betas,
+      step: 3,
+      settings: {},
+      parameters: weights,
+      state: new Map(),
+    });
   };
   await write('run', { name: '@ddpm/unet', options: {} });
   await write('foreign', { name: 'no-such-network', options: {} });

@@ -99,16 +99,17 @@ describe('--config and --resume', () => {
   });
 
   test('a resumed run keeps its settings, but for what nothing done depends on', () => {
-    write({ preset: 'quick', ...parse('--preset', 'quick', '--dim', '8'), model: {} });
-    expect(invoke('--resume', folder, '--steps', '500')).toMatchObject({
-      preset: 'quick',
-      resume: folder,
-      settings: { dim: 8, steps: 500 },
-    });
-    expect(() => invoke('--resume', folder, '--dim', '12', '--loss', 'l1')).toThrow(
-      '--dim, --loss cannot change in a run that is resumed; only --epochs,',
-    );
-    expect(() => invoke('--resume', folder, '--preset', 'quick')).toThrow('--resume takes its settings from the run');
+    const saved = JSON.parse(JSON.stringify({ preset: 'quick', ...parse('--preset', 'quick', '--dim', '8') })) as Record<string, unknown>;
+    const resume = (...args: string[]) =>
+      readInvocation(
+        command()
+          .parse(['--resume', 'run', ...args], { from: 'user' })
+          .opts(),
+        saved,
+      );
+    expect(resume('--steps', '500')).toMatchObject({ preset: 'quick', resume: 'run', settings: { dim: 8, steps: 500 } });
+    expect(() => resume('--dim', '12', '--loss', 'l1')).toThrow('--dim, --loss cannot change in a run that is resumed; only --epochs,');
+    expect(() => resume('--preset', 'quick')).toThrow('--resume takes its settings from the run');
   });
 
   test('--quiet and --json exclude each other', () => {

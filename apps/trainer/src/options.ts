@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ExecutionName } from '@ddpm/app-common';
 import { aboveZero, backendNames, kebab, number, oneOf, schedules, show, UsageError, wholeNumber } from '@ddpm/app-common';
 import { reason } from '@ddpm/checkpoint';
@@ -143,6 +142,17 @@ export function trainCommand(): Command {
     .allowExcessArguments(false);
 }
 
+/** What the command line holds, as it was given. */
+export interface CommandOptions {
+  readonly preset?: string;
+  readonly config?: string;
+  readonly resume?: string;
+  readonly dryRun?: boolean;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+  readonly [setting: string]: unknown;
+}
+
 /** What the command is asked to do, beside the settings of the run. */
 export interface Invocation {
   readonly settings: Settings;
@@ -169,27 +179,28 @@ const changeable: readonly string[] = [
 /**
  * What the options given on the command line ask for: settings from it, over those of the `--config` file, over those of the preset; or
  * those of the run that is resumed.
+ * @param saved the settings of the run that is resumed
  * @throws UsageError in one line that names the option, what it allows and what came.
  */
-export function readInvocation(options: Readonly<Record<string, unknown>>): Invocation {
+export function readInvocation(options: CommandOptions, saved?: Readonly<Record<string, unknown>>): Invocation {
   const { preset: asked, config, resume, dryRun = false, quiet = false, json: asJson = false, ...given } = options;
   if (quiet && asJson) throw new UsageError('--quiet and --json exclude each other');
   const output = quiet ? 'quiet' : asJson ? 'json' : 'lines';
-  if (typeof resume === 'string') {
+  if (resume !== undefined) {
     if (asked !== undefined || config !== undefined)
       throw new UsageError('--resume takes its settings from the run; --preset and --config are for new runs');
     const fixed = Object.keys(given).filter((name) => !changeable.includes(name));
     if (fixed.length > 0) throw new UsageError(`${flags(fixed)} cannot change in a run that is resumed; only ${flags(changeable)} can`);
-    const { model: _, preset, ...saved } = readConfig(join(resume, 'config.json'));
+    const { preset, ...before } = saved ?? {};
     return {
-      settings: checked(withLength(saved, given), 'config.json: '),
+      settings: checked(withLength(before, given), `${resume}: `),
       preset: String(preset),
       resume,
       dryRun: Boolean(dryRun),
       output,
     };
   }
-  const { preset: filePreset, ...fromFile } = typeof config === 'string' ? readConfig(config) : {};
+  const { preset: filePreset, ...fromFile } = config === undefined ? {} : readConfig(config);
   const preset = asked ?? filePreset ?? 'tutorial';
   if (typeof preset !== 'string' || !Object.hasOwn(presets, preset)) {
     throw new UsageError(`--preset must be one of ${Object.keys(presets).join(', ')}, got ${show(preset)}`);

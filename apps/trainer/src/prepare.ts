@@ -17,6 +17,7 @@ import { subset } from './validation';
 
 /** What a run is made of, once everything that could be refused has been tried. */
 export interface Run {
+  readonly preset: string;
   readonly settings: Settings;
   readonly dataset: Dataset;
   readonly validation?: Dataset;
@@ -34,7 +35,7 @@ export interface Run {
 }
 
 /** Opens the dataset, makes the network and the engine that trains it; nothing is written. */
-export async function prepare(settings: Settings, reporter: Reporter): Promise<Run> {
+export async function prepare(preset: string, settings: Settings, reporter: Reporter): Promise<Run> {
   const schedule = schedules[settings.schedule]({ timesteps: settings.timesteps });
   const { dataset, validation } = await openData(settings);
   const [h, w, channels] = dataset.shape;
@@ -53,7 +54,7 @@ export async function prepare(settings: Settings, reporter: Reporter): Promise<R
 
   const batchSize = settings.batchSize * settings.accumulate;
   const batchesPerEpoch = batchCount(dataset, batchSize);
-  const parts = { settings, dataset, validation, imageShape: dataset.shape, schedule, network, parameters, execution };
+  const parts = { preset, settings, dataset, validation, imageShape: dataset.shape, schedule, network, parameters, execution };
   return {
     ...parts,
     model: { network: reference, imageShape: [h, w, channels], objective: 'epsilon' },

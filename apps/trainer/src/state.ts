@@ -16,7 +16,7 @@ export async function checkpointOf(run: Run, step: number): Promise<Checkpoint> 
       return [name, { shape, data }];
     }),
   );
-  return { model: run.model, betas: run.schedule.betas, step, parameters, state };
+  return { model: run.model, betas: run.schedule.betas, step, settings: { preset: run.preset, ...run.settings }, parameters, state };
 }
 
 /** Takes a run back to where a checkpoint was made. */

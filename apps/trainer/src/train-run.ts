@@ -6,7 +6,8 @@ import { learningRate, train } from '@ddpm/diffusion';
 import { loadParameters } from '@ddpm/layers';
 import { dryRun } from './dry-run';
 import { openMetrics, quartileLosses } from './metrics';
-import type { Invocation } from './options';
+import type { CommandOptions } from './options';
+import { readInvocation } from './options';
 import type { Run } from './prepare';
 import { prepare } from './prepare';
 import { writePreview } from './previews';
@@ -18,11 +19,12 @@ import { createEventWriter } from './tensorboard';
 import { validationLoss } from './validation';
 
 /** Does what the command line asks for. */
-export async function execute({ settings, preset, resume, output, dryRun: dry }: Invocation): Promise<void> {
+export async function execute(options: CommandOptions): Promise<void> {
+  const found = options.resume === undefined ? undefined : await findCheckpoint(options.resume);
+  const { settings, preset, resume, dryRun: dry, output } = readInvocation(options, found?.checkpoint.settings);
   const reporter = createReporter(output);
-  const found = resume === undefined ? undefined : await findCheckpoint(resume);
   for (const line of found?.unusable ?? []) reporter.warn(line);
-  const run = await prepare(settings, reporter);
+  const run = await prepare(preset, settings, reporter);
   try {
     if (found) await restore(run, found.checkpoint, found.path);
     const start = found?.checkpoint.step ?? 0;

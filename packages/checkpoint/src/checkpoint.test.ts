@@ -14,6 +14,7 @@ const checkpoint: Checkpoint = {
   model: { network: { name: '@ddpm/unet', options: { dim: 4, dimMults: [1] } }, imageShape: [8, 6, 3], objective: 'epsilon' },
   betas: Float64Array.of(0.1, 1 / 3),
   step: 7,
+  settings: { dataset: 'folder', seed: 3 },
   parameters: new Map([['initConv.weight', { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }]]),
   state: new Map([['optimizer/m/initConv.weight', Float32Array.of(5, 6, 7, 8)]]),
 };
@@ -35,16 +36,17 @@ describe('checkpoints', () => {
       'the tensor "other/x" has no place in it',
     ],
     ['with a step that is none', () => write({ step: '-1' }), 'its step is -1'],
-    ['with a model that is not JSON', () => write({ model: '{' }), 'its model is not described in JSON'],
+    ['with settings of another form', () => write({ settings: '[]' }), 'its settings is not as expected: Invalid input'],
+    ['with a model that is not JSON', () => write({ model: '{' }), 'its model is not JSON'],
     [
       'with a model of another form',
       () => write({ model: '{"network":{"name":"x","options":{}},"imageShape":[8,0,1],"objective":"epsilon"}' }),
-      'imageShape.1: Too small',
+      'its model.imageShape.1 is not as expected: Too small',
     ],
     [
       'with an unknown objective',
       () => write({ model: '{"network":{"name":"x","options":{}},"imageShape":[8,8,1],"objective":"score"}' }),
-      'objective: Invalid option',
+      'its model.objective is not as expected: Invalid option',
     ],
   ])('that are %s are refused in one line that names the file', async (_, make, message) => {
     const path = join(folder, 'wrong.safetensors');
@@ -67,7 +69,7 @@ describe('checkpoints', () => {
       ...('betas' in tensors && { 'schedule/betas': undefined, betas: undefined }),
     });
     const present = entries.filter((entry): entry is [string, typeof betas] => entry[1] !== undefined);
-    const base = { format: 'ddpm-checkpoint-1', step: '1', model: JSON.stringify(checkpoint.model) };
+    const base = { format: 'ddpm-checkpoint-1', step: '1', model: JSON.stringify(checkpoint.model), settings: '{}' };
     return writeSafetensors(new Map(present), { ...base, ...metadata });
   }
 

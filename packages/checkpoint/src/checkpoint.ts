@@ -24,6 +24,8 @@ export interface Checkpoint {
   readonly betas: Float64Array;
   /** Steps trained. */
   readonly step: number;
+  /** The settings of the run, as JSON; a run is resumed with them. */
+  readonly settings: Readonly<Record<string, unknown>>;
   /** The weights by the path of their variable. */
   readonly parameters: ReadonlyMap<string, StoredTensor<Float32Array>>;
   /** Whatever else training needs to go on, by name. */
@@ -33,11 +35,14 @@ export interface Checkpoint {
 const FORMAT = 'ddpm-checkpoint-1';
 
 /** Writes a checkpoint, atomically, as safetensors: tensors and JSON, nothing that could be executed. */
-export async function writeCheckpoint(path: string, { model, betas, step, parameters, state }: Checkpoint): Promise<void> {
+export async function writeCheckpoint(path: string, { model, betas, step, settings, parameters, state }: Checkpoint): Promise<void> {
   const tensors = new Map<string, StoredTensor>([['schedule/betas', { shape: [betas.length], data: betas }]]);
   for (const [name, tensor] of parameters) tensors.set(`parameters/${name}`, tensor);
   for (const [name, data] of state) tensors.set(`state/${name}`, { shape: [data.length], data });
-  await writeFileAtomic(path, writeSafetensors(tensors, { format: FORMAT, model: JSON.stringify(model), step: String(step) }));
+  await writeFileAtomic(
+    path,
+    writeSafetensors(tensors, { format: FORMAT, model: JSON.stringify(model), step: String(step), settings: JSON.stringify(settings) }),
+  );
 }
 
 /**
@@ -75,18 +80,21 @@ function parseCheckpoint(bytes: Uint8Array): Checkpoint {
     else throw new Error(`the tensor ${JSON.stringify(key)} has no place in it`);
   }
   if (!betas) throw new Error('the tensor "schedule/betas" is missing');
-  return { model: parseModel(metadata.model), betas, step, parameters, state };
+  const model = parsed('model', modelSchema, metadata.model);
+  const settings = parsed('settings', z.record(z.string(), z.unknown()), metadata.settings);
+  return { model, betas, step, settings, parameters, state };
 }
 
-function parseModel(text: string | undefined): ModelDescription {
+/** What a metadata entry holds as JSON. */
+function parsed<T>(name: string, schema: z.ZodType<T>, text: string | undefined): T {
   let json: unknown;
   try {
     json = JSON.parse(text ?? '');
   } catch {
-    throw new Error('its model is not described in JSON');
+    throw new Error(`its ${name} is not JSON`);
   }
-  const result = modelSchema.safeParse(json);
+  const result = schema.safeParse(json);
   if (result.success) return result.data;
   const [{ path, message }] = result.error.issues;
-  throw new Error(`its model is not described as expected: ${path.join('.') || 'model'}: ${message}`);
+  throw new Error(`its ${[name, ...path].join('.')} is not as expected: ${message}`);
 }

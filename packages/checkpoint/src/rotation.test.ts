@@ -20,6 +20,7 @@ const at = (step: number): Checkpoint => ({
   model: { network: { name: 'n', options: {} }, imageShape: [1, 1, 1], objective: 'epsilon' },
   betas: Float64Array.of(0.5),
   step,
+  settings: {},
   parameters: new Map([['w', { shape: [1], data: Float32Array.of(step) }]]),
   state: new Map(),
 });
