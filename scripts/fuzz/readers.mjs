@@ -172,7 +172,11 @@ function makeIdx(random) {
   // A second member, which belongs to the content.
   if (chance(random, 0.1)) zipped = Buffer.concat([zipped, gzipSync(randomBytes(random, random.integer(20)))]);
   if (chance(random, 0.001)) zipped = Buffer.concat([zipped, gzippedZeros()]);
-  if (chance(random, 0.0005)) zipped = gzipSync(Buffer.concat([header, new Uint8Array(BOMB_BYTES)]));
+  if (chance(random, 0.0005)) {
+    // As much as it says, or more.
+    const size = pick(random, [BOMB_BYTES, BOMB_BYTES - 2 ** 21]);
+    zipped = Buffer.concat([gzipSync(Buffer.of(0, 0, 8, 1, size >>> 24, (size >>> 16) & 255, 0, 0)), gzippedZeros()]);
+  }
   return chance(random, 0.3) ? damage(random, zipped) : zipped;
 }
 

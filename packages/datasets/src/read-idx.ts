@@ -27,7 +27,10 @@ const EXCESS = 2 ** 20;
  * @throws RangeError with one line if it is damaged, truncated, too long, or inflates to more than `maxBytes`, or far more than it says
  */
 export function readIdx(bytes: Uint8Array, { maxBytes = 2 ** 30 } = {}): IdxArray {
-  return parseIdx(inflate(bytes, Math.min(maxBytes, statedBytes(bytes) + EXCESS)));
+  const stated = statedBytes(bytes);
+  if (stated > maxBytes && stated < Infinity)
+    throw new RangeError(`IDX: it says that it has ${stated} bytes; at most ${maxBytes} are read`);
+  return parseIdx(inflate(bytes, Math.min(maxBytes, stated + EXCESS)));
 }
 
 /** How long a gzipped IDX file says it is, as far as its first kilobytes show. */
