@@ -22,7 +22,8 @@ describe('compile', () => {
   test('a hand-written network, also on shapes it has not seen', () =>
     leavesNothing(async () => {
       const [w1, w2, b1] = [[4, 8], [8, 2], [8]].map((shape, i) => tf.tidy(() => tf.variable(values(shape, i))));
-      const network = (x: tf.Tensor2D) => tf.tidy(() => tf.softmax(tf.matMul(tf.relu(tf.add(tf.matMul(x, w1 as tf.Tensor2D), b1)), w2 as tf.Tensor2D)));
+      const network = (x: tf.Tensor2D) =>
+        tf.tidy(() => tf.softmax(tf.matMul(tf.relu(tf.add(tf.matMul(x, w1 as tf.Tensor2D), b1)), w2 as tf.Tensor2D)));
       const examples = [values([3, 4], 4)] as [tf.Tensor2D];
       const compiled = await compile(network, examples);
       for (const n of [3, 1, 7, 3]) {
@@ -59,7 +60,10 @@ describe('compile', () => {
   test('lists and records of results, of every type, and inputs passed through', () =>
     leavesNothing(async () => {
       const x = values([2, 3], 1);
-      const record = await compile((a: tf.Tensor) => ({ same: a, positive: tf.greater(a, 0), count: tf.cast(a, 'int32'), two: tf.scalar(2), sum: tf.sum(a) }), [x]);
+      const record = await compile(
+        (a: tf.Tensor) => ({ same: a, positive: tf.greater(a, 0), count: tf.cast(a, 'int32'), two: tf.scalar(2), sum: tf.sum(a) }),
+        [x],
+      );
       const result = await record(x);
       expect(Object.entries(result).map(([key, { dtype, shape }]) => [key, dtype, shape])).toEqual([
         ['same', 'float32', [2, 3]],
@@ -75,6 +79,16 @@ describe('compile', () => {
       expect(results.length).toBe(3);
       await Promise.all([record.dispose(), list.dispose()]);
       tf.dispose([x, result, results]);
+    }));
+
+  test('inputs whose values tfjs keeps in an array of another type', () =>
+    leavesNothing(async () => {
+      const x = tf.tidy(() => tf.cast(tf.oneHot(tf.tensor1d([1, 0], 'int32'), 2), 'float32'));
+      const compiled = await compile((a: tf.Tensor) => tf.mul(a, 2), [x]);
+      const y = await compiled(x);
+      expect([...y.dataSync()]).toEqual([0, 2, 2, 0]);
+      await compiled.dispose();
+      tf.dispose([x, y]);
     }));
 
   test('captured variables keep the values they had', () =>
@@ -109,12 +123,14 @@ describe('what cannot be traced is refused in words that help', () => {
       x.dispose();
     });
 
-  test('reading a traced value', () => refused((x) => tf.scalar(tf.sum(x).dataSync()[0]), /reads a tensor .* return the tensor and read it outside/));
+  test('reading a traced value', () =>
+    refused((x) => tf.scalar(tf.sum(x).dataSync()[0]), /reads a tensor .* return the tensor and read it outside/));
   test('reading one while a gradient is taken', () =>
     refused((x) => tf.grad((a: tf.Tensor) => tf.mul(tf.square(a), tf.square(a).dataSync()[0]))(x), /reads a tensor/));
   test('random numbers', () => refused((x) => tf.add(x, tf.randomNormal([2, 3])), /draws random numbers.*pass them in as an input/));
   test('dropout', () => refused((x) => tf.dropout(x, 0.5), /draws random numbers/));
-  test('an unsupported kernel, by name', () => refused((x) => tf.einsum('ij->ji', x), /no lowering for the kernel Einsum; do without tf.einsum .* eager backend/));
+  test('an unsupported kernel, by name', () =>
+    refused((x) => tf.einsum('ij->ji', x), /no lowering for the kernel Einsum; do without tf.einsum .* eager backend/));
   test('a new variable', () => refused((x) => tf.add(x, tf.variable(tf.tidy(() => tf.scalar(1)))), /creates or assigns a tf.Variable/));
   test('a promise', () => refused((x) => Promise.resolve(x) as unknown as tf.Tensor, /not a promise/));
   test('no tensor', () => refused(() => 3 as unknown as tf.Tensor, /must return a tensor/));

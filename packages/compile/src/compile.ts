@@ -4,7 +4,6 @@ import type * as ort from 'onnxruntime-node';
 import type { DType, Shape, Target } from './graph';
 import { sizeOf } from './graph';
 import { shapeText, writeModel } from './onnx';
-import type { TensorData } from './session';
 import { openSession, ortTensor } from './session';
 import { fastTarget, portable } from './self-test';
 import { specOf, trace } from './trace';
@@ -48,7 +47,12 @@ interface Program {
   readonly outputs: readonly { shape: Shape; dtype: DType }[];
 }
 
-async function build(fn: (...inputs: tf.Tensor[]) => TensorResult, inputs: readonly tf.Tensor[], target: Target, threads: number): Promise<Program> {
+async function build(
+  fn: (...inputs: tf.Tensor[]) => TensorResult,
+  inputs: readonly tf.Tensor[],
+  target: Target,
+  threads: number,
+): Promise<Program> {
   let structure: Structure | undefined;
   const specs = inputs.map((tensor, i) => specOf(tensor, `input${i}`));
   const traced = trace(
@@ -101,7 +105,8 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
 
   const run = async (...inputs: tf.Tensor[]): Promise<TensorResult> => {
     if (disposed) throw new Error('compile: this compiled function has been disposed');
-    if (inputs.length !== examples.length) throw new TypeError(`compile: the function was compiled for ${examples.length} inputs, got ${inputs.length}`);
+    if (inputs.length !== examples.length)
+      throw new TypeError(`compile: the function was compiled for ${examples.length} inputs, got ${inputs.length}`);
     for (const [i, { rank, dtype, shape }] of inputs.entries()) {
       const example = examples[i];
       if (rank !== example.rank || dtype !== example.dtype) {
@@ -112,9 +117,11 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
     }
     const data = await Promise.all(inputs.map((input) => input.data()));
     const { session, structure, outputs } = await programFor(inputs);
-    const feeds = Object.fromEntries(inputs.map(({ shape, dtype }, i) => [`input${i}`, ortTensor(data[i] as TensorData, shape, dtype as DType)]));
+    const feeds = Object.fromEntries(inputs.map(({ shape, dtype }, i) => [`input${i}`, ortTensor(data[i], shape, dtype as DType)]));
     const results = await session.run(feeds);
-    const tensors = outputs.map(({ shape, dtype }, i) => tf.tensor(results[`output${i}`].data as Float32Array, [...shape], dtype as tf.DataType));
+    const tensors = outputs.map(({ shape, dtype }, i) =>
+      tf.tensor(results[`output${i}`].data as Float32Array, [...shape], dtype as tf.DataType),
+    );
     return unflatten(structure, tensors);
   };
   const dispose = async () => {

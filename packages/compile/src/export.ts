@@ -84,7 +84,10 @@ function generalise(a: Trace, b: Trace): Map<Value, Value> | undefined {
         if (String(input!.node.data) === String(twin.node.data)) continue;
         const open = differing(one.outputs[0].shape, other.outputs[0].shape);
         if (one.op !== 'Reshape' || open.length !== 1) return undefined;
-        given[1] = int64s(graph, one.outputs[0].shape.map((size, k) => (k === open[0] ? -1 : size)));
+        given[1] = int64s(
+          graph,
+          one.outputs[0].shape.map((size, k) => (k === open[0] ? -1 : size)),
+        );
       }
       const results = graph.node(one.op, given, one.outputs, one.attributes, one.domain);
       one.outputs.forEach((value, k) => copies.set(value, results[k]));
@@ -111,7 +114,12 @@ export function exportOnnx(
     }
     return names ?? fallback;
   };
-  const inputs = named(inputNames, examples.length, 'input', examples.map((_, i) => `input${i}`));
+  const inputs = named(
+    inputNames,
+    examples.length,
+    'input',
+    examples.map((_, i) => `input${i}`),
+  );
 
   if (dynamicBatch !== false && examples.length > 0 && examples.every(({ rank }) => rank > 0)) {
     const batch = Math.max(2, examples[0].shape[0]);
@@ -134,7 +142,8 @@ export function exportOnnx(
       // Inputs whose first axes are not one batch fail here; they may still be right at their own sizes.
       if (dynamicBatch === true) throw error;
     }
-    if (dynamicBatch === true) throw new Error('exportOnnx: the function does not compute the same for every batch size; leave dynamicBatch out, or false');
+    if (dynamicBatch === true)
+      throw new Error('exportOnnx: the function does not compute the same for every batch size; leave dynamicBatch out, or false');
   }
   const { traced, names } = traceWith(body, examples);
   const outputs = named(outputNames, names.length, 'output', names);

@@ -25,7 +25,12 @@ function rowMean(value: Value, of: Value): number | undefined {
 
 /** Values per row, laid out so that they broadcast over a tensor of that many rows. */
 function perRow(value: Value, rows: number, shape: Shape): Value | undefined {
-  return shape[0] === rows || rows === 1 ? reshape(value, shape.map((_, i) => (i === 0 ? rows : 1))) : undefined;
+  return shape[0] === rows || rows === 1
+    ? reshape(
+        value,
+        shape.map((_, i) => (i === 0 ? rows : 1)),
+      )
+    : undefined;
 }
 
 /** (x − mean) · 1/√(variance + ε) over whole rows is a layer normalisation. */
@@ -108,7 +113,12 @@ function channelProduct(value: Value): { value: Value; factor: Value } | undefin
     let factor = input(product, side);
     if (isOp(factor, 'Expand')) factor = input(factor, 0);
     const other = input(product, 1 - side);
-    if (channels !== 1 && factor.shape.at(-1) === channels && sizeOf(factor.shape) === channels && sizeOf(other.shape) === sizeOf(product.shape)) {
+    if (
+      channels !== 1 &&
+      factor.shape.at(-1) === channels &&
+      sizeOf(factor.shape) === channels &&
+      sizeOf(other.shape) === sizeOf(product.shape)
+    ) {
       return { value: other, factor: reshape(factor, [channels]) };
     }
   }
@@ -124,7 +134,8 @@ function channelFactor(value: Value): { value: Value; factor: Value } | undefine
   for (const side of [0, 1]) {
     const part = channelProduct(input(product, side));
     const other = input(product, 1 - side);
-    if (part && sizeOf(other.shape) === sizeOf(part.value.shape)) return { value: mul(part.value, reshape(other, part.value.shape)), factor: part.factor };
+    if (part && sizeOf(other.shape) === sizeOf(part.value.shape))
+      return { value: mul(part.value, reshape(other, part.value.shape)), factor: part.factor };
   }
   return undefined;
 }
@@ -193,10 +204,20 @@ export function fuseSum(a: Value, b: Value): Value | undefined {
   const channels = a.shape.at(-1)!;
   const scaled = channelProduct(a);
   const y = scaled && unshaped(scaled.value);
-  if (!scaled || !y || !isOp(y, 'LayerNormalization') || y.index !== 0 || b.shape.at(-1) !== channels || sizeOf(b.shape) !== channels) return undefined;
+  if (!scaled || !y || !isOp(y, 'LayerNormalization') || y.index !== 0 || b.shape.at(-1) !== channels || sizeOf(b.shape) !== channels)
+    return undefined;
   const [rows, width] = y.shape;
   if (width % channels !== 0 || y.node.inputs.length > 2) return undefined;
-  const wide = (value: Value) => reshape(node('Expand', [reshape(value, [1, channels]), int64s(a.graph, [width / channels, channels])], [width / channels, channels], 'float32'), [width]);
+  const wide = (value: Value) =>
+    reshape(
+      node(
+        'Expand',
+        [reshape(value, [1, channels]), int64s(a.graph, [width / channels, channels])],
+        [width / channels, channels],
+        'float32',
+      ),
+      [width],
+    );
   const inputs = [input(y, 0), wide(scaled.factor), wide(b)];
   return reshape(node('LayerNormalization', inputs, [rows, width], 'float32', y.node.attributes), a.shape);
 }

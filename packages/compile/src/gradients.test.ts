@@ -31,7 +31,8 @@ function network() {
 }
 
 const data = (n: number) => [values([n, 5, 5, 2], n).dataSync() as Float32Array, values([n], n + 1).dataSync() as Float32Array];
-const current = (parameters: ReadonlyMap<string, tf.Variable>) => new Map([...parameters].map(([name, v]) => [name, v.dataSync() as Float32Array]));
+const current = (parameters: ReadonlyMap<string, tf.Variable>) =>
+  new Map([...parameters].map(([name, v]) => [name, v.dataSync() as Float32Array]));
 const bytes = (array: Float32Array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('hex');
 
 function eager(loss: () => tf.Tensor, parameters: ReadonlyMap<string, tf.Variable>) {
@@ -40,14 +41,21 @@ function eager(loss: () => tf.Tensor, parameters: ReadonlyMap<string, tf.Variabl
     loss as () => tf.Scalar,
     used.map(([, variable]) => variable),
   );
-  return { loss: value.dataSync()[0], gradients: new Map(used.map(([name, variable]) => [name, grads[variable.name].dataSync() as Float32Array])) };
+  return {
+    loss: value.dataSync()[0],
+    gradients: new Map(used.map(([name, variable]) => [name, grads[variable.name].dataSync() as Float32Array])),
+  };
 }
 
 describe('compileGradients', () => {
   test.each(['fast', 'portable'] as const)('agrees with tfjs on whole and partial batches, on the %s path', async (path) => {
     tf.engine().startScope();
     const { parameters, mean } = network();
-    const compiled = await compileGradients(mean, parameters, [values([2, 5, 5, 2], 1), values([2], 2)], { microBatch: 4, workers: 2, path });
+    const compiled = await compileGradients(mean, parameters, [values([2, 5, 5, 2], 1), values([2], 2)], {
+      microBatch: 4,
+      workers: 2,
+      path,
+    });
     for (const n of [12, 5, 1, 3]) {
       const [x, target] = data(n);
       const expected = eager(() => mean(tf.tensor(x, [n, 5, 5, 2]), tf.tensor(target, [n])), parameters);
@@ -88,7 +96,10 @@ describe('compileGradients', () => {
     tf.engine().startScope();
     const { parameters, errors, mean } = network();
     const examples = [values([2, 5, 5, 2], 1), values([2], 2)];
-    const [each, averaged] = await Promise.all([compileGradients(errors, parameters, examples, { microBatch: 4 }), compileGradients(mean, parameters, examples, { microBatch: 4 })]);
+    const [each, averaged] = await Promise.all([
+      compileGradients(errors, parameters, examples, { microBatch: 4 }),
+      compileGradients(mean, parameters, examples, { microBatch: 4 }),
+    ]);
     const [one, other] = [await each.run(current(parameters), data(7)), await averaged.run(current(parameters), data(7))];
     const [x, target] = data(7);
     const expected = errors(tf.tensor(x, [7, 5, 5, 2]), tf.tensor(target)).dataSync();
@@ -106,7 +117,9 @@ describe('compileGradients', () => {
     const { parameters, mean } = network();
     const examples = [values([2, 5, 5, 2], 1), values([2], 2)];
     const compiled = await compileGradients(mean, parameters, examples);
-    const all = await Promise.all([5, 3, 5].map((n) => compiled.run(current(parameters), [new Float32Array(n * 50).fill(0.1), new Float32Array(n)])));
+    const all = await Promise.all(
+      [5, 3, 5].map((n) => compiled.run(current(parameters), [new Float32Array(n * 50).fill(0.1), new Float32Array(n)])),
+    );
     expect(all[0].loss).toBe(all[2].loss);
     await compiled.dispose();
     tf.dispose(examples);
@@ -128,8 +141,12 @@ describe('compileGradients', () => {
     await compiled.dispose();
     await expect(compiled.run(now, data(2))).rejects.toThrow('compileGradients: it has been disposed');
     await expect(compileGradients(mean, new Map(), examples)).rejects.toThrow('no parameters');
-    await expect(compileGradients(mean, parameters, examples, { workers: 0 })).rejects.toThrow("workers must be 'auto' or a positive integer, got 0");
-    await expect(compileGradients((x: tf.Tensor) => tf.square(x), parameters, [examples[0]])).rejects.toThrow('must return a scalar or the losses of its');
+    await expect(compileGradients(mean, parameters, examples, { workers: 0 })).rejects.toThrow(
+      "workers must be 'auto' or a positive integer, got 0",
+    );
+    await expect(compileGradients((x: tf.Tensor) => tf.square(x), parameters, [examples[0]])).rejects.toThrow(
+      'must return a scalar or the losses of its',
+    );
     parameters.forEach((variable) => variable.dispose());
     tf.engine().endScope();
   });
@@ -143,7 +160,8 @@ describe('the pool of workers', () => {
     const pool = new Pool(2, workerData);
     const open = { request: { kind: 'open', program } as const };
     const failures = await Promise.allSettled([pool.run(() => open), pool.run(() => open), pool.run(() => open)]);
-    for (const failure of failures) expect(failure.status === 'rejected' && String(failure.reason)).toMatch(/^Error: compileGradients: .*protobuf/i);
+    for (const failure of failures)
+      expect(failure.status === 'rejected' && String(failure.reason)).toMatch(/^Error: compileGradients: .*protobuf/i);
     await expect(pool.run(() => open)).rejects.toThrow('protobuf');
     await pool.close();
   });

@@ -94,8 +94,10 @@ export async function compileGradients(
   if (examples.length === 0 || examples.some(({ rank }) => rank === 0)) {
     throw new RangeError('compileGradients: expected at least one example input, and a batch as the first axis of each');
   }
-  if (!tf.getGradient('Add')) throw new Error("compileGradients: tfjs's gradients are not registered; import '@tensorflow/tfjs' once in the application");
-  for (const [name, { dtype }] of parameters) if (dtype !== 'float32') throw new TypeError(`compileGradients: parameter ${name} must be float32, and is ${dtype}`);
+  if (!tf.getGradient('Add'))
+    throw new Error("compileGradients: tfjs's gradients are not registered; import '@tensorflow/tfjs' once in the application");
+  for (const [name, { dtype }] of parameters)
+    if (dtype !== 'float32') throw new TypeError(`compileGradients: parameter ${name} must be float32, and is ${dtype}`);
   await tf.ready();
 
   const target = options.path === 'portable' ? portable : await fastTarget();
@@ -142,7 +144,13 @@ export async function compileGradients(
   let step = 0;
 
   /** Sums over the micro-batches from the `first`-th example on, in the parameters' layout, added to `gradients`. */
-  const accumulate = async (program: Program, start: number, microBatches: number, inputs: readonly (Float32Array | Int32Array)[], into: Accumulator) => {
+  const accumulate = async (
+    program: Program,
+    start: number,
+    microBatches: number,
+    inputs: readonly (Float32Array | Int32Array)[],
+    into: Accumulator,
+  ) => {
     const { spec, microBatch: size } = program;
     const free = buffers.get(size) ?? [];
     buffers.set(size, free);
@@ -156,7 +164,7 @@ export async function compileGradients(
           return data.slice(from * item, (from + count * size) * item);
         });
         const buffer = free.pop();
-        const transfer = [...batch.map((data) => data.buffer as ArrayBuffer), ...(buffer ? [buffer] : [])];
+        const transfer = [...batch.map((data) => data.buffer), ...(buffer ? [buffer] : [])];
         return { request: { kind: 'group', program: spec.id, step, batch, microBatches: count, buffer }, transfer };
       });
     });
@@ -182,7 +190,9 @@ export async function compileGradients(
       const data = current.get(name);
       const { offset, size } = layout[i];
       if (data?.length !== size) {
-        throw new RangeError(`compileGradients: parameter ${name} has ${size} elements, got ${data ? data.length : 'none'}; compile again where shapes change`);
+        throw new RangeError(
+          `compileGradients: parameter ${name} has ${size} elements, got ${data ? data.length : 'none'}; compile again where shapes change`,
+        );
       }
       sharedValues.set(data, offset);
     }
@@ -241,14 +251,23 @@ function parameterLayout(parameters: ReadonlyMap<string, tf.Variable>): Paramete
   });
 }
 
-async function openProgram(n: number, { traced, loss, gradients, names }: LossTrace, inputs: readonly InputSpec[], layout: readonly ParameterSpec[], pool: Pool): Promise<Program> {
+async function openProgram(
+  n: number,
+  { traced, loss, gradients, names }: LossTrace,
+  inputs: readonly InputSpec[],
+  layout: readonly ParameterSpec[],
+  pool: Pool,
+): Promise<Program> {
   const batch = inputs.map(({ name }, i) => ({ name, value: traced.inputs[i] }));
   const ports = layout.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
   const { prep, main, finish, sums } = partition(traced, batch, ports, loss, gradients);
   const namesOf = (list: readonly { name: string }[]) => list.map(({ name }) => name);
   const spec: ProgramSpec = {
     id: n,
-    prep: prep.outputs.length > 0 ? { model: writeModel(prep.inputs, prep.outputs), inputs: namesOf(prep.inputs), outputs: namesOf(prep.outputs) } : undefined,
+    prep:
+      prep.outputs.length > 0
+        ? { model: writeModel(prep.inputs, prep.outputs), inputs: namesOf(prep.inputs), outputs: namesOf(prep.outputs) }
+        : undefined,
     main: writeModel(main.inputs, main.outputs),
     batch: inputs,
     direct: namesOf(main.inputs).filter((name) => name.startsWith('parameter:')),
@@ -283,7 +302,8 @@ async function finish({ spec, finish: session, names }: Program, sums: Float32Ar
 
 /** @returns the batch's size */
 function checkInputs(items: readonly { item: Shape; dtype: string }[], inputs: readonly (Float32Array | Int32Array)[]): number {
-  if (inputs.length !== items.length) throw new TypeError(`compileGradients: the loss function has ${items.length} inputs, got ${inputs.length}`);
+  if (inputs.length !== items.length)
+    throw new TypeError(`compileGradients: the loss function has ${items.length} inputs, got ${inputs.length}`);
   const sizes = inputs.map((data, i) => data.length / Math.max(1, sizeOf(items[i].item)));
   for (const [i, { item, dtype }] of items.entries()) {
     if (!Number.isInteger(sizes[i]) || sizes[i] !== sizes[0] || sizes[i] === 0) {
@@ -292,7 +312,8 @@ function checkInputs(items: readonly { item: Shape; dtype: string }[], inputs: r
       );
     }
     const expected = dtype === 'int32' ? Int32Array : Float32Array;
-    if (!(inputs[i] instanceof expected)) throw new TypeError(`compileGradients: input ${i} must be a ${expected.name}, as its example is ${dtype}`);
+    if (!(inputs[i] instanceof expected))
+      throw new TypeError(`compileGradients: input ${i} must be a ${expected.name}, as its example is ${dtype}`);
   }
   return sizes[0];
 }

@@ -7,7 +7,14 @@ import { sameShape, sizeOf, uniformValue } from './graph';
 
 const contrib = 'com.microsoft';
 
-export function node(op: string, inputs: readonly (Value | undefined)[], shape: Shape, dtype: DType, attributes?: Attributes, domain?: string): Value {
+export function node(
+  op: string,
+  inputs: readonly (Value | undefined)[],
+  shape: Shape,
+  dtype: DType,
+  attributes?: Attributes,
+  domain?: string,
+): Value {
   const { graph } = inputs.find((input) => input)!;
   return graph.node(op, inputs, [{ shape, dtype }], attributes, domain)[0];
 }
@@ -72,7 +79,8 @@ export function binary(op: string, left: Value | number, right: Value | number, 
   if (folded) return graph.constant(folded, shape, outType);
   const [x, y] = [uniformValue(a), uniformValue(b)];
   if (outType === a.dtype && outType === b.dtype) {
-    const keepsA = y !== undefined && ((y === 0 && (op === 'Add' || op === 'Sub')) || (y === 1 && (op === 'Mul' || op === 'Div' || op === 'Pow')));
+    const keepsA =
+      y !== undefined && ((y === 0 && (op === 'Add' || op === 'Sub')) || (y === 1 && (op === 'Mul' || op === 'Div' || op === 'Pow')));
     const keepsB = x !== undefined && ((x === 0 && op === 'Add') || (x === 1 && op === 'Mul'));
     if (keepsA) return expand(a, shape);
     if (keepsB) return expand(b, shape);
@@ -114,7 +122,10 @@ export function where(condition: Value, a: Value | number, b: Value | number): V
     const uniform = uniformValue(value);
     return uniform === undefined ? value : scalar(graph, uniform, dtype);
   });
-  const given = [a, b].reduce<Shape>((shape, value) => (typeof value === 'number' ? shape : broadcastShape(shape, value.shape)), condition.shape);
+  const given = [a, b].reduce<Shape>(
+    (shape, value) => (typeof value === 'number' ? shape : broadcastShape(shape, value.shape)),
+    condition.shape,
+  );
   const shape = broadcastShape(condition.shape, broadcastShape(x.shape, y.shape));
   return expand(node('Where', [condition, x, y], shape, dtype), given);
 }
@@ -125,7 +136,8 @@ export function cast(x: Value, dtype: DType): Value {
   x = x.graph.resolve(x);
   if (x.dtype === dtype) return x;
   const { data } = x.node;
-  if (data && (dtype === 'float32' || dtype === 'int32')) return x.graph.constant(Array.from(data as ArrayLike<number>, dtype === 'int32' ? Math.trunc : Number), x.shape, dtype);
+  if (data && (dtype === 'float32' || dtype === 'int32'))
+    return x.graph.constant(Array.from(data as ArrayLike<number>, dtype === 'int32' ? Math.trunc : Number), x.shape, dtype);
   if (isExpand(x)) return expand(cast(x.node.inputs[0]!, dtype), x.shape);
   return node('Cast', [x], x.shape, dtype, { to: castCode[dtype] });
 }
@@ -337,7 +349,8 @@ function splitProduct(x: Value, sizes: readonly number[], axis: number): Value[]
 function joinedColumns(value: Value): Value[] | undefined {
   const joined = unshaped(value);
   const { op, inputs, attributes } = joined.node;
-  if (op !== 'Concat' || attributes.axis !== joined.shape.length - 1 || joined.shape.at(-1) !== value.shape[1] || value.shape.length !== 2) return undefined;
+  if (op !== 'Concat' || attributes.axis !== joined.shape.length - 1 || joined.shape.at(-1) !== value.shape[1] || value.shape.length !== 2)
+    return undefined;
   return inputs.map((input) => reshape(input!, [value.shape[0], input!.shape.at(-1)!]));
 }
 
@@ -377,7 +390,7 @@ function addBias(value: Value, b: Value): Value | undefined {
     return node('ReorderOutput', [biased], value.shape, 'float32', value.node.attributes, value.node.domain);
   }
   const product = value.node.op === 'Reshape' ? value.node.inputs[0]! : value;
-  if (product.node.op !== 'MatMul' || product.shape.length !== 2 || product.dtype !== 'float32' || product.shape[1] !== channels) return undefined;
+  if (product.node.op !== 'MatMul' || product.shape.length !== 2 || product.dtype !== 'float32' || product.shape[1] !== channels)
+    return undefined;
   return reshape(node('Gemm', [...product.node.inputs, bias], product.shape, 'float32'), value.shape);
 }
-

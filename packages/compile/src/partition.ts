@@ -57,7 +57,13 @@ function arrange(gradient: Value, sum: (value: Value) => Value): Value {
  * @param loss its first output
  * @param gradients the others, already summed over the micro-batch's examples
  */
-export function partition(traced: Trace, batch: readonly Port[], parameters: readonly Port[], loss: Value, gradients: readonly Value[]): Partition {
+export function partition(
+  traced: Trace,
+  batch: readonly Port[],
+  parameters: readonly Port[],
+  loss: Value,
+  gradients: readonly Value[],
+): Partition {
   const { graph } = traced;
   const finishGraph = new Graph(graph.target);
   const sums: Value[] = [];

@@ -9,7 +9,13 @@ import { openSession, ortTensor } from './session';
 export const portable: Target = { contrib: true, block: 0 };
 
 const axis = (size: number, kernel: number): Axis => ({ size, out: size, kernel, stride: 1, dilation: 1, before: (kernel - 1) / 2 });
-const geometry = (inChannels: number, outChannels: number): Geometry => ({ n: 2, height: axis(5, 3), width: axis(6, 3), inChannels, outChannels });
+const geometry = (inChannels: number, outChannels: number): Geometry => ({
+  n: 2,
+  height: axis(5, 3),
+  width: axis(6, 3),
+  inChannels,
+  outChannels,
+});
 
 /** Numbers without a pattern that a wrong layout could hide behind. */
 const numbers = (length: number, seed: number) => Float32Array.from({ length }, (_, i) => Math.sin((i + 1) * 12.9898 + seed * 78.233));
@@ -24,7 +30,12 @@ function products(g: Geometry, visit: (image: number, pixel: number, tap: number
           for (let kx = 0; kx < width.kernel; kx++) {
             const [fromY, fromX] = [y + ky - height.before, x + kx - width.before];
             if (fromY < 0 || fromY >= height.size || fromX < 0 || fromX >= width.size) continue;
-            visit(image, (image * height.size + fromY) * width.size + fromX, ky * width.kernel + kx, (image * height.out + y) * width.out + x);
+            visit(
+              image,
+              (image * height.size + fromY) * width.size + fromX,
+              ky * width.kernel + kx,
+              (image * height.out + y) * width.out + x,
+            );
           }
         }
       }
@@ -77,7 +88,9 @@ async function computes(block: number): Promise<boolean> {
   try {
     const session = await openSession(writeModel(inputs, outputs), { threads: 1, optimization: 'disabled' });
     try {
-      const feeds = Object.fromEntries(Object.entries(data).map(([name, { values, shape }]) => [name, ortTensor(values, shape, 'float32')]));
+      const feeds = Object.fromEntries(
+        Object.entries(data).map(([name, { values, shape }]) => [name, ortTensor(values, shape, 'float32')]),
+      );
       const results = await session.run(feeds);
       return (
         close(results.wide.data as Float32Array, reference(wide, data.x.values, data.wideFilter.values)) &&

@@ -21,7 +21,10 @@ export function openSession(model: Uint8Array, { threads, optimization }: Sessio
   });
 }
 
-/** A view of the data as ORT takes it; nothing is copied. */
+const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array, int64: undefined };
+
+/** A view of the data as ORT takes it; nothing is copied, but where tfjs's cpu backend holds a tensor's values in another type than its own. */
 export function ortTensor(data: TensorData, shape: Shape, dtype: DType): ort.Tensor {
-  return new ort.Tensor(dtype as 'float32', data as Float32Array, shape);
+  const array = arrays[dtype]!;
+  return new ort.Tensor(dtype as 'float32', (data instanceof array ? data : array.from(data)) as Float32Array, shape);
 }

@@ -29,7 +29,9 @@ export function traceLoss(
     const value = lossFn(...inputs);
     if (!(value instanceof tf.Tensor)) throw new TypeError('compileGradients: the loss function must return a tensor, and not a promise');
     if (value.rank > 1 || (value.rank === 1 && value.shape[0] !== n)) {
-      throw new RangeError(`compileGradients: the loss function must return a scalar or the losses of its ${n} examples, got ${shapeText(value.shape)}`);
+      throw new RangeError(
+        `compileGradients: the loss function must return a scalar or the losses of its ${n} examples, got ${shapeText(value.shape)}`,
+      );
     }
     kept = tf.keep(tf.clone(value));
     // The sum over the examples, so that micro-batches simply add up.

@@ -37,7 +37,8 @@ class TraceBackend extends tf.KernelBackend {
     const now = recording!;
     const known = this.recorded.get(tensor.dataId);
     if (known?.by === now) return now.graph.resolve(known.value);
-    if (known) throw new Error('compile: a tensor made while another function was traced is used here; keep no tensors from one call to the next');
+    if (known)
+      throw new Error('compile: a tensor made while another function was traced is used here; keep no tensors from one call to the next');
     const given = now.given.get(tensor.dataId) ?? now.captured.get(tensor.dataId);
     if (given) return given;
     const constant = now.graph.constant(tf.engine().readSync(tensor.dataId) as Float32Array, tensor.shape, dtypeOf(tensor.dtype));
@@ -62,7 +63,7 @@ class TraceBackend extends tf.KernelBackend {
           'compute with tensor operations instead, or return the tensor and read it outside',
       );
     }
-    const size = tf.util.sizeFromShape([...value!.shape]);
+    const size = tf.util.sizeFromShape([...value.shape]);
     return data.length === size ? data.slice() : new (data.constructor as Float32ArrayConstructor)(size).fill(data[0]);
   }
 
@@ -186,7 +187,9 @@ export function trace(
   void tf.setBackend(backendName); // Takes effect at once: the backend is made synchronously.
   try {
     Math.random = () => {
-      throw new Error('compile: the function draws random numbers, which would be the same ones at every call; draw them outside and pass them in as an input');
+      throw new Error(
+        'compile: the function draws random numbers, which would be the same ones at every call; draw them outside and pass them in as an input',
+      );
     };
     const inputs = specs.map(({ name, shape, dtype }) => graph.input(name, shape, dtype));
     for (const [name, variable] of parameters) {
@@ -207,7 +210,9 @@ export function trace(
       }
     });
     if (recording.variables) {
-      throw new Error('compile: the function creates or assigns a tf.Variable; create variables outside, and return new values instead of assigning them');
+      throw new Error(
+        'compile: the function creates or assigns a tf.Variable; create variables outside, and return new values instead of assigning them',
+      );
     }
     return { graph, inputs, outputs };
   } catch (error) {
@@ -237,4 +242,3 @@ function explained(error: unknown): unknown {
     { cause: error },
   );
 }
-

@@ -24,7 +24,8 @@ const options = { threads: 1, optimization: 'disabled' } as const;
 // ORT takes no shared memory, so every worker has a copy.
 const copy = new Float32Array(shared.byteLength / 4);
 const parameterTensors: Record<string, ort.Tensor> = {};
-for (const { name, shape, offset, size } of parameters) parameterTensors[name] = ortTensor(copy.subarray(offset, offset + size), shape, 'float32');
+for (const { name, shape, offset, size } of parameters)
+  parameterTensors[name] = ortTensor(copy.subarray(offset, offset + size), shape, 'float32');
 let copiedStep = -1;
 
 async function open(spec: ProgramSpec): Promise<void> {
@@ -46,7 +47,13 @@ async function prepare(program: Program, step: number): Promise<void> {
   program.step = step;
 }
 
-async function group({ program: id, step, batch, microBatches, buffer }: GroupRequest): Promise<{ sums: Float32Array<ArrayBuffer>; losses: Float32Array<ArrayBuffer> }> {
+async function group({
+  program: id,
+  step,
+  batch,
+  microBatches,
+  buffer,
+}: GroupRequest): Promise<{ sums: Float32Array<ArrayBuffer>; losses: Float32Array<ArrayBuffer> }> {
   const program = programs.get(id)!;
   await prepare(program, step);
   const { spec, main, fixed } = program;

@@ -14,7 +14,14 @@ const roundUp = (channels: number, block: number) => Math.ceil(channels / block)
 
 /** Whether the blocked form applies: it has no negative padding, which would cut pixels off. */
 export function canBlock({ target: { block } }: Graph, g: Geometry): boolean {
-  return block > 0 && after(g.height) >= 0 && after(g.width) >= 0 && g.height.before >= 0 && g.width.before >= 0 && g.n * g.height.out * g.width.out > 0;
+  return (
+    block > 0 &&
+    after(g.height) >= 0 &&
+    after(g.width) >= 0 &&
+    g.height.before >= 0 &&
+    g.width.before >= 0 &&
+    g.n * g.height.out * g.width.out > 0
+  );
 }
 
 /** [n, h, w, c] → blocked, the channels filled up with zeros. */
@@ -84,7 +91,14 @@ export function blockedDepthwiseFilter(x: Value, dy: Value, g: Geometry): Value 
   const image = reshape(toBlocked(x), [1, groups, g.height.size, g.width.size]);
   const filter = reshape(toBlocked(dy), [groups, 1, g.height.out, g.width.out]);
   const turn = ({ size, out, kernel, before }: Axis): Axis => ({ size, out: kernel, kernel: out, stride: 1, dilation: 1, before });
-  const conv = node('Conv', [image, filter], [1, groups, kh, kw], 'float32', { ...window(turn(g.height), turn(g.width)), group: groups }, domain);
+  const conv = node(
+    'Conv',
+    [image, filter],
+    [1, groups, kh, kw],
+    'float32',
+    { ...window(turn(g.height), turn(g.width)), group: groups },
+    domain,
+  );
   const each = reshape(conv, [g.n, (channels / block) * kh * kw * block]);
   const total = reshape(sumRows(each), [channels / block, kh, kw, block]);
   return slice(reshape(transpose(total, [1, 2, 0, 3]), [kh, kw, channels]), [0, 0, 0], [kh, kw, c]);

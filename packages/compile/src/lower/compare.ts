@@ -36,14 +36,17 @@ export async function expectSame(fn: Fn, inputs: tf.Tensor[], { gradient = true,
   const functions: [string, (...xs: tf.Tensor[]) => tf.Tensor[]][] = [['result', results]];
   if (gradient) {
     const loss = (...xs: tf.Tensor[]) =>
-      results(...xs).reduce<tf.Tensor>((sum, y, i) => (y.dtype === 'float32' ? tf.add(sum, tf.sum(tf.mul(y, values(y.shape, i + 7)))) : sum), tf.scalar(0));
-    functions.push(['gradient', (...xs: tf.Tensor[]) => tf.grads((...ys: tf.Tensor[]) => loss(...ys) as tf.Scalar)(xs)]);
+      results(...xs).reduce<tf.Tensor>(
+        (sum, y, i) => (y.dtype === 'float32' ? tf.add(sum, tf.sum(tf.mul(y, values(y.shape, i + 7)))) : sum),
+        tf.scalar(0),
+      );
+    functions.push(['gradient', (...xs: tf.Tensor[]) => tf.grads((...ys: tf.Tensor[]) => loss(...ys))(xs)]);
   }
   for (const [what, body] of functions) {
     const expected = tf.tidy(() => body(...inputs));
     for (const path of ['fast', 'portable'] as const) {
       const compiled = await compile(body, inputs, { path, threads: 1 });
-      const actual = (await compiled(...inputs)) as unknown as tf.Tensor[];
+      const actual = await compiled(...inputs);
       try {
         actual.forEach((tensor, i) => expectClose(tensor, expected[i], `${what} ${i} on the ${path} path`, tolerance));
       } finally {

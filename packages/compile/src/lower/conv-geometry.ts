@@ -34,7 +34,15 @@ export interface ConvAttrs {
 export function geometry(input: Shape, filter: Shape, attrs: ConvAttrs, depthwise = false): Geometry {
   const { strides, pad: padding, dilations = 1, dimRoundingMode } = attrs;
   type Shape4 = [number, number, number, number];
-  const info = tf.backend_util.computeConv2DInfo([...input] as Shape4, [...filter] as Shape4, strides, dilations, padding, dimRoundingMode, depthwise);
+  const info = tf.backend_util.computeConv2DInfo(
+    [...input] as Shape4,
+    [...filter] as Shape4,
+    strides,
+    dilations,
+    padding,
+    dimRoundingMode,
+    depthwise,
+  );
   return {
     n: info.batchSize,
     height: {
@@ -58,11 +66,14 @@ export function geometry(input: Shape, filter: Shape, attrs: ConvAttrs, depthwis
   };
 }
 
-export const unstrided = ({ height, width }: Geometry): boolean => [height, width].every(({ stride, dilation }) => stride === 1 && dilation === 1);
-export const pointwise = (g: Geometry): boolean => [g.height, g.width].every(({ kernel, stride, before, size, out }) => kernel === 1 && stride === 1 && before === 0 && size === out);
+export const unstrided = ({ height, width }: Geometry): boolean =>
+  [height, width].every(({ stride, dilation }) => stride === 1 && dilation === 1);
+export const pointwise = (g: Geometry): boolean =>
+  [g.height, g.width].every(({ kernel, stride, before, size, out }) => kernel === 1 && stride === 1 && before === 0 && size === out);
 
 /** Zeros behind the last element, so that exactly `out` windows fit; negative where elements at the end are in no window. */
-export const after = ({ size, out, kernel, stride, dilation, before }: Axis): number => (out - 1) * stride + (kernel - 1) * dilation + 1 - size - before;
+export const after = ({ size, out, kernel, stride, dilation, before }: Axis): number =>
+  (out - 1) * stride + (kernel - 1) * dilation + 1 - size - before;
 
 /** Which input each output sees through each tap, −1 for padding: [out][kernel]. */
 export const seen = ({ size, out, kernel, stride, dilation, before }: Axis): number[][] =>
@@ -82,9 +93,16 @@ export const seeing = ({ size, out, kernel, stride, dilation, before }: Axis): n
     }),
   );
 
-function indexTable(graph: Graph, rows: number[][], columns: number[][], width: number, outside: number): { table: Value; padded: boolean } {
+function indexTable(
+  graph: Graph,
+  rows: number[][],
+  columns: number[][],
+  width: number,
+  outside: number,
+): { table: Value; padded: boolean } {
   const indices: number[] = [];
-  for (const row of rows) for (const column of columns) for (const y of row) for (const x of column) indices.push(y < 0 || x < 0 ? outside : y * width + x);
+  for (const row of rows)
+    for (const column of columns) for (const y of row) for (const x of column) indices.push(y < 0 || x < 0 ? outside : y * width + x);
   return { table: graph.constant(indices, [indices.length], 'int32'), padded: indices.includes(outside) };
 }
 
@@ -97,5 +115,5 @@ export function patches(x: Value, rows: number[][], columns: number[][]): Value 
   const { table, padded } = indexTable(x.graph, rows, columns, w, h * w);
   const flat = reshape(x, [n, h * w, c]);
   const taken = gather(padded ? pad(flat, [0, 0, 0], [0, 1, 0]) : flat, table, 1);
-  return reshape(taken, [n * rows.length * columns.length, (sizeOf(taken.shape) / n / rows.length / columns.length)]);
+  return reshape(taken, [n * rows.length * columns.length, sizeOf(taken.shape) / n / rows.length / columns.length]);
 }

@@ -30,9 +30,13 @@ describe('conv2d', () => {
     await forAll(
       conv.filter(({ h, w, kh, kw }) => h >= kh && w >= kw),
       ({ n, h, w, ci, co, kh, kw, stride, pad, seed: from }) =>
-        expectSame((x, f) => tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, stride, pad, 'NHWC', 1, rounding(pad)), [values([n, h, w, ci], from), weights([kh, kw, ci, co], from + 1)], {
-          tolerance: 2e-5,
-        }),
+        expectSame(
+          (x, f) => tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, stride, pad, 'NHWC', 1, rounding(pad)),
+          [values([n, h, w, ci], from), weights([kh, kw, ci, co], from + 1)],
+          {
+            tolerance: 2e-5,
+          },
+        ),
       25,
     );
   });
@@ -41,14 +45,31 @@ describe('conv2d', () => {
     const f = weights([3, 2, 9, 17], 2);
     const bias = values([17], 3);
     await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, [2, 1], 'same'), [x, f], { tolerance: 2e-5 });
-    await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, [[0, 0], [2, 1], [0, 3], [0, 0]]), [x, f], { tolerance: 2e-5 });
+    await expectSame(
+      (a, b) =>
+        tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, [
+          [0, 0],
+          [2, 1],
+          [0, 3],
+          [0, 0],
+        ]),
+      [x, f],
+      { tolerance: 2e-5 },
+    );
     for (const pad of ['same', 'valid'] as const) {
       await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, pad, 'NHWC', [2, 3]), [x, f], { gradient: false });
     }
-    await expectSame((a, b, c) => tf.relu(tf.add(tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same'), c)), [x, f, bias], { tolerance: 2e-5 });
-    await expectSame((a, b, c) => tf.add(tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same'), c), [x, weights([1, 1, 9, 17], 4), bias], { tolerance: 2e-5 });
+    await expectSame((a, b, c) => tf.relu(tf.add(tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same'), c)), [x, f, bias], {
+      tolerance: 2e-5,
+    });
     await expectSame(
-      (a, b, c) => tf.fused.conv2d({ x: a as tf.Tensor4D, filter: b as tf.Tensor4D, strides: 1, pad: 'same', bias: c, activation: 'relu6' }),
+      (a, b, c) => tf.add(tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same'), c),
+      [x, weights([1, 1, 9, 17], 4), bias],
+      { tolerance: 2e-5 },
+    );
+    await expectSame(
+      (a, b, c) =>
+        tf.fused.conv2d({ x: a as tf.Tensor4D, filter: b as tf.Tensor4D, strides: 1, pad: 'same', bias: c, activation: 'relu6' }),
       [x, f, bias],
       { gradient: false },
     );
@@ -56,14 +77,27 @@ describe('conv2d', () => {
   });
   test('larger than a block of channels or a tile of pixels', async () => {
     tf.engine().startScope();
-    await expectSame((x, f) => tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, 1, 'same'), [values([2, 9, 17, 33], 1), weights([3, 3, 33, 50], 2)], { tolerance: 3e-5 });
+    await expectSame(
+      (x, f) => tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, 1, 'same'),
+      [values([2, 9, 17, 33], 1), weights([3, 3, 33, 50], 2)],
+      { tolerance: 3e-5 },
+    );
     tf.engine().endScope();
   });
 });
 
 test('transposed conv2d and its gradients', async () => {
   await forAll(
-    fc.record({ n: small(1, 2), h: small(2, 5), w: small(2, 5), ci: small(1, 18), co: small(1, 17), k: small(2, 4), stride: small(1, 2), seed }),
+    fc.record({
+      n: small(1, 2),
+      h: small(2, 5),
+      w: small(2, 5),
+      ci: small(1, 18),
+      co: small(1, 17),
+      k: small(2, 4),
+      stride: small(1, 2),
+      seed,
+    }),
     ({ n, h, w, ci, co, k, stride, seed: from }) => {
       const pad = k >= 3 ? 1 : 0;
       const out = (size: number) => (size - 1) * stride + k - 2 * pad;
@@ -92,19 +126,30 @@ describe('depthwise conv2d', () => {
         seed,
       }),
       ({ n, h, w, c, m, k, stride, pad, seed: from }) =>
-        expectSame((x, f) => tf.depthwiseConv2d(x as tf.Tensor4D, f as tf.Tensor4D, stride, pad, 'NHWC', 1, rounding(pad)), [values([n, h, w, c], from), weights([k, k, c, m], from + 1)], {
-          tolerance: 2e-5,
-        }),
+        expectSame(
+          (x, f) => tf.depthwiseConv2d(x as tf.Tensor4D, f as tf.Tensor4D, stride, pad, 'NHWC', 1, rounding(pad)),
+          [values([n, h, w, c], from), weights([k, k, c, m], from + 1)],
+          {
+            tolerance: 2e-5,
+          },
+        ),
       16,
     );
   });
   test('7×7, dilated, and fused', async () => {
     tf.engine().startScope();
     const x = values([2, 9, 8, 20], 1);
-    await expectSame((a, f) => tf.depthwiseConv2d(a as tf.Tensor4D, f as tf.Tensor4D, 1, 3), [x, weights([7, 7, 20, 1], 2)], { tolerance: 2e-5 });
-    await expectSame((a, f) => tf.depthwiseConv2d(a as tf.Tensor4D, f as tf.Tensor4D, 1, 'same', 'NHWC', 2), [x, weights([3, 3, 20, 1], 2)], { gradient: false });
+    await expectSame((a, f) => tf.depthwiseConv2d(a as tf.Tensor4D, f as tf.Tensor4D, 1, 3), [x, weights([7, 7, 20, 1], 2)], {
+      tolerance: 2e-5,
+    });
     await expectSame(
-      (a, f, b) => tf.fused.depthwiseConv2d({ x: a as tf.Tensor4D, filter: f as tf.Tensor4D, strides: 1, pad: 'same', bias: b, activation: 'relu' }),
+      (a, f) => tf.depthwiseConv2d(a as tf.Tensor4D, f as tf.Tensor4D, 1, 'same', 'NHWC', 2),
+      [x, weights([3, 3, 20, 1], 2)],
+      { gradient: false },
+    );
+    await expectSame(
+      (a, f, b) =>
+        tf.fused.depthwiseConv2d({ x: a as tf.Tensor4D, filter: f as tf.Tensor4D, strides: 1, pad: 'same', bias: b, activation: 'relu' }),
       [x, weights([3, 3, 20, 1], 2), values([20], 4)],
       { gradient: false },
     );
@@ -119,7 +164,16 @@ describe('pooling', () => {
   };
   test.each(Object.entries(pools))('%s, and its gradient', async (_, pool) => {
     await forAll(
-      fc.record({ n: small(1, 2), h: small(4, 7), w: small(4, 7), c: small(1, 3), k: small(2, 3), s: small(1, 3), pad: fc.constantFrom<'same' | 'valid' | number>('same', 'valid', 1), seed }),
+      fc.record({
+        n: small(1, 2),
+        h: small(4, 7),
+        w: small(4, 7),
+        c: small(1, 3),
+        k: small(2, 3),
+        s: small(1, 3),
+        pad: fc.constantFrom<'same' | 'valid' | number>('same', 'valid', 1),
+        seed,
+      }),
       ({ n, h, w, c, k, s, pad, seed: from }) => expectSame((x) => pool(x as tf.Tensor4D, k, s, pad), [values([n, h, w, c], from)]),
       10,
     );
@@ -129,7 +183,16 @@ describe('pooling', () => {
 describe('resizing', () => {
   test('bilinear and nearest, and their gradients', async () => {
     await forAll(
-      fc.record({ n: small(1, 2), h: small(2, 5), w: small(2, 5), height: small(1, 9), width: small(1, 9), align: fc.boolean(), half: fc.boolean(), seed }),
+      fc.record({
+        n: small(1, 2),
+        h: small(2, 5),
+        w: small(2, 5),
+        height: small(1, 9),
+        width: small(1, 9),
+        align: fc.boolean(),
+        half: fc.boolean(),
+        seed,
+      }),
       ({ n, h, w, height, width, align, half, seed: from }) =>
         expectSame(
           (x) => [
@@ -148,16 +211,29 @@ describe('resizing', () => {
 describe('matrices', () => {
   test('products of any transposition and batch', async () => {
     await forAll(
-      fc.record({ batch: fc.array(small(1, 3), { maxLength: 2 }), m: small(1, 5), k: small(1, 5), n: small(1, 5), ta: fc.boolean(), tb: fc.boolean(), seed }),
+      fc.record({
+        batch: fc.array(small(1, 3), { maxLength: 2 }),
+        m: small(1, 5),
+        k: small(1, 5),
+        n: small(1, 5),
+        ta: fc.boolean(),
+        tb: fc.boolean(),
+        seed,
+      }),
       ({ batch, m, k, n, ta, tb, seed: from }) =>
-        expectSame((a, b) => tf.matMul(a, b, ta, tb), [values([...batch, ...(ta ? [k, m] : [m, k])], from), values([...batch, ...(tb ? [n, k] : [k, n])], from + 1)]),
+        expectSame(
+          (a, b) => tf.matMul(a, b, ta, tb),
+          [values([...batch, ...(ta ? [k, m] : [m, k])], from), values([...batch, ...(tb ? [n, k] : [k, n])], from + 1)],
+        ),
       10,
     );
   });
   test('with a bias, and fused with an activation', async () => {
     const inputs = [values([4, 3], 1), values([3, 5], 2), values([5], 3)];
     await expectSame((a, b, c) => tf.add(tf.matMul(a, b), c), inputs);
-    await expectSame((a, b, bias) => tf.fused.matMul({ a, b, transposeA: false, transposeB: false, bias, activation: 'elu' }), inputs, { gradient: false });
+    await expectSame((a, b, bias) => tf.fused.matMul({ a, b, transposeA: false, transposeB: false, bias, activation: 'elu' }), inputs, {
+      gradient: false,
+    });
     tf.dispose(inputs);
   });
 });

@@ -23,12 +23,18 @@ function standardConv(x: Value, filter: Value, g: Geometry): Value {
   // Elements that no window reaches are cut off, since ONNX has no negative padding.
   const [bottom, right] = [after(g.height), after(g.width)];
   const cut = slice(x, [0, 0, 0, 0], [g.n, g.height.size + Math.min(0, bottom), g.width.size + Math.min(0, right), g.inChannels]);
-  const y = node('Conv', [transpose(cut, [0, 3, 1, 2]), transpose(filter, [3, 2, 0, 1])], [g.n, g.outChannels, g.height.out, g.width.out], 'float32', {
-    kernel_shape: [g.height.kernel, g.width.kernel],
-    strides: [g.height.stride, g.width.stride],
-    dilations: [g.height.dilation, g.width.dilation],
-    pads: [g.height.before, g.width.before, Math.max(0, bottom), Math.max(0, right)],
-  });
+  const y = node(
+    'Conv',
+    [transpose(cut, [0, 3, 1, 2]), transpose(filter, [3, 2, 0, 1])],
+    [g.n, g.outChannels, g.height.out, g.width.out],
+    'float32',
+    {
+      kernel_shape: [g.height.kernel, g.width.kernel],
+      strides: [g.height.stride, g.width.stride],
+      dilations: [g.height.dilation, g.width.dilation],
+      pads: [g.height.before, g.width.before, Math.max(0, bottom), Math.max(0, right)],
+    },
+  );
   return transpose(y, [0, 2, 3, 1]);
 }
 
@@ -60,7 +66,8 @@ function backwards({ n, height, width, inChannels, outChannels }: Geometry): Geo
 function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
   const shape = [g.n, g.height.size, g.width.size, g.inChannels];
   const pixels = g.n * g.height.size * g.width.size;
-  if (pointwise(g)) return reshape(matMul(reshape(dy, [pixels, g.outChannels]), reshape(filter, [g.inChannels, g.outChannels]), false, true), shape);
+  if (pointwise(g))
+    return reshape(matMul(reshape(dy, [pixels, g.outChannels]), reshape(filter, [g.inChannels, g.outChannels]), false, true), shape);
   if (unstrided(g)) {
     const back = backwards(g);
     if (back.height.before >= 0 && back.width.before >= 0 && canBlock(dy.graph, back)) return blockedConv(dy, flipped(filter), back);
@@ -90,7 +97,10 @@ function byPhase(dy: Value, filter: Value, g: Geometry): Value {
       const pick = (table: number[][], kept: number[]) => table.map((seen) => kept.map((tap) => seen[tap]));
       const windows = patches(dy, pick(tableY, tapsY), pick(tableX, tapsX));
       const weights = pickTaps(filter, tapsY, tapsX);
-      return reshape(matMul(windows, reshape(transpose(weights, [0, 1, 3, 2]), [tapsY.length * tapsX.length * outChannels, inChannels])), shape);
+      return reshape(
+        matMul(windows, reshape(transpose(weights, [0, 1, 3, 2]), [tapsY.length * tapsX.length * outChannels, inChannels])),
+        shape,
+      );
     });
     // Pixels of neighbouring phases lie beside each other.
     const [n, h, w] = parts[0].shape;

@@ -15,7 +15,11 @@ const window = (height: Axis, width: Axis) => ({
 
 /** Cut to what the windows reach, channels first. */
 function reached(x: Value, g: Geometry): Value {
-  const cut = slice(x, [0, 0, 0, 0], [g.n, g.height.size + Math.min(0, after(g.height)), g.width.size + Math.min(0, after(g.width)), x.shape[3]]);
+  const cut = slice(
+    x,
+    [0, 0, 0, 0],
+    [g.n, g.height.size + Math.min(0, after(g.height)), g.width.size + Math.min(0, after(g.width)), x.shape[3]],
+  );
   return transpose(cut, [0, 3, 1, 2]);
 }
 
@@ -24,13 +28,23 @@ function depthwise(x: Value, filter: Value, g: Geometry): Value {
   const [kh, kw, c, m] = filter.shape;
   if (m === 1 && canBlock(x.graph, g)) return blockedDepthwise(x, reshape(filter, [kh, kw, c]), g);
   const weights = reshape(transpose(filter, [2, 3, 0, 1]), [c * m, 1, kh, kw]);
-  const y = node('Conv', [reached(x, g), weights], [g.n, c * m, g.height.out, g.width.out], 'float32', { ...window(g.height, g.width), group: c });
+  const y = node('Conv', [reached(x, g), weights], [g.n, c * m, g.height.out, g.width.out], 'float32', {
+    ...window(g.height, g.width),
+    group: c,
+  });
   return transpose(y, [0, 2, 3, 1]);
 }
 
 function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
   const [kh, kw, c, m] = filter.shape;
-  const turn = ({ size, out, kernel, before }: Axis): Axis => ({ size: out, out: size, kernel, stride: 1, dilation: 1, before: kernel - 1 - before });
+  const turn = ({ size, out, kernel, before }: Axis): Axis => ({
+    size: out,
+    out: size,
+    kernel,
+    stride: 1,
+    dilation: 1,
+    before: kernel - 1 - before,
+  });
   const back = { ...g, height: turn(g.height), width: turn(g.width) };
   const direct = unstrided(g) && m === 1 && back.height.before >= 0 && back.width.before >= 0;
   if (direct && (canBlock(dy.graph, back) || (after(back.height) >= 0 && after(back.width) >= 0))) {
@@ -51,7 +65,14 @@ function filterGradient(x: Value, dy: Value, g: Geometry, m: number): Value {
   const groups = g.n * c;
   const image = reshape(reached(x, g), [1, groups, ...reached(x, g).shape.slice(2)]);
   const filter = reshape(transpose(dy, [0, 3, 1, 2]), [groups * m, 1, g.height.out, g.width.out]);
-  const turn = ({ out, kernel, stride, dilation, before }: Axis, size: number): Axis => ({ size, out: kernel, kernel: out, stride: dilation, dilation: stride, before });
+  const turn = ({ out, kernel, stride, dilation, before }: Axis, size: number): Axis => ({
+    size,
+    out: kernel,
+    kernel: out,
+    stride: dilation,
+    dilation: stride,
+    before,
+  });
   const attributes = { ...window(turn(g.height, image.shape[2]), turn(g.width, image.shape[3])), group: groups };
   const conv = node('Conv', [image, filter], [1, groups * m, kh, kw], 'float32', attributes);
   const total = reshape(sum(reshape(conv, [g.n, c * m * kh * kw]), [0]), [c, m, kh, kw]);

@@ -87,10 +87,12 @@ const comparisons: Record<string, (a: tf.Tensor, b: tf.Tensor) => tf.Tensor> = {
 
 /** Two shapes that broadcast together. */
 const pair = shape.chain((full) =>
-  fc.tuple(fc.array(fc.boolean(), { minLength: full.length, maxLength: full.length }), fc.nat({ max: full.length }), fc.boolean()).map(([ones, drop, swap]) => {
-    const other = full.map((size, i) => (ones[i] ? 1 : size)).slice(drop);
-    return swap ? ([other, full] as const) : ([full, other] as const);
-  }),
+  fc
+    .tuple(fc.array(fc.boolean(), { minLength: full.length, maxLength: full.length }), fc.nat({ max: full.length }), fc.boolean())
+    .map(([ones, drop, swap]) => {
+      const other = full.map((size, i) => (ones[i] ? 1 : size)).slice(drop);
+      return swap ? ([other, full] as const) : ([full, other] as const);
+    }),
 );
 
 describe('unary', () => {
@@ -117,16 +119,35 @@ describe('binary', () => {
     );
   });
   test.each(Object.entries(comparisons))('%s', async (_, fn) => {
-    await forAll(fc.tuple(pair, seed), ([[a, b], from]) => expectSame((x, y) => fn(tf.round(x), tf.round(y)), [values(a, from), values(b, from + 1)], { gradient: false }), 3);
+    await forAll(
+      fc.tuple(pair, seed),
+      ([[a, b], from]) => expectSame((x, y) => fn(tf.round(x), tf.round(y)), [values(a, from), values(b, from + 1)], { gradient: false }),
+      3,
+    );
   });
   test('broadcasting over long, short and interleaved axes', async () => {
     for (const [a, b] of [
       [[2, 30, 20, 7], [7]],
-      [[2, 30, 20, 7], [2, 1, 1, 7]],
-      [[2, 30, 4, 5], [2, 1, 4, 1]],
-      [[2, 30, 4, 5], [30, 1, 1]],
-      [[2, 600], [2, 1]],
-      [[3, 1, 50, 2], [20, 1, 2]],
+      [
+        [2, 30, 20, 7],
+        [2, 1, 1, 7],
+      ],
+      [
+        [2, 30, 4, 5],
+        [2, 1, 4, 1],
+      ],
+      [
+        [2, 30, 4, 5],
+        [30, 1, 1],
+      ],
+      [
+        [2, 600],
+        [2, 1],
+      ],
+      [
+        [3, 1, 50, 2],
+        [20, 1, 2],
+      ],
     ]) {
       tf.engine().startScope();
       await expectSame((x, y) => [tf.add(x, y), tf.mul(y, x), tf.sub(y, x)], [values(a, 1), values(b, 2)], { tolerance: 2e-5 });
@@ -137,10 +158,16 @@ describe('binary', () => {
 
 test('select', async () => {
   await forAll(fc.tuple(shape, seed), ([size, from]) =>
-    expectSame((c, a, b) => tf.where(tf.greater(c, 0), a, b), [values(size, from), values(size, from + 1), values(size, from + 2)], { gradient: false }),
+    expectSame((c, a, b) => tf.where(tf.greater(c, 0), a, b), [values(size, from), values(size, from + 1), values(size, from + 2)], {
+      gradient: false,
+    }),
   );
 });
 
 test('sums of many', async () => {
-  await forAll(fc.tuple(shape, seed), ([size, from]) => expectSame((...all) => tf.addN(all), [values(size, from), values(size, from + 1), values(size, from + 2)]), 3);
+  await forAll(
+    fc.tuple(shape, seed),
+    ([size, from]) => expectSame((...all) => tf.addN(all), [values(size, from), values(size, from + 1), values(size, from + 2)]),
+    3,
+  );
 });

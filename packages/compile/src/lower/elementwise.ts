@@ -144,13 +144,16 @@ export const elementwise: Lowerings = {
   Softplus: ({ inputs: { x } }) => unary('Softplus', cast(x, 'float32')),
   Sqrt: floatMap('Sqrt'),
   Square: ({ inputs: { x } }) => mul(x, x),
-  Step: ({ inputs: { x }, attrs }) => where(compare('Greater', x, 0), scalar(x.graph, 1, x.dtype), scalar(x.graph, (attrs as { alpha: number }).alpha, x.dtype)),
+  Step: ({ inputs: { x }, attrs }) =>
+    where(compare('Greater', x, 0), scalar(x.graph, 1, x.dtype), scalar(x.graph, (attrs as { alpha: number }).alpha, x.dtype)),
   Tan: floatMap('Tan'),
   Tanh: floatMap('Tanh'),
-  ClipByValue: ({ inputs: { x }, attrs }) => clip(x, (attrs as { clipValueMin: number }).clipValueMin, (attrs as { clipValueMax: number }).clipValueMax),
+  ClipByValue: ({ inputs: { x }, attrs }) =>
+    clip(x, (attrs as { clipValueMin: number }).clipValueMin, (attrs as { clipValueMax: number }).clipValueMax),
   Cast: ({ inputs: { x }, attrs }) => {
     const { dtype } = attrs as { dtype: string };
-    if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool') throw new TypeError(`compile: cannot cast to ${dtype}, only to float32, int32 and bool`);
+    if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool')
+      throw new TypeError(`compile: cannot cast to ${dtype}, only to float32, int32 and bool`);
     return cast(x, dtype);
   },
 
@@ -183,7 +186,14 @@ export const elementwise: Lowerings = {
   Select: ({ inputs: { condition, t, e } }) => {
     // A condition of rank 1 chooses among the first axis's slices.
     const rows = condition.shape.length === 1 && t.shape.length > 1;
-    const chosen = rows ? node('Reshape', [condition, condition.graph.constant([condition.shape[0], ...t.shape.slice(1).fill(1)], [t.shape.length], 'int64')], [condition.shape[0], ...t.shape.slice(1).map(() => 1)], condition.dtype) : condition;
+    const chosen = rows
+      ? node(
+          'Reshape',
+          [condition, condition.graph.constant([condition.shape[0], ...t.shape.slice(1).fill(1)], [t.shape.length], 'int64')],
+          [condition.shape[0], ...t.shape.slice(1).map(() => 1)],
+          condition.dtype,
+        )
+      : condition;
     return where(cast(chosen, 'bool'), t, e);
   },
   EluGrad: ({ inputs: { dy, y } }) => mul(dy, where(compare('GreaterOrEqual', y, 0), scalar(y.graph, 1), add(y, 1))),

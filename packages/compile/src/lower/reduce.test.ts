@@ -5,14 +5,16 @@ import { expectSame, forAll, values } from './compare';
 
 const seed = fc.integer({ min: 0, max: 999 });
 /** A shape and some of its axes. */
-const withAxes = fc.integer({ min: 1, max: 5 }).chain((rank) =>
-  fc.tuple(
-    fc.array(fc.integer({ min: 1, max: 4 }), { minLength: rank, maxLength: rank }),
-    fc.subarray([...Array(rank).keys()], { minLength: 1 }),
-    fc.boolean(),
-    seed,
-  ),
-);
+const withAxes = fc
+  .integer({ min: 1, max: 5 })
+  .chain((rank) =>
+    fc.tuple(
+      fc.array(fc.integer({ min: 1, max: 4 }), { minLength: rank, maxLength: rank }),
+      fc.subarray([...Array(rank).keys()], { minLength: 1 }),
+      fc.boolean(),
+      seed,
+    ),
+  );
 
 describe('reductions over any axes', () => {
   const reductions: Record<string, (x: tf.Tensor, axes: number[], keep: boolean) => tf.Tensor> = {
@@ -29,7 +31,11 @@ describe('reductions over any axes', () => {
   };
   const without = new Set(['any', 'all', 'prod']);
   test.each(Object.entries(reductions))('%s', async (name, fn) => {
-    await forAll(withAxes, ([shape, axes, keep, from]) => expectSame((x) => fn(x, axes, keep), [values(shape, from)], { gradient: !without.has(name) }), 6);
+    await forAll(
+      withAxes,
+      ([shape, axes, keep, from]) => expectSame((x) => fn(x, axes, keep), [values(shape, from)], { gradient: !without.has(name) }),
+      6,
+    );
   });
   test('all axes, and none', async () => {
     await forAll(withAxes, ([shape, , , from]) => expectSame((x) => [tf.sum(x), tf.mean(x), tf.sum(x, [])], [values(shape, from)]), 4);
@@ -49,7 +55,9 @@ describe('reductions over any axes', () => {
     );
   });
   test('argMax, argMin', async () => {
-    await forAll(withAxes, ([shape, [axis], , from]) => expectSame((x) => [tf.argMax(x, axis), tf.argMin(x, axis)], [values(shape, from)], { gradient: false }));
+    await forAll(withAxes, ([shape, [axis], , from]) =>
+      expectSame((x) => [tf.argMax(x, axis), tf.argMin(x, axis)], [values(shape, from)], { gradient: false }),
+    );
   });
 });
 
@@ -72,7 +80,8 @@ describe('along an axis', () => {
 describe('normalisation', () => {
   test('batch norm with given statistics', async () => {
     await expectSame(
-      (x, m, v, o, s) => tf.batchNorm(x as tf.Tensor4D, m as tf.Tensor1D, tf.square(v) as tf.Tensor1D, o as tf.Tensor1D, s as tf.Tensor1D, 1e-3),
+      (x, m, v, o, s) =>
+        tf.batchNorm(x as tf.Tensor4D, m as tf.Tensor1D, tf.square(v) as tf.Tensor1D, o as tf.Tensor1D, s as tf.Tensor1D, 1e-3),
       [values([2, 3, 4, 5], 1), values([5], 2), values([5], 3, { scale: 0.5, shift: 1 }), values([5], 4), values([5], 5)],
       { tolerance: 5e-5 },
     );

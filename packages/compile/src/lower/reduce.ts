@@ -24,13 +24,19 @@ const reduction =
 const logical =
   (op: string): Lowering =>
   (call) =>
-    cast((reduction(op)({ ...call, inputs: { x: cast(call.inputs.x, 'int32') } })) as Value, 'bool');
+    cast(reduction(op)({ ...call, inputs: { x: cast(call.inputs.x, 'int32') } }) as Value, 'bool');
 
 const arg =
   (op: string): Lowering =>
   ({ inputs: { x }, attrs }) => {
     const [axis] = parseAxes((attrs as { axis: number }).axis, x.shape.length);
-    const index = node(op, [x], x.shape.filter((_, i) => i !== axis), 'int64', { axis, keepdims: 0 });
+    const index = node(
+      op,
+      [x],
+      x.shape.filter((_, i) => i !== axis),
+      'int64',
+      { axis, keepdims: 0 },
+    );
     return cast(index, 'int32');
   };
 
@@ -51,8 +57,17 @@ function cumulativeProduct({ inputs: { x }, attrs }: KernelCall): Value {
   const size = x.shape[axis];
   const shift = (value: Value, by: number) => {
     const part = value.shape.map((extent, i) => (i === axis ? extent - by : extent));
-    const kept = slice(value, part.map((_, i) => (i === axis && reverse ? by : 0)), part);
-    const ones = full(value.graph, value.shape.map((extent, i) => (i === axis ? by : extent)), 1, value.dtype);
+    const kept = slice(
+      value,
+      part.map((_, i) => (i === axis && reverse ? by : 0)),
+      part,
+    );
+    const ones = full(
+      value.graph,
+      value.shape.map((extent, i) => (i === axis ? by : extent)),
+      1,
+      value.dtype,
+    );
     return concat(reverse ? [kept, ones] : [ones, kept], axis);
   };
   let product = exclusive ? shift(x, Math.min(1, size)) : x;
@@ -72,7 +87,9 @@ function batchNorm({ inputs: { x, mean: average, variance, scale, offset }, attr
 /** Sums of x² over the channels within the radius, as a product with a band matrix. */
 function neighbourSquares(x: Value, radius: number): Value {
   const channels = x.shape[3];
-  const band = Float32Array.from({ length: channels * channels }, (_, i) => Number(Math.abs(Math.floor(i / channels) - (i % channels)) <= radius));
+  const band = Float32Array.from({ length: channels * channels }, (_, i) =>
+    Number(Math.abs(Math.floor(i / channels) - (i % channels)) <= radius),
+  );
   return node('MatMul', [mul(x, x), x.graph.constant(band, [channels, channels], 'float32')], x.shape, 'float32');
 }
 
@@ -111,7 +128,9 @@ export const reductions: Lowerings = {
     const norm = localResponse(x, attrs as LrnAttrs);
     const direct = mul(dy, unary('Exp', mul(unary('Log', norm), -beta)));
     const channels = x.shape[3];
-    const band = Float32Array.from({ length: channels * channels }, (_, i) => Number(Math.abs(Math.floor(i / channels) - (i % channels)) <= depthRadius));
+    const band = Float32Array.from({ length: channels * channels }, (_, i) =>
+      Number(Math.abs(Math.floor(i / channels) - (i % channels)) <= depthRadius),
+    );
     const spread = node('MatMul', [div(mul(dy, y), norm), x.graph.constant(band, [channels, channels], 'float32')], x.shape, 'float32');
     return sub(direct, mul(mul(x, spread), 2 * alpha * beta));
   },

@@ -29,7 +29,12 @@ const constant = (graph: Graph, { rows, columns, data }: Matrix) => graph.consta
 function apply(x: Value, height: Matrix, width: Matrix): Value {
   const [n, h, w, c] = x.shape;
   const wide = node('MatMul', [constant(x.graph, width), reshape(x, [n * h, w, c])], [n * h, width.rows, c], 'float32');
-  const tall = node('MatMul', [constant(x.graph, height), reshape(wide, [n, h, width.rows * c])], [n, height.rows, width.rows * c], 'float32');
+  const tall = node(
+    'MatMul',
+    [constant(x.graph, height), reshape(wide, [n, h, width.rows * c])],
+    [n, height.rows, width.rows * c],
+    'float32',
+  );
   return reshape(tall, [n, height.rows, width.rows, c]);
 }
 
@@ -138,7 +143,8 @@ function maxPoolNchw(x: Value, attrs: PoolAttrs): { y: Value; places: Value; inf
   const nchw = transpose(x, [0, 3, 1, 2]);
   const shape = [x.shape[0], x.shape[3], info.outHeight, info.outWidth];
   // A bottom padding that fits the output size exactly, whatever the rounding was.
-  const span = (out: number, size: number, stride: number, from: number, before: number) => Math.max(0, (out - 1) * stride + size - from - before);
+  const span = (out: number, size: number, stride: number, from: number, before: number) =>
+    Math.max(0, (out - 1) * stride + size - from - before);
   const bottom = span(info.outHeight, info.effectiveFilterHeight, info.strideHeight, info.inHeight, padInfo.top);
   const right = span(info.outWidth, info.effectiveFilterWidth, info.strideWidth, info.inWidth, padInfo.left);
   const [y, places] = x.graph.node(

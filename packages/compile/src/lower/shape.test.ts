@@ -14,7 +14,9 @@ describe('arrangement', () => {
       const perm = fc.shuffledSubarray([...Array(rank).keys()], { minLength: rank });
       return fc.tuple(sizes(rank), perm, perm, seed);
     });
-    await forAll(cases, ([shape, first, second, from]) => expectSame((x) => tf.transpose(tf.transpose(x, first), second), [values(shape, from)]));
+    await forAll(cases, ([shape, first, second, from]) =>
+      expectSame((x) => tf.transpose(tf.transpose(x, first), second), [values(shape, from)]),
+    );
   });
   test('reshape of what has been broadcast', async () => {
     await forAll(fc.tuple(sizes(3), seed), ([[a, b, c], from]) =>
@@ -25,7 +27,17 @@ describe('arrangement', () => {
     await forAll(withAxis, ([shape, axis, from]) => {
       const begin = shape.map((size, i) => (i === axis ? Math.floor(size / 2) : 0));
       const extent = shape.map((size, i) => size - begin[i]);
-      return expectSame((x) => [tf.slice(x, begin, extent), tf.pad(x, shape.map((_, i) => [i, axis]) as [number, number][], 0.5)], [values(shape, from)]);
+      return expectSame(
+        (x) => [
+          tf.slice(x, begin, extent),
+          tf.pad(
+            x,
+            shape.map((_, i): [number, number] => [i, axis]),
+            0.5,
+          ),
+        ],
+        [values(shape, from)],
+      );
     });
   });
   test('strided slices, in both directions and with masks', async () => {
@@ -33,9 +45,29 @@ describe('arrangement', () => {
       const ends = shape.map((size) => size);
       return expectSame(
         (x) => [
-          tf.stridedSlice(x, shape.map(() => 0), ends, shape.map((_, i) => (i === axis ? 2 : 1))),
-          tf.stridedSlice(x, shape.map(() => -1), shape.map((size) => -size - 1), shape.map(() => -1)),
-          tf.stridedSlice(x, shape.map(() => 0), ends, shape.map(() => 1), 0, 0, 0, 0, 1 << axis),
+          tf.stridedSlice(
+            x,
+            shape.map(() => 0),
+            ends,
+            shape.map((_, i) => (i === axis ? 2 : 1)),
+          ),
+          tf.stridedSlice(
+            x,
+            shape.map(() => -1),
+            shape.map((size) => -size - 1),
+            shape.map(() => -1),
+          ),
+          tf.stridedSlice(
+            x,
+            shape.map(() => 0),
+            ends,
+            shape.map(() => 1),
+            0,
+            0,
+            0,
+            0,
+            1 << axis,
+          ),
         ],
         [values(shape, from)],
         { gradient: false },
@@ -45,7 +77,10 @@ describe('arrangement', () => {
   test('concat, stack', async () => {
     await forAll(withAxis, ([shape, axis, from]) => {
       const other = shape.map((size, i) => (i === axis ? size + 2 : size));
-      return expectSame((a, b, c) => [tf.concat([a, b, c], axis), tf.stack([a, c], axis)], [values(shape, from), values(other, from + 1), values(shape, from + 2)]);
+      return expectSame(
+        (a, b, c) => [tf.concat([a, b, c], axis), tf.stack([a, c], axis)],
+        [values(shape, from), values(other, from + 1), values(shape, from + 2)],
+      );
     });
   });
   test('split, unstack', async () => {
@@ -57,7 +92,15 @@ describe('arrangement', () => {
   test('tile, broadcastTo, reverse, expandDims', async () => {
     await forAll(withAxis, ([shape, axis, from]) =>
       expectSame(
-        (x) => [tf.tile(x, shape.map((_, i) => 1 + (i === axis ? 2 : i % 2))), tf.broadcastTo(x, shape.length < 4 ? [2, ...shape] : shape), tf.reverse(x, axis), tf.expandDims(x, -1)],
+        (x) => [
+          tf.tile(
+            x,
+            shape.map((_, i) => 1 + (i === axis ? 2 : i % 2)),
+          ),
+          tf.broadcastTo(x, shape.length < 4 ? [2, ...shape] : shape),
+          tf.reverse(x, axis),
+          tf.expandDims(x, -1),
+        ],
         [values(shape, from)],
       ),
     );
@@ -65,12 +108,47 @@ describe('arrangement', () => {
   test('mirrorPad', async () => {
     await forAll(fc.tuple(sizes(3, 4), seed, fc.constantFrom('reflect' as const, 'symmetric' as const)), ([shape, from, mode]) => {
       const whole = shape.map((size) => size + 1);
-      return expectSame((x) => tf.mirrorPad(x, [[1, 1], [0, 1], [1, 0]], mode), [values(whole, from)], { gradient: false });
+      return expectSame(
+        (x) =>
+          tf.mirrorPad(
+            x,
+            [
+              [1, 1],
+              [0, 1],
+              [1, 0],
+            ],
+            mode,
+          ),
+        [values(whole, from)],
+        { gradient: false },
+      );
     });
   });
   test('space to batch and back, depth to space', async () => {
-    await expectSame((x) => tf.spaceToBatchND(x, [2, 2], [[0, 1], [1, 0]]), [values([2, 3, 5, 2], 1)]);
-    await expectSame((x) => tf.batchToSpaceND(x, [2, 2], [[0, 1], [1, 0]]), [values([8, 3, 2, 2], 1)]);
+    await expectSame(
+      (x) =>
+        tf.spaceToBatchND(
+          x,
+          [2, 2],
+          [
+            [0, 1],
+            [1, 0],
+          ],
+        ),
+      [values([2, 3, 5, 2], 1)],
+    );
+    await expectSame(
+      (x) =>
+        tf.batchToSpaceND(
+          x,
+          [2, 2],
+          [
+            [0, 1],
+            [1, 0],
+          ],
+        ),
+      [values([8, 3, 2, 2], 1)],
+    );
     await expectSame((x) => tf.depthToSpace(x as tf.Tensor4D, 2), [values([2, 3, 2, 8], 1)], { gradient: false });
   });
 });
@@ -83,7 +161,14 @@ describe('indexing', () => {
     });
   });
   test('gather with batches', async () => {
-    const indices = tf.tensor2d([[0, 2], [1, 1]], [2, 2], 'int32');
+    const indices = tf.tensor2d(
+      [
+        [0, 2],
+        [1, 1],
+      ],
+      [2, 2],
+      'int32',
+    );
     await expectSame((x) => tf.gather(x, indices, 1, 1), [values([2, 3, 4], 1)], { gradient: false });
     await expectSame((x) => tf.gather(x, indices, 2, 1), [values([2, 4, 3, 2], 1)], { gradient: false });
     indices.dispose();
@@ -94,13 +179,28 @@ describe('indexing', () => {
     indices.dispose();
   });
   test('gatherND, scatterND, one-hot, segment sums, top-k', async () => {
-    const places = tf.tensor2d([[0, 1], [2, 0], [2, 0]], [3, 2], 'int32');
+    const places = tf.tensor2d(
+      [
+        [0, 1],
+        [2, 0],
+        [2, 0],
+      ],
+      [3, 2],
+      'int32',
+    );
     await expectSame((x) => tf.gatherND(x, places), [values([3, 2, 4], 1)], { gradient: false });
     await expectSame((x) => tf.scatterND(places, x, [3, 2]), [values([3], 1)], { gradient: false });
     const labels = tf.tensor1d([2, 0, 3, 2], 'int32');
     await expectSame((i) => [tf.oneHot(tf.cast(i, 'int32'), 4), tf.oneHot(tf.cast(i, 'int32'), 3, 2, -1)], [labels], { gradient: false });
     await expectSame((x) => tf.unsortedSegmentSum(x, labels, 3), [values([4, 2], 1)], { gradient: false });
-    await expectSame((x) => { const { values: v, indices } = tf.topk(x, 2); return [v, indices]; }, [values([3, 5], 1)], { gradient: false });
+    await expectSame(
+      (x) => {
+        const { values: v, indices } = tf.topk(x, 2);
+        return [v, indices];
+      },
+      [values([3, 5], 1)],
+      { gradient: false },
+    );
     tf.dispose([places, labels]);
   });
 });

@@ -1,13 +1,30 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Value } from '../graph';
 import { sizeOf } from '../graph';
-import { cast, concat, expand, gather, int64s, node, pad, parseAxes, reshape, scalar, slice, split, transpose, where, compare } from '../ops';
+import {
+  cast,
+  concat,
+  expand,
+  gather,
+  int64s,
+  node,
+  pad,
+  parseAxes,
+  reshape,
+  scalar,
+  slice,
+  split,
+  transpose,
+  where,
+  compare,
+} from '../ops';
 import type { KernelCall, Lowerings } from './lowering';
 
 const normal = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
 
 function stridedSlice({ inputs: { x }, attrs }: KernelCall): Value {
-  const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attrs as Record<string, number> & Record<'begin' | 'end' | 'strides', number[]>;
+  const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attrs as Record<string, number> &
+    Record<'begin' | 'end' | 'strides', number[]>;
   const info = tf.slice_util.sliceInfo([...x.shape], begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask);
   const sizes = info.begin.map((from, i) => Math.max(0, Math.ceil((info.end[i] - from) / info.strides[i])));
   if (sizes.includes(0)) return x.graph.constant([], info.finalShape, x.dtype);
@@ -43,8 +60,17 @@ function gatherV2({ inputs: { x, indices }, attrs }: KernelCall): Value {
 }
 
 function oneHot({ graph, inputs: { indices }, attrs }: KernelCall): Value {
-  const { depth, onValue, offValue, dtype = 'int32' } = attrs as { depth: number; onValue: number; offValue: number; dtype?: 'float32' | 'int32' | 'bool' };
-  const classes = graph.constant(Int32Array.from({ length: depth }, (_, i) => i), [depth], 'int32');
+  const {
+    depth,
+    onValue,
+    offValue,
+    dtype = 'int32',
+  } = attrs as { depth: number; onValue: number; offValue: number; dtype?: 'float32' | 'int32' | 'bool' };
+  const classes = graph.constant(
+    Int32Array.from({ length: depth }, (_, i) => i),
+    [depth],
+    'int32',
+  );
   const hit = compare('Equal', reshape(cast(indices, 'int32'), [...indices.shape, 1]), classes);
   const type = dtype === 'bool' ? 'int32' : dtype;
   return cast(where(hit, scalar(graph, onValue, type), scalar(graph, offValue, type)), dtype);
@@ -94,7 +120,11 @@ function spaceToBatch({ inputs: { x }, attrs }: KernelCall): Value {
   const { blockShape, paddings } = attrs as { blockShape: number[]; paddings: [number, number][] };
   const blocks = blockShape.length;
   const rest = x.shape.slice(1 + blocks);
-  const padded = pad(x, [0, ...paddings.map(([before]) => before), ...rest.map(() => 0)], [0, ...paddings.map(([, after]) => after), ...rest.map(() => 0)]);
+  const padded = pad(
+    x,
+    [0, ...paddings.map(([before]) => before), ...rest.map(() => 0)],
+    [0, ...paddings.map(([, after]) => after), ...rest.map(() => 0)],
+  );
   const [batch, ...spatial] = padded.shape.slice(0, 1 + blocks);
   const cells = spatial.map((size, i) => size / blockShape[i]);
   const apart = reshape(padded, [batch, ...cells.flatMap((count, i) => [count, blockShape[i]]), ...rest]);
@@ -204,7 +234,9 @@ export const shapes: Lowerings = {
   },
   ScatterNd: ({ graph, inputs: { indices, updates }, attrs }) => {
     const { shape } = attrs as { shape: number[] };
-    return node('ScatterND', [graph.constant([0], shape, updates.dtype), cast(indices, 'int64'), updates], shape, updates.dtype, { reduction: 'add' });
+    return node('ScatterND', [graph.constant([0], shape, updates.dtype), cast(indices, 'int64'), updates], shape, updates.dtype, {
+      reduction: 'add',
+    });
   },
   UnsortedSegmentSum: segmentSum,
   OneHot: oneHot,

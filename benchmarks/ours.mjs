@@ -1,0 +1,99 @@
+// Our side of the comparison: answers the requests that pytorch.py describes, in the same words.
+import { compile, compileGradients } from '@ddpm/compile';
+import { namedParameters } from '@ddpm/layers';
+import { Unet } from '@ddpm/unet';
+import * as tf from '@tensorflow/tfjs';
+import { createInterface } from 'node:readline';
+
+tf.enableProdMode();
+await tf.setBackend('cpu');
+
+let network;
+let parameters;
+let gradients;
+let values;
+let moments;
+let steps = 0;
+const forwards = new Map();
+
+const answer = (message) => console.log(JSON.stringify(message));
+const uniform = (length) => Float32Array.from({ length }, () => 2 * Math.random() - 1);
+const timesteps = (length) => Int32Array.from({ length }, () => Math.floor(Math.random() * 200));
+
+/** Smooth L1, whose derivative is the error clipped to ±1. */
+function huber(prediction, target) {
+  const error = tf.abs(tf.sub(prediction, target));
+  const inner = tf.minimum(error, 1);
+  return tf.mean(tf.add(tf.mul(tf.square(inner), 0.5), tf.sub(error, inner)));
+}
+
+/** One update of all parameters by Adam (Kingma & Ba 2015), as PyTorch's defaults have it. */
+function adam(gradient, learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8) {
+  steps++;
+  const rate = learningRate / (1 - beta1 ** steps);
+  const correction = Math.sqrt(1 - beta2 ** steps);
+  for (const [name, value] of values) {
+    const g = gradient.get(name);
+    const { m, v } = moments.get(name);
+    for (let i = 0; i < value.length; i++) {
+      m[i] += (1 - beta1) * (g[i] - m[i]);
+      v[i] += (1 - beta2) * (g[i] * g[i] - v[i]);
+      value[i] -= (rate * m[i]) / (Math.sqrt(v[i]) / correction + epsilon);
+    }
+  }
+}
+
+async function build({ blocks, dim, mults, channels, groups }) {
+  network = new Unet({ dim, dimMults: mults, channels, useConvnext: blocks === 'convnext', resnetBlockGroups: groups });
+  parameters = namedParameters(network);
+  values = new Map([...parameters].map(([name, variable]) => [name, variable.dataSync().slice()]));
+  moments = new Map([...values].map(([name, { length }]) => [name, { m: new Float32Array(length), v: new Float32Array(length) }]));
+  return { parameters: [...values.values()].reduce((sum, { length }) => sum + length, 0) };
+}
+
+/** Traces and opens what the request needs, once for each image size. */
+async function prepare({ op, batch, size }) {
+  const channels = network.initConv.weight.shape[2];
+  const start = performance.now();
+  if (op === 'step') {
+    if (gradients?.size === size) return 0;
+    await gradients?.compiled.dispose();
+    const examples = [tf.zeros([1, size, size, channels]), tf.zeros([1, size, size, channels]), tf.zeros([1], 'int32')];
+    const compiled = await compileGradients((xt, noise, t) => huber(network.apply(xt, t), noise), parameters, examples);
+    gradients = { size, compiled };
+  } else if (!forwards.has(size)) {
+    const examples = [tf.zeros([batch, size, size, channels]), tf.zeros([batch], 'int32')];
+    forwards.set(size, await compile((xt, t) => network.apply(xt, t), examples));
+  }
+  return (performance.now() - start) / 1000;
+}
+
+async function run({ op, batch, size, repeat }) {
+  const preparation = await prepare({ op, batch, size });
+  const channels = network.initConv.weight.shape[2];
+  const pixels = batch * size * size * channels;
+  const seconds = [];
+  for (let i = 0; i < repeat; i++) {
+    const [x, noise, t] = [uniform(pixels), uniform(pixels), timesteps(batch)];
+    const start = performance.now();
+    if (op === 'step') {
+      const result = await gradients.compiled.run(values, [x, noise, t]);
+      adam(result.gradients);
+    } else {
+      const inputs = [tf.tensor(x, [batch, size, size, channels]), tf.tensor1d(t, 'int32')];
+      const y = await forwards.get(size)(...inputs);
+      await y.data();
+      tf.dispose([y, ...inputs]);
+    }
+    seconds.push((performance.now() - start) / 1000);
+  }
+  return { seconds, preparation, microBatch: gradients?.compiled.microBatch };
+}
+
+answer({ node: process.version });
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line);
+  const result = request.op === 'build' ? await build(request) : await run(request);
+  answer({ ...result, peakMegabytes: process.resourceUsage().maxRSS / 1024 });
+}
+process.exit(0);

@@ -1,0 +1,89 @@
+// Prints how our training and sampling compare with PyTorch's, both timed in turn: node run.mjs [--python python3] [--rounds 5] [--scaling]
+import { availableParallelism, cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { median, start } from './peer.mjs';
+import { smallModels } from './small.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    python: { type: 'string', default: process.env.BENCH_PYTHON ?? 'python3' },
+    rounds: { type: 'string', default: '5' },
+    scaling: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(options.rounds);
+const threads = availableParallelism();
+const file = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+const tuned = { MALLOC_TRIM_THRESHOLD_: String(2 ** 32), MALLOC_MMAP_THRESHOLD_: String(2 ** 32), MALLOC_TOP_PAD_: String(2 ** 28) };
+const sides = {
+  ours: () => start(process.execPath, [file('ours.mjs')]),
+  torch: () => start(options.python, [file('pytorch.py'), String(threads)]),
+  tuned: () => start(options.python, [file('pytorch.py'), String(threads)], tuned),
+};
+const tutorial = { op: 'build', blocks: 'convnext', dim: 28, mults: [1, 2, 4], channels: 1, groups: 4 };
+
+/** Medians of each side's seconds, taken in turn, and its peak memory. */
+async function compare(model, request, names = Object.keys(sides)) {
+  const peers = [];
+  for (const name of names) {
+    const peer = await sides[name]();
+    if (peer) peers.push({ name, peer, seconds: [] });
+  }
+  for (const { peer } of peers) await peer.ask(model);
+  const results = {};
+  // The first runs compile, allocate and warm up.
+  for (const { name, peer } of peers) results[name] = { preparation: (await peer.ask({ ...request, repeat: 2 })).preparation };
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, peer, seconds } of peers) {
+      const answer = await peer.ask({ ...request, repeat: 1 });
+      seconds.push(...answer.seconds);
+      Object.assign(results[name], { seconds: median(seconds), peakMegabytes: answer.peakMegabytes });
+    }
+  }
+  for (const { peer } of peers) peer.stop();
+  return results;
+}
+
+const seconds = (result) => (result ? `${result.seconds.toFixed(3)} s` : '–');
+const ratio = (ours, other) => (other ? `${(other.seconds / ours.seconds).toFixed(2)}×` : '–');
+const megabytes = (result) => (result ? `${Math.round(result.peakMegabytes)} MB` : '–');
+
+console.log(`${cpus()[0].model}, ${threads} processors; Node ${process.version}; ${rounds} rounds, medians`);
+const rows = [];
+const step = await compare(tutorial, { op: 'step', batch: 128, size: 28 });
+rows.push(['training step, batch 128', step]);
+rows.push([
+  'the same with ResNet blocks, 4 groups',
+  await compare({ ...tutorial, blocks: 'resnet' }, { op: 'step', batch: 128, size: 28 }),
+]);
+rows.push(['sampling forward, 64 images', await compare(tutorial, { op: 'forward', batch: 64, size: 28 })]);
+if (!step.torch) console.log(`(no PyTorch: ${options.python} cannot import torch)`);
+console.log('\n| what | ours | PyTorch | ratio | PyTorch, allocator tuned | ratio |\n|---|---|---|---|---|---|');
+for (const [what, { ours, torch, tuned: other }] of rows) {
+  console.log(`| ${what} | ${seconds(ours)} | ${seconds(torch)} | ${ratio(ours, torch)} | ${seconds(other)} | ${ratio(ours, other)} |`);
+}
+console.log(`| peak memory of the training step | ${megabytes(step.ours)} | ${megabytes(step.torch)} | | ${megabytes(step.tuned)} | |`);
+console.log(`| tracing and opening, before the first step | ${step.ours.preparation.toFixed(2)} s | | | | |`);
+
+console.log('\n| training step, batch 128 | compiled | tfjs | ratio |\n|---|---|---|---|');
+for (const [name, ours, backend, other, error] of await smallModels()) {
+  console.log(
+    `| small ${name} | ${ours.toFixed(2)} ms | ${other ? `${backend} ${other.toFixed(2)} ms | ${(other / ours).toFixed(1)}×` : `${backend}: ${error} | –`} |`,
+  );
+}
+
+if (options.scaling) {
+  console.log('\n| training step | ours | peak memory | PyTorch | ratio |\n|---|---|---|---|---|');
+  const cases = [
+    ...[1, 4, 16, 64, 256, 512].map((batch) => [`batch ${batch}`, tutorial, { batch, size: 28 }]),
+    ...[32, 64].map((size) => [`${size}×${size} images, batch 32`, tutorial, { batch: 32, size }]),
+    ['width 56, batch 32', { ...tutorial, dim: 56 }, { batch: 32, size: 28 }],
+  ];
+  for (const [what, model, request] of cases) {
+    const { ours, torch } = await compare(model, { op: 'step', ...request }, ['ours', 'torch']);
+    console.log(`| ${what} | ${seconds(ours)} | ${megabytes(ours)} | ${seconds(torch)} | ${ratio(ours, torch)} |`);
+  }
+}
+process.exit(0);
