@@ -75,13 +75,14 @@ async function work(name, numberPath) {
   const before = peak();
   /** By kind, what is wrong with the first of it. */
   const failures = new Map();
-  const fail = async (i, problem, kind = problem.replace(/"(?:[^"\\]|\\.)*"|\d+/g, '')) => {
+  const fail = async (i, problem) => {
+    const kind = problem.replace(/\/\S+|"(?:[^"\\]|\\.)*"|\d+/g, '').slice(0, 100);
     if (!failures.has(kind)) failures.set(kind, `input ${i} ${problem}: ${await save(name, i)}`);
   };
   let i = 0;
   for (; i < runs && failures.size < MAX_FAILURES; i++) {
     writeSync(number, String(i).padStart(12), 0);
-    const bytes = make(new Random([seed, i]));
+    const bytes = await make(new Random([seed, i]));
     const start = performance.now();
     let problem;
     try {
@@ -114,6 +115,6 @@ function problemOf(error) {
 async function save(name, i) {
   const { Random } = await import('../packages/random/dist/index.js');
   const path = join(tmpdir(), `ddpm-fuzz-${name}-${seed}-${i}`);
-  writeFileSync(path, readers[name].make(new Random([seed, i])));
+  writeFileSync(path, await readers[name].make(new Random([seed, i])));
   return path;
 }

@@ -1,5 +1,5 @@
 // Every reader of files that come from others: how to make an input for it, mostly a valid file with a few faults, and how to read it.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -65,14 +65,20 @@ function makeSafetensors(random) {
     length = 2 ** 20;
     for (let i = 0; i < 2000; i++) header[`t${i}`] = { dtype: 'U8', shape: [length], data_offsets: [0, length] };
   }
-  return safetensorsFile(random, JSON.stringify(header), length);
+  return safetensorsFile(random, JSON.stringify(header), new Uint8Array(length));
 }
 
-function safetensorsFile(random, header, length, data = new Uint8Array(length)) {
+function safetensorsFile(random, header, data) {
   const json = Buffer.from(chance(random, 0.7) ? damageJson(random, header) : header);
-  const file = Buffer.concat([Buffer.alloc(8), json, data]);
-  file.writeBigUInt64LE(chance(random, 0.1) ? long(random) : BigInt(json.length), 0);
+  const file = safetensorsBytes(json, data);
+  if (chance(random, 0.1)) file.writeBigUInt64LE(long(random), 0);
   return chance(random, 0.2) ? damage(random, file) : file;
+}
+
+function safetensorsBytes(json, data) {
+  const file = Buffer.concat([Buffer.alloc(8), json, data]);
+  file.writeBigUInt64LE(BigInt(json.length), 0);
+  return file;
 }
 
 // PNG
@@ -203,42 +209,48 @@ async function openCheckpoint() {
   };
 }
 
-function makeCheckpoint(random) {
-  const tensors = { 'schedule/betas': [4], 'parameters/conv.w': [1, 1, 1, 2], 'state/ema/conv.w': [2], 'state/step': [1] };
-  let model = JSON.stringify({
-    network: { name: '@ddpm/unet', options: { dim: 28, dimMults: [1, 2, 4], useConvnext: true } },
-    imageShape: [28, 28, 1],
-    objective: 'epsilon',
+/** A real one: its header, which is JSON, and its data. */
+const wholeCheckpoint = once(async () => {
+  const { writeCheckpoint } = await load('checkpoint');
+  const path = join(temporaryFolder(), 'checkpoint.safetensors');
+  const two = Float32Array.of(1, 2);
+  await writeCheckpoint(path, {
+    model: {
+      network: { name: '@ddpm/unet', options: { dim: 28, dimMults: [1, 2, 4], useConvnext: true } },
+      imageShape: [28, 28, 1],
+      objective: 'epsilon',
+    },
+    betas: Float64Array.of(0.1, 0.2),
+    step: 100,
+    settings: { preset: 'tutorial', batchSize: 128 },
+    parameters: new Map([['conv.w', { shape: [1, 1, 1, 2], data: two }]]),
+    state: new Map([
+      ['ema/conv.w', two],
+      ['step', two.subarray(1)],
+    ]),
   });
-  if (chance(random, 0.5)) model = damageJson(random, model);
-  const metadata = {
-    format: 'ddpm-checkpoint-1',
-    model,
-    step: chance(random, 0.9) ? '100' : pick(random, ['', '-1', '1.5', '1e99', 'x\ny', ' 7 ']),
-  };
-  if (chance(random, 0.05)) metadata.format = pick(random, ['', 'pt', 'a\nb', 'x'.repeat(5000)]);
-  if (chance(random, 0.05)) delete metadata[pick(random, Object.keys(metadata))];
-  const header = { __metadata__: metadata };
-  let length = 0;
-  for (const [name, shape] of Object.entries(tensors)) {
-    if (chance(random, 0.03)) continue;
-    const dtype = chance(random, 0.03) ? 'U8' : name === 'schedule/betas' ? 'F64' : 'F32';
-    const start = length;
-    length += { U8: 1, F32: 4, F64: 8 }[dtype] * product(shape);
-    header[chance(random, 0.03) ? pick(random, ['x', 'a/b', 'parameters/', 'state', '\n/', 'schedule/x']) : name] = {
-      dtype,
-      shape,
-      data_offsets: [start, length],
-    };
+  const file = readFileSync(path);
+  const end = 8 + Number(file.readBigUInt64LE(0));
+  return { header: file.toString('utf8', 8, end), data: file.subarray(end) };
+});
+
+async function makeCheckpoint(random) {
+  const whole = await wholeCheckpoint();
+  const { __metadata__: metadata, ...tensors } = JSON.parse(whole.header);
+  for (const key of Object.keys(metadata)) {
+    if (chance(random, 0.03)) delete metadata[key];
+    else if (chance(random, 0.2)) metadata[key] = damageJson(random, metadata[key]);
+    else if (chance(random, 0.05))
+      metadata[key] = pick(random, ['', '-1', '1.5', '1e99', 'x\ny', ' 7 ', 'null', '[]', '{}', 'x'.repeat(5000)]);
   }
-  if (chance(random, 0.6)) {
-    // As it is: damage to the model or the tensors is enough.
-    const json = Buffer.from(JSON.stringify(header));
-    const file = Buffer.concat([Buffer.alloc(8), json, randomBytes(random, length)]);
-    file.writeBigUInt64LE(BigInt(json.length), 0);
-    return file;
-  }
-  return safetensorsFile(random, JSON.stringify(header), length, randomBytes(random, length));
+  const entries = Object.entries(tensors).flatMap(([name, tensor]) => {
+    if (chance(random, 0.03)) return [];
+    if (chance(random, 0.03)) tensor.dtype = pick(random, ['I32', 'F64', 'BF16', 'F8']);
+    return [[chance(random, 0.03) ? pick(random, ['x', 'a/b', 'parameters/', 'state', '\n/', 'x'.repeat(5000)]) : name, tensor]];
+  });
+  const header = JSON.stringify(Object.fromEntries([['__metadata__', metadata], ...entries]));
+  // Mostly damage to the model, the settings and the tensors' names is enough.
+  return chance(random, 0.3) ? safetensorsFile(random, header, whole.data) : safetensorsBytes(Buffer.from(header), whole.data);
 }
 
 // Run configurations
@@ -252,12 +264,17 @@ async function openConfig() {
   const options = { format: 'esm', platform: 'node', target: 'node20', silent: true, ...bundled };
   await build({ config: false, entry, outDir: out, tsconfig: join(app, 'tsconfig.json'), ...options });
   const { readInvocation } = await import(join(out, 'options.js'));
-  const folder = temporaryFolder();
-  const path = join(folder, 'config.json');
+  const path = join(temporaryFolder(), 'config.json');
   return (bytes) => {
     writeFileSync(path, bytes);
-    // A file that a person wrote, or that of a run that is resumed.
-    return bytes.length % 2 === 0 ? readInvocation({ config: path }) : readInvocation({ resume: folder });
+    // A file that a person wrote, or the settings that a checkpoint holds.
+    if (bytes.length % 2 === 0) return readInvocation({ config: path });
+    try {
+      return readInvocation({ resume: 'run' }, { ...JSON.parse(bytes.toString()) });
+    } catch (error) {
+      if (error instanceof SyntaxError) return readInvocation({ config: path });
+      throw error;
+    }
   };
 }
 
