@@ -1,4 +1,5 @@
 // A training step of a small MLP and a small CNN: compiled, and eagerly on tfjs's own backends.
+import { registerWasmKernels } from '@ddpm/backend';
 import { compileGradients } from '@ddpm/compile';
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
@@ -22,7 +23,6 @@ const models = {
       Object.entries({ c1: [3, 3, 1, 16], c2: [3, 3, 16, 32], w: [7 * 7 * 32, classes] }).map(([name, shape]) => [name, parameter(shape)]),
     );
     const { c1, c2, w } = Object.fromEntries(parameters);
-    // Strides in place of pooling: the wasm backend has no gradient of pooling, nor of a convolution's filter.
     const logits = (x) =>
       tf.matMul(tf.reshape(tf.relu(tf.conv2d(tf.relu(tf.conv2d(x, c1, 2, 'same')), c2, 2, 'same')), [-1, 7 * 7 * 32]), w);
     return { parameters, logits };
@@ -44,6 +44,7 @@ async function time(repeat, step) {
 /** Rows of the table: [what, ours in ms, backend, its ms]. */
 export async function smallModels(repeat = 10) {
   tf.enableProdMode();
+  registerWasmKernels();
   await tf.setBackend('cpu');
   const rows = [];
   for (const [name, build] of Object.entries(models)) {
