@@ -1,15 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { availableParallelism } from 'node:os';
-import type * as ort from 'onnxruntime-node';
 import type { Shape } from './graph';
 import { sizeOf } from './graph';
-import { shapeText, writeModel } from './onnx';
-import { partition } from './partition';
+import { shapeText } from './onnx';
 import { Pool } from './pool';
-import type { ParameterSpec, ProgramSpec } from './protocol';
+import type { Program } from './program';
+import { finish, openProgram, parameterLayout } from './program';
 import { fastTarget, portable } from './self-test';
-import { openSession, ortTensor } from './session';
-import type { InputSpec } from './trace';
 import { specOf } from './trace';
 import type { LossTrace } from './trace-loss';
 import { largestResult, traceLoss } from './trace-loss';
@@ -46,18 +43,13 @@ export interface CompiledGradients {
   dispose(): Promise<void>;
 }
 
-interface Program {
-  readonly spec: ProgramSpec;
-  readonly microBatch: number;
-  readonly finish: ort.InferenceSession;
-  /** The parameters that the loss depends on, in the order of finish's outputs. */
-  readonly names: readonly string[];
-}
-
 /** A batch is cut into at most this many groups of micro-batches, whatever the number of workers, so that sums are always taken in the same order. */
 const maxGroups = 8;
 
-/** Bytes of the largest intermediate result that 'auto' aims for: what leaves room for a few of them in a core's share of the cache. */
+/**
+ * Bytes of the largest intermediate result that 'auto' aims for: what leaves room for a few of them in a core's share of the cache.
+ * It takes 64 examples at most, so that a small network's batch, too, is shared among workers.
+ */
 const targetBytes = 2 ** 23;
 const guessedMicroBatch = 8;
 
@@ -110,7 +102,7 @@ export async function compileGradients(
   let first: LossTrace | undefined = traceFor(microBatch);
   if (asked === 'auto') {
     const each = largestResult(first.traced, items.length) / guessedMicroBatch;
-    const chosen = 2 ** Math.max(0, Math.min(10, Math.round(Math.log2(targetBytes / each))));
+    const chosen = 2 ** Math.max(0, Math.min(6, Math.round(Math.log2(targetBytes / each))));
     if (chosen !== microBatch) first = undefined;
     microBatch = chosen;
   }
@@ -129,6 +121,8 @@ export async function compileGradients(
       first = undefined;
       program = openProgram(n, traced, specsFor(n), layout, pool);
       programs.set(n, program);
+      // A failure is reported to whoever asked, and tried anew the next time.
+      program.catch(() => programs.delete(n));
     }
     return program;
   };
@@ -168,9 +162,14 @@ export async function compileGradients(
         return { request: { kind: 'group', program: spec.id, step, batch, microBatches: count, buffer }, transfer };
       });
     });
+    // Where one fails, the others are waited for, so that the next call finds the workers idle.
+    const outcomes = Promise.allSettled(replies);
     let sums: Float32Array | undefined;
     for (const pending of replies) {
-      const reply = await pending;
+      const reply = await pending.catch(async (error: unknown) => {
+        await outcomes;
+        throw error;
+      });
       if (reply.kind !== 'sums') throw new Error(`compileGradients: a worker answered ${reply.kind}`);
       into.losses.push(reply.losses);
       if (!sums) sums = reply.sums;
@@ -240,64 +239,6 @@ export async function compileGradients(
 interface Accumulator {
   readonly losses: Float32Array[];
   readonly gradients: Map<string, Float32Array>;
-}
-
-function parameterLayout(parameters: ReadonlyMap<string, tf.Variable>): ParameterSpec[] {
-  let offset = 0;
-  return [...parameters].map(([name, { shape, size }]) => {
-    const spec = { name: `parameter:${name}`, shape: [...shape], offset, size };
-    offset += size;
-    return spec;
-  });
-}
-
-async function openProgram(
-  n: number,
-  { traced, loss, gradients, names }: LossTrace,
-  inputs: readonly InputSpec[],
-  layout: readonly ParameterSpec[],
-  pool: Pool,
-): Promise<Program> {
-  const batch = inputs.map(({ name }, i) => ({ name, value: traced.inputs[i] }));
-  const ports = layout.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
-  const { prep, main, finish, sums } = partition(traced, batch, ports, loss, gradients);
-  const namesOf = (list: readonly { name: string }[]) => list.map(({ name }) => name);
-  const spec: ProgramSpec = {
-    id: n,
-    prep:
-      prep.outputs.length > 0
-        ? { model: writeModel(prep.inputs, prep.outputs), inputs: namesOf(prep.inputs), outputs: namesOf(prep.outputs) }
-        : undefined,
-    main: writeModel(main.inputs, main.outputs),
-    batch: inputs,
-    direct: namesOf(main.inputs).filter((name) => name.startsWith('parameter:')),
-    sums: sums.map(({ shape }) => shape),
-    perExample: loss.shape.length === 1,
-  };
-  const [session] = await Promise.all([
-    openSession(writeModel(finish.inputs, finish.outputs), { threads: 1, optimization: 'disabled' }),
-    pool.broadcast({ kind: 'open', program: spec }),
-  ]);
-  return { spec, microBatch: n, finish: session, names };
-}
-
-/** Arranges sums as gradients and adds them to those there already are. */
-async function finish({ spec, finish: session, names }: Program, sums: Float32Array, gradients: Map<string, Float32Array>): Promise<void> {
-  let offset = 0;
-  const feeds = Object.fromEntries(
-    spec.sums.map((shape, i) => {
-      const size = sizeOf(shape);
-      offset += size;
-      return [`sum${i}`, ortTensor(sums.subarray(offset - size, offset), shape, 'float32')];
-    }),
-  );
-  const results = await session.run(feeds);
-  for (const [i, name] of names.entries()) {
-    const part = results[`gradient${i}`].data as Float32Array;
-    const before = gradients.get(name);
-    if (before) for (let k = 0; k < part.length; k++) before[k] += part[k];
-    else gradients.set(name, part);
-  }
 }
 
 /** @returns the batch's size */

@@ -31,7 +31,7 @@ interface Member {
   current?: Job;
 }
 
-/** Worker threads that share one queue. The first that fails ends them all, and every open request with one error. */
+/** Worker threads that share one queue. A request that fails fails alone; a worker that dies ends them all, and every open request with one error. */
 export class Pool {
   readonly size: number;
   private readonly members: Member[];
@@ -90,16 +90,16 @@ export class Pool {
     const job = member.current;
     member.current = undefined;
     member.worker.unref();
-    if (reply.kind === 'error') this.fail(reply.message, job);
+    if (reply.kind === 'error') job?.reject(new Error(`compileGradients: ${reply.message}`));
     else job?.resolve(reply);
     if (!this.failure) this.next(member);
   }
 
-  private fail(reason: string, job?: Job): void {
+  private fail(reason: string): void {
     if (this.failure) return;
     this.failure = new Error(`compileGradients: ${reason}`);
-    const jobs = [job, ...this.members.flatMap(({ current, own }) => [current, ...own]), ...this.queue];
-    for (const open of new Set(jobs)) open?.reject(this.failure);
+    const jobs = [...this.members.flatMap(({ current, own }) => [current, ...own]), ...this.queue];
+    for (const open of jobs) open?.reject(this.failure);
     for (const { worker } of this.members) void worker.terminate();
   }
 }
