@@ -1,7 +1,7 @@
 /** Element types that a graph computes with. tfjs knows all but int64, which ONNX wants for shapes and axes. */
 export type DType = 'float32' | 'int32' | 'int64' | 'bool';
 export type Shape = readonly number[];
-export type ConstantData = Float32Array | Int32Array | Uint8Array;
+export type ConstantData = Float32Array | Float64Array | Int32Array | Uint8Array;
 export type Attribute = number | string | readonly number[];
 export type Attributes = Readonly<Record<string, Attribute>>;
 
@@ -41,7 +41,7 @@ export interface Node {
 export const sizeOf = (shape: Shape): number => shape.reduce((product, size) => product * size, 1);
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((size, i) => size === b[i]);
 
-const arrays = { float32: Float32Array, int32: Int32Array, int64: Int32Array, bool: Uint8Array };
+const arrays = { float32: Float32Array, int32: Int32Array, int64: Float64Array, bool: Uint8Array };
 
 /**
  * A dataflow graph under construction. A node equal to an earlier one (operator, attributes and inputs) is that earlier one; what nothing

@@ -88,7 +88,7 @@ function attribute(name: string, value: Attribute): Message {
 
 function tensorBytes(data: ConstantData, size: number, dtype: DType): Uint8Array {
   const full = data.length === size ? data : new (data.constructor as new (length: number) => ConstantData)(size).fill(data[0]);
-  if (dtype === 'int64') return new Uint8Array(BigInt64Array.from(full as Int32Array, BigInt).buffer);
+  if (dtype === 'int64') return new Uint8Array(BigInt64Array.from(full as Float64Array, BigInt).buffer);
   return new Uint8Array(full.buffer, full.byteOffset, full.byteLength);
 }
 

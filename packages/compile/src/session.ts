@@ -17,7 +17,8 @@ export function openSession(model: Uint8Array, { threads, optimization }: Sessio
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
-    logSeverityLevel: 3,
+    // What goes wrong is thrown; it need not be printed as well.
+    logSeverityLevel: 4,
   });
 }
 

@@ -56,7 +56,7 @@ class TraceBackend extends tf.KernelBackend {
 
   override readSync(dataId: object): tf.backend_util.BackendValues {
     const value = this.recorded.get(dataId)?.value;
-    const data = value?.node.data;
+    const data = value?.node.data as Float32Array | Int32Array | Uint8Array | undefined;
     if (!data) {
       throw new Error(
         'compile: the function reads a tensor (data, dataSync, array, print …) whose values are not known while it is traced; ' +

@@ -93,7 +93,12 @@ async function answer(request: Request): Promise<void> {
       reply({ kind: 'sums', sums, losses }, [sums.buffer, losses.buffer]);
     }
   } catch (error) {
-    reply({ kind: 'error', message: error instanceof Error ? error.message : String(error) });
+    const message = error instanceof Error ? error.message : String(error);
+    const outOfMemory = /Failed to allocate|bad_alloc|Array buffer allocation failed/.test(message);
+    reply({
+      kind: 'error',
+      message: outOfMemory ? `a worker ran out of memory; take a smaller microBatch or fewer workers (${message})` : message,
+    });
   }
 }
 
