@@ -57,7 +57,7 @@ class TraceBackend extends tf.KernelBackend {
   override readSync(dataId: object): tf.backend_util.BackendValues {
     const value = this.recorded.get(dataId)?.value;
     const data = value?.node.data as Float32Array | Int32Array | Uint8Array | undefined;
-    if (!data) {
+    if (!value || !data) {
       throw new Error(
         'compile: the function reads a tensor (data, dataSync, array, print …) whose values are not known while it is traced; ' +
           'compute with tensor operations instead, or return the tensor and read it outside',

@@ -93,7 +93,7 @@ async function answer(request: Request): Promise<void> {
       reply({ kind: 'sums', sums, losses }, [sums.buffer, losses.buffer]);
     }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = (error instanceof Error ? error.message : String(error)).replaceAll('\n', ' ').trim();
     const outOfMemory = /Failed to allocate|bad_alloc|Array buffer allocation failed/.test(message);
     reply({
       kind: 'error',
