@@ -83,8 +83,8 @@ export const presets: Readonly<Record<string, Settings>> = {
   /** A first run, in a few minutes on two cores and without a download. */
   quick: {
     ...tutorial,
-    ...{ dataset: 'fashion-mnist-10k', epochs: undefined, steps: 150, schedule: 'cosine' },
-    ...{ learningRate: 2e-3, warmup: 20, decay: 'cosine', clipNorm: 1, ema: 0.9999 },
+    ...{ dataset: 'fashion-mnist-10k', epochs: undefined, steps: 1000, batchSize: 16, schedule: 'scaled-linear' },
+    ...{ learningRate: 2e-3, warmup: 100, decay: 'cosine', clipNorm: 1, ema: 0.9999, sampleEvery: 500, checkpointEvery: 250 },
   },
 };
 
