@@ -48,7 +48,7 @@ const maxGroups = 8;
 
 /**
  * Bytes of the largest intermediate result that 'auto' aims for: what leaves room for a few of them in a core's share of the cache.
- * It takes 64 examples at most, so that a small network's batch, too, is shared among workers.
+ * It takes 128 examples at most: of what needs so little, more gain nothing.
  */
 const targetBytes = 2 ** 23;
 const guessedMicroBatch = 8;
@@ -102,7 +102,7 @@ export async function compileGradients(
   let first: LossTrace | undefined = traceFor(microBatch);
   if (asked === 'auto') {
     const each = largestResult(first.traced, items.length) / guessedMicroBatch;
-    const chosen = 2 ** Math.max(0, Math.min(6, Math.round(Math.log2(targetBytes / each))));
+    const chosen = 2 ** Math.max(0, Math.min(7, Math.round(Math.log2(targetBytes / each))));
     if (chosen !== microBatch) first = undefined;
     microBatch = chosen;
   }
