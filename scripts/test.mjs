@@ -1,16 +1,13 @@
 // npm test: sets everything up, then builds, lints, type-checks and tests every package, and ends with the sum of the tests.
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { install, root, turbo } from './pnpm.mjs';
 
-const packages = ['packages', 'apps', 'examples'].flatMap((folder) => {
-  const path = join(root, folder);
-  try {
-    return readdirSync(path).map((name) => join(path, name));
-  } catch {
-    return [];
-  }
-});
+const workspace = ['packages', 'apps', 'examples'].filter((folder) => existsSync(join(root, folder)));
+const packages = [
+  ...workspace.flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(root, folder, name))),
+  join(root, 'benchmarks'),
+];
 const resultsOf = (path) => join(path, '.test-results.json');
 
 install();
