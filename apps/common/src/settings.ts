@@ -15,5 +15,14 @@ export const number = (text: string): number | string => (text.trim() === '' || 
 /** batchSize → batch-size. */
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** A value as it is shown in a message. */
-export const show = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : JSON.stringify(value));
+/** A value as it is shown in a message: on one line, and not too long. */
+export function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  let text: string;
+  try {
+    text = typeof value === 'string' ? `'${value.replace(/\s+/g, ' ')}'` : JSON.stringify(value);
+  } catch {
+    return 'what nests too deep';
+  }
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}

@@ -232,7 +232,8 @@ function readConfig(path: string): Record<string, unknown> {
   try {
     config = JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`${path} is not JSON: ${(error as Error).message}`);
+    // The message quotes the file.
+    throw new UsageError(`${path} is not JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
   if (typeof config !== 'object' || config === null || Array.isArray(config)) throw new UsageError(`${path} must hold a JSON object`);
   return config as Record<string, unknown>;
@@ -240,14 +241,22 @@ function readConfig(path: string): Record<string, unknown> {
 
 /** @param where stands before the names of a file's settings, which are called as they are there; without it they are called as options */
 function checked(settings: Readonly<Record<string, unknown>>, where?: string): Settings {
-  const result = settingsSchema.safeParse(settings);
+  let result: ReturnType<typeof settingsSchema.safeParse>;
+  try {
+    result = settingsSchema.safeParse(settings);
+  } catch {
+    throw new UsageError(`${where ?? ''}networkOptions nest too deep`);
+  }
   if (result.success) return result.data;
   const problems = result.error.issues.flatMap((issue) => {
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${key} is not a setting${suggestion(key)}`);
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => `${/^\w{1,80}$/.test(key) ? key : show(key)} is not a setting${suggestion(key)}`);
     const name = String(issue.path[0]);
-    return [`${where ? issue.path.join('.') : `--${kebab(name)}`} ${issue.message}, got ${show(settings[name])}`];
+    const path = issue.path.join('.').replace(/\s+/g, ' ').slice(0, 80);
+    return [`${where ? path : `--${kebab(name)}`} ${issue.message}, got ${show(settings[name])}`];
   });
-  throw new UsageError((where ?? '') + problems.join('; '));
+  const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
+  throw new UsageError((where ?? '') + problems.slice(0, 5).join('; ') + more);
 }
 
 function suggestion(key: string): string {

@@ -9,6 +9,8 @@ const sampledWith = ({ settings }: Run) => (settings.ema === undefined ? 'parame
 export async function checkpointOf(run: Run, step: number): Promise<Checkpoint> {
   const prefix = sampledWith(run);
   const state = await run.engine.state();
+  // Where the run lies is not part of what it is.
+  const { out: _, ...settings } = { preset: run.preset, ...run.settings };
   const parameters: Checkpoint['parameters'] = new Map(
     [...run.parameters].map(([name, { shape }]) => {
       const data = state.get(prefix + name)!;
@@ -16,7 +18,7 @@ export async function checkpointOf(run: Run, step: number): Promise<Checkpoint> 
       return [name, { shape, data }];
     }),
   );
-  return { model: run.model, betas: run.schedule.betas, step, settings: { preset: run.preset, ...run.settings }, parameters, state };
+  return { model: run.model, betas: run.schedule.betas, step, settings, parameters, state };
 }
 
 /** Takes a run back to where a checkpoint was made. */

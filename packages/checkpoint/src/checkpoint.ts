@@ -59,15 +59,21 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   try {
     return parseCheckpoint(bytes);
   } catch (error) {
-    throw new Error(`${path} is not a usable checkpoint: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${path} is not a usable checkpoint: ${oneLine((error as Error).message)}`, { cause: error });
   }
+}
+
+/** A message may quote the file: on one line, and not too long. */
+function oneLine(message: string): string {
+  const line = message.replace(/\s+/g, ' ');
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
 }
 
 function parseCheckpoint(bytes: Uint8Array): Checkpoint {
   const { tensors, metadata } = readSafetensors(bytes);
   if (metadata.format !== FORMAT) throw new Error(`its metadata should say format ${FORMAT}, not ${metadata.format}`);
   const step = Number(metadata.step);
-  if (!Number.isSafeInteger(step) || step < 0) throw new Error(`its step is ${metadata.step}`);
+  if (!/^\d+$/.test(metadata.step ?? '') || !Number.isSafeInteger(step)) throw new Error(`its step is ${metadata.step}`);
 
   const parameters = new Map<string, StoredTensor<Float32Array>>();
   const state = new Map<string, Float32Array>();
@@ -93,7 +99,12 @@ function parsed<T>(name: string, schema: z.ZodType<T>, text: string | undefined)
   } catch {
     throw new Error(`its ${name} is not JSON`);
   }
-  const result = schema.safeParse(json);
+  let result: z.ZodSafeParseResult<T>;
+  try {
+    result = schema.safeParse(json);
+  } catch {
+    throw new Error(`its ${name} nests too deep`);
+  }
   if (result.success) return result.data;
   const [{ path, message }] = result.error.issues;
   throw new Error(`its ${[name, ...path].join('.')} is not as expected: ${message}`);
