@@ -68,3 +68,8 @@ export function formatSeconds(seconds: number): string {
   if (s < 3600) return `${Math.floor(s / 60)}m ${s % 60}s`;
   return `${Math.floor(s / 3600)}h ${Math.floor((s % 3600) / 60)}m`;
 }
+
+/** 83.2 → '83', 0.0331 → '0.033'. */
+export function formatRate(perSecond: number): string {
+  return perSecond < 10 ? perSecond.toPrecision(2) : perSecond.toFixed(0);
+}

@@ -31,7 +31,7 @@ describe('ddpm-train', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('Dataset: folder, 10 images of 8×8×1');
     expect(stdout).toContain('Backend: cpu (as asked)');
-    expect(stdout).toMatch(/Training 6\/6 {2}loss 0\.\d+ {2}\d+ images\/s/);
+    expect(stdout).toMatch(/Training 6\/6 {2}loss 0\.\d+ {2}[\d.]+ images\/s/);
     const out = join(folder, 'run');
     expect(readdirSync(out).sort()).toEqual([
       'checkpoint.safetensors',
@@ -95,6 +95,29 @@ describe('ddpm-train', () => {
     } finally {
       rmSync(home, { recursive: true });
     }
+  });
+
+  test('--json prints an event a line, --quiet nothing', () => {
+    const json = run(...tiny, '--steps', '2', '--sample-every', '0', '--json', '--out', 'json');
+    const events = json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { event: string; step?: number; loss?: number });
+    expect(events.filter(({ event }) => event === 'step').map(({ step, loss }) => [step, loss! > 0])).toEqual([
+      [0, true],
+      [1, true],
+    ]);
+    const quiet = run(...tiny, '--steps', '2', '--sample-every', '0', '--quiet', '--out', 'quiet');
+    expect(quiet).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+
+  test('--dry-run shows the plan and writes nothing', () => {
+    const before = readdirSync(folder);
+    const { status, stdout } = run(...tiny, '--dry-run');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/Parameters: 8,647\nWork: 0\.\d+ GFLOP an image forward, 0 GFLOP a step of 4 images\nSteps: 15 of 15 to go/);
+    expect(stdout).toMatch(/Memory: \d\.\d\d GB .*\nTime: \d\.\d\d s a step/);
+    expect(readdirSync(folder)).toEqual(before);
   });
 
   test('--help names every option and exits with 0', () => {

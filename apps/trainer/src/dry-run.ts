@@ -1,4 +1,4 @@
-import { formatSeconds } from '@ddpm/app-common';
+import { formatRate, formatSeconds } from '@ddpm/app-common';
 import { batches } from '@ddpm/datasets';
 import { train } from '@ddpm/diffusion';
 import { parameterCount } from '@ddpm/layers';
@@ -38,7 +38,7 @@ export async function dryRun(run: Run, reporter: Reporter, start: number): Promi
   const median = seconds.slice(1).sort((a, b) => a - b)[Math.floor(TIMED / 2)];
   reporter.say(`Memory: ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2)} GB at the most in ${TIMED + 1} steps`);
   reporter.say(
-    `Time: ${median.toFixed(2)} s a step, ${(batchSize / median).toFixed(0)} images/s, ${formatSeconds(median * (steps - start))} in all`,
+    `Time: ${median.toFixed(2)} s a step, ${formatRate(batchSize / median)} images/s, ${formatSeconds(median * (steps - start))} in all`,
   );
 }
 

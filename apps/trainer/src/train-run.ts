@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { formatSeconds, Interrupted } from '@ddpm/app-common';
+import { formatRate, formatSeconds, Interrupted } from '@ddpm/app-common';
 import { createFolder, findCheckpoint, lockFolder, saveCheckpoint, writeCheckpoint, writeFileAtomic } from '@ddpm/checkpoint';
 import { batches } from '@ddpm/datasets';
 import { learningRate, train } from '@ddpm/diffusion';
@@ -98,7 +98,7 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
       };
       await tolerate(() => metrics.add(line));
       await tolerate(() => writeEvents(events, line));
-      reporter.step(line, `loss ${metrics.recentLoss().toFixed(4)}  ${imagesPerSecond.toFixed(0)} images/s`);
+      reporter.step(line, `loss ${metrics.recentLoss().toFixed(4)}  ${formatRate(imagesPerSecond)} images/s`);
       if (validated !== undefined)
         reporter.say(`Validation loss after ${done} steps: ${validated.toFixed(4)}${validated === best ? ' (best so far)' : ''}`);
 
