@@ -9,6 +9,12 @@ export class Interrupted extends Error {}
 
 /** Runs a command; an error becomes one line and the exit code. */
 export async function runMain(command: Command): Promise<void> {
+  // Whoever read the output may stop reading it; the work goes on.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
   try {
     await command
       .exitOverride()

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -109,6 +109,16 @@ describe('ddpm-train', () => {
     ]);
     const quiet = run(...tiny, '--steps', '2', '--sample-every', '0', '--quiet', '--out', 'quiet');
     expect(quiet).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+
+  test('goes on when nobody reads its output any more', async () => {
+    const child = spawn(process.execPath, [cli, ...tiny, '--steps', '3', '--sample-every', '0', '--out', 'unread'], { cwd: folder });
+    let errors = '';
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+    child.stdout.once('data', () => child.stdout.destroy());
+    const code = await new Promise((done) => child.on('close', done));
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    expect(existsSync(join(folder, 'unread', 'checkpoint.safetensors'))).toBe(true);
   });
 
   test('--dry-run shows the plan and writes nothing', () => {
