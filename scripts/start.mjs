@@ -4,24 +4,26 @@ import { join } from 'node:path';
 import { install, root, run, turbo } from './pnpm.mjs';
 
 const options = process.argv.slice(2);
-const node = (app, ...args) => run(process.execPath, [join(root, 'apps', app, 'dist', 'cli.js'), ...args]);
+const has = (...names) => options.some((option) => names.includes(option.split('=')[0]));
+/** The value of an option, given as --name value or --name=value. */
+function value(name) {
+  const at = options.findIndex((option) => option.split('=')[0] === name);
+  return at < 0 ? undefined : options[at].includes('=') ? options[at].slice(name.length + 1) : options[at + 1];
+}
+const app = (name, ...args) => run(process.execPath, [join(root, 'apps', name, 'dist', 'cli.js'), ...args]);
+
+function firstFree() {
+  let number = 1;
+  while (existsSync(join(root, 'runs', `first-${number}`))) number++;
+  return join('runs', `first-${number}`);
+}
 
 install();
 turbo('build', '--filter=@ddpm/trainer...', '--filter=@ddpm/sampler...');
 
-if (options.includes('--help') || options.includes('-h')) {
-  node('trainer', ...options);
-} else {
-  const given = options.indexOf('--out');
-  let out = given >= 0 ? options[given + 1] : options.find((option) => option.startsWith('--out='))?.slice('--out='.length);
-  const preset = options.some((option) => /^--preset(=|$)/.test(option)) ? [] : ['--preset', 'quick'];
-  if (out === undefined) {
-    let number = 1;
-    while (existsSync(join(root, 'runs', `first-${number}`))) number++;
-    out = join('runs', `first-${number}`);
-    options.push('--out', out);
-  }
-  node('trainer', ...preset, ...options);
-  const backend = options.indexOf('--backend');
-  node('sampler', out, ...(backend >= 0 ? options.slice(backend, backend + 2) : []));
-}
+const resumed = value('--resume');
+const out = resumed ?? value('--out') ?? firstFree();
+if (resumed === undefined && !has('--preset', '--config')) options.unshift('--preset', 'quick');
+if (resumed === undefined && !has('--out')) options.push('--out', out);
+app('trainer', ...options);
+if (!has('--help', '-h', '--dry-run')) app('sampler', out, '--backend', value('--backend') ?? 'auto');
