@@ -239,6 +239,8 @@ export function transpose(x: Value, perm: readonly number[]): Value {
       perm.map((axis) => before[axis]),
     );
   }
+  const product = headProduct(x, perm);
+  if (product) return product;
   const shape = perm.map((axis) => x.shape[axis]);
   // Where only axes of size 1 move, nothing moves in memory.
   const moving = perm.filter((axis) => x.shape[axis] !== 1);
@@ -400,6 +402,24 @@ function splitProduct(x: Value, sizes: readonly number[], axis: number): Value[]
     from += size;
     return reshape(matMul(a, columns), [...x.shape.slice(0, -1), size]);
   });
+}
+
+/**
+ * The columns of a matrix product [n·rows, inner] w taken apart as heads: x [n, rows, heads, d] transposed to [n, heads, rows, d] or
+ * [n, heads, d, rows] is a product with each head's own columns, which need not be moved.
+ */
+function headProduct(x: Value, perm: readonly number[]): Value | undefined {
+  const straight = sameShape(perm, [0, 2, 1, 3]);
+  const product = unshaped(x);
+  if ((!straight && !sameShape(perm, [0, 2, 3, 1])) || product.node.op !== 'MatMul' || !x.graph.target.contrib) return undefined;
+  const [n, rows, heads, d] = x.shape;
+  const [a, w] = [product.node.inputs[0]!, x.graph.resolve(product.node.inputs[1]!)];
+  const columns = heads * d;
+  if (product.shape.length !== 2 || product.shape[1] !== columns || !isWeight(w)) return undefined;
+  const left = reshape(a, [n, 1, rows, w.shape[0]]);
+  const right = reshape(transpose(reshape(w, [w.shape[0], heads, d]), [1, 0, 2]), [1, heads, w.shape[0], d]);
+  if (straight) return node('MatMul', [left, right], [n, heads, rows, d], x.dtype);
+  return node('FusedMatMul', [right, left], [n, heads, d, rows], x.dtype, { transA: 1, transB: 1 }, contrib);
 }
 
 /** What a value was put together from along its last axis, as matrices. */

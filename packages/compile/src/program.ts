@@ -44,7 +44,11 @@ export async function openProgram(
     id: n,
     prep:
       prep.outputs.length > 0
-        ? { model: writeModel(prep.inputs, prep.outputs), inputs: namesOf(prep.inputs), outputs: namesOf(prep.outputs) }
+        ? {
+            model: writeModel(prep.inputs, prep.outputs),
+            inputs: namesOf(prep.inputs),
+            outputs: prep.outputs.map(({ name, value: { shape, dtype } }) => ({ name, shape, dtype })),
+          }
         : undefined,
     main: writeModel(main.inputs, main.outputs),
     batch: inputs,

@@ -12,7 +12,7 @@ export interface TensorSpec {
 export interface ProgramSpec {
   readonly id: number;
   /** Absent where nothing depends on the parameters alone. */
-  readonly prep?: { readonly model: Uint8Array; readonly inputs: readonly string[]; readonly outputs: readonly string[] };
+  readonly prep?: { readonly model: Uint8Array; readonly inputs: readonly string[]; readonly outputs: readonly TensorSpec[] };
   readonly main: Uint8Array;
   /** The inputs that hold a micro-batch. */
   readonly batch: readonly TensorSpec[];

@@ -1,5 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import type { DType, Shape } from './graph';
+import { sizeOf } from './graph';
 
 export type TensorData = Float32Array | Int32Array | Uint8Array;
 
@@ -28,4 +29,10 @@ const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array, int
 export function ortTensor(data: TensorData, shape: Shape, dtype: DType): ort.Tensor {
   const array = arrays[dtype]!;
   return new ort.Tensor(dtype as 'float32', (data instanceof array ? data : array.from(data)) as Float32Array, shape);
+}
+
+/** Room for a result: zeros. */
+export function newTensor(shape: Shape, dtype: DType): ort.Tensor {
+  const size = sizeOf(shape);
+  return new ort.Tensor(dtype as 'float32', (dtype === 'int64' ? new BigInt64Array(size) : new arrays[dtype](size)) as Float32Array, shape);
 }

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type * as ort from 'onnxruntime-node';
 import { sizeOf } from './graph';
 import type { GroupRequest, ProgramSpec, Reply, Request, WorkerData } from './protocol';
-import { openSession, ortTensor } from './session';
+import { newTensor, openSession, ortTensor } from './session';
 
 /* A worker: opens programs, and sums gradients over the micro-batches that it is given. One request at a time. */
 
@@ -12,9 +12,9 @@ const port = parentPort!;
 interface Program {
   readonly spec: ProgramSpec;
   readonly prep?: ort.InferenceSession;
+  /** What prep computes: always the same tensors, since fresh memory takes longer to get than to fill. */
+  readonly prepared: Readonly<Record<string, ort.Tensor>>;
   readonly main: ort.InferenceSession;
-  /** Feeds of main that stay the same within a step. */
-  fixed: Record<string, ort.Tensor>;
   step: number;
 }
 
@@ -30,7 +30,9 @@ let copiedStep = -1;
 
 async function open(spec: ProgramSpec): Promise<void> {
   const prep = spec.prep && (await openSession(spec.prep.model, options));
-  programs.set(spec.id, { spec, prep, main: await openSession(spec.main, options), fixed: {}, step: -1 });
+  const prepared: Record<string, ort.Tensor> = {};
+  for (const { name, shape, dtype } of spec.prep?.outputs ?? []) prepared[name] = newTensor(shape, dtype);
+  programs.set(spec.id, { spec, prep, prepared, main: await openSession(spec.main, options), step: -1 });
 }
 
 const pick = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, parameterTensors[name]]));
@@ -41,9 +43,8 @@ async function prepare(program: Program, step: number): Promise<void> {
     copiedStep = step;
   }
   if (program.step === step) return;
-  const { spec, prep } = program;
-  const prepared = prep ? await prep.run(pick(spec.prep!.inputs)) : {};
-  program.fixed = { ...pick(spec.direct), ...prepared };
+  const { spec, prep, prepared } = program;
+  await prep?.run(pick(spec.prep!.inputs), prepared);
   program.step = step;
 }
 
@@ -56,14 +57,14 @@ async function group({
 }: GroupRequest): Promise<{ sums: Float32Array<ArrayBuffer>; losses: Float32Array<ArrayBuffer> }> {
   const program = programs.get(id)!;
   await prepare(program, step);
-  const { spec, main, fixed } = program;
+  const { spec, main, prepared } = program;
   const sizes = spec.sums.map(sizeOf);
   const sums = new Float32Array(buffer ?? new ArrayBuffer(4 * sizes.reduce((total, size) => total + size, 0)));
   if (buffer) sums.fill(0);
   const count = spec.perExample ? spec.batch[0].shape[0] : 1;
   const losses = new Float32Array(microBatches * count);
 
-  const feeds = { ...fixed };
+  const feeds = { ...pick(spec.direct), ...prepared };
   const fetches: Record<string, ort.Tensor> = {};
   let offset = 0;
   for (const [i, shape] of spec.sums.entries()) {

@@ -236,6 +236,25 @@ describe('matrices', () => {
     });
     tf.dispose(inputs);
   });
+  test('with weights, the columns taken apart as heads', async () => {
+    for (const [n, rows, inner, heads, d] of [
+      [2, 6, 5, 4, 3],
+      [1, 4, 3, 1, 2],
+      [3, 1, 2, 2, 5],
+    ]) {
+      tf.engine().startScope();
+      const w = values([inner, 2 * heads * d], 2);
+      await expectSame(
+        (x) => {
+          const parts = tf.split(tf.matMul(tf.reshape(x, [n * rows, inner]), w), 2, 1);
+          const [a, b] = parts.map((part) => tf.reshape(part, [n, rows, heads, d]));
+          return [tf.transpose(a, [0, 2, 1, 3]), tf.transpose(b, [0, 2, 3, 1]), tf.add(a, b)];
+        },
+        [values([n, rows, inner], 1)],
+      );
+      tf.engine().endScope();
+    }
+  });
 });
 
 test('a kernel without a lowering is named', async () => {
