@@ -87,6 +87,14 @@ describe('ddpm-sample options', () => {
     run('run', '--count', '3', '--seed', '5', '--batch-size', '2', '--out', 'by-two');
     for (const i of [0, 1, 2]) expect(file('by-two', `${i}.png`)).toEqual(file('run', 'samples-1', `${i}.png`));
   });
+  test('nor does it on the compiled backend', () => {
+    const draw = (batch: string, out: string) => {
+      const args = [cli, 'run', '--count', '5', '--batch-size', batch, '--format', 'npz', '--backend', 'compiled', '--out', out];
+      expect(spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' }).status).toBe(0);
+      return file(out, 'images.npz');
+    };
+    expect(draw('2', 'compiled-2')).toEqual(draw('5', 'compiled-5'));
+  });
   test('--steps, --format and --trajectory', () => {
     const { status, stdout } = run('run', '--count', '2', '--steps', '3', '--format', 'npz,apng', '--trajectory', '--out', 'few');
     expect({ status }).toEqual({ status: 0 });

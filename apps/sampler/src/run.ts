@@ -95,7 +95,7 @@ async function draw(
   const trajectory = wantsTrajectory ? new Float32Array(length * count * size) : undefined;
   const chain: ByteImage[] = [];
   const progress = createBar(Math.ceil(count / batch) * length);
-  const denoiser = await execution.denoiser(network, imageShape, batch);
+  const denoiser = await execution.denoiser(network, imageShape);
   let done = 0;
   try {
     for (let first = 0; first < count; first += batch) {

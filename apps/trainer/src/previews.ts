@@ -31,7 +31,7 @@ export async function writePreview(
   const rng = new Random([seed, -1]);
   const shape: [number, number, number, number] = [COUNT, ...imageShape];
   const xT = tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
-  const denoiser = await execution.denoiser(network, imageShape, COUNT);
+  const denoiser = await execution.denoiser(network, imageShape);
   try {
     const x0 = await sample(denoiser.network, xT, { schedule, rng, clip: true });
     const values = (await x0.data()) as Float32Array;

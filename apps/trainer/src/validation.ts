@@ -35,7 +35,7 @@ export async function validationLoss(
 ): Promise<number> {
   const batch = Math.min(BATCH, dataset.size);
   const pixels = tf.util.sizeFromShape([...imageShape]);
-  const denoiser = await execution.denoiser(network, imageShape, batch);
+  const denoiser = await execution.denoiser(network, imageShape);
   let sum = 0;
   try {
     for (let start = 0; start < dataset.size; start += batch) {
