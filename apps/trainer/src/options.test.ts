@@ -17,7 +17,17 @@ describe('settings', () => {
     expect(tutorial).toEqual({
       ...{ dataset: 'fashion-mnist', epochs: 5, batchSize: 128, learningRate: 1e-3, loss: 'huber', schedule: 'linear', timesteps: 200 },
       ...{ network: '@ddpm/unet', networkOptions: {}, dim: 28, dimMults: [1, 2, 4], blocks: 'convnext', backend: 'auto', seed: 0 },
-      ...{ warmup: 0, decay: 'constant', weightDecay: 0, accumulate: 1, validation: 0, checkpointEvery: 100, keep: 3, maxSkipped: 10 },
+      ...{
+        warmup: 0,
+        decay: 'constant',
+        weightDecay: 0,
+        ema: 0.9999,
+        accumulate: 1,
+        validation: 0,
+        checkpointEvery: 100,
+        keep: 3,
+        maxSkipped: 10,
+      },
     });
     expect(networkOptions(tutorial, 1)).toEqual({ channels: 1, seed: 0, dim: 28, dimMults: [1, 2, 4], useConvnext: true });
   });
