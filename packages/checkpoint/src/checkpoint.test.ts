@@ -19,6 +19,21 @@ const checkpoint: Checkpoint = {
   state: new Map([['optimizer/m/initConv.weight', Float32Array.of(5, 6, 7, 8)]]),
 };
 
+describe('a single flipped bit', () => {
+  test('is found anywhere in the file', async () => {
+    const path = join(folder, 'flipped.safetensors');
+    await writeCheckpoint(path, checkpoint);
+    const bytes = await readFile(path);
+    // The padding of the header may hold any white space.
+    for (let at = 0; at < bytes.length; at += 7) {
+      const damaged = Buffer.from(bytes);
+      damaged[at] ^= 4;
+      await writeFile(path, damaged);
+      await expect(readCheckpoint(path)).rejects.toThrow('flipped.safetensors is not a usable checkpoint: ');
+    }
+  });
+});
+
 describe('checkpoints', () => {
   test('come back as they were', async () => {
     const path = join(folder, 'a.safetensors');

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { StoredTensor } from '@ddpm/safetensors';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
@@ -39,10 +40,18 @@ export async function writeCheckpoint(path: string, { model, betas, step, settin
   const tensors = new Map<string, StoredTensor>([['schedule/betas', { shape: [betas.length], data: betas }]]);
   for (const [name, tensor] of parameters) tensors.set(`parameters/${name}`, tensor);
   for (const [name, data] of state) tensors.set(`state/${name}`, { shape: [data.length], data });
-  await writeFileAtomic(
-    path,
-    writeSafetensors(tensors, { format: FORMAT, model: JSON.stringify(model), step: String(step), settings: JSON.stringify(settings) }),
-  );
+  const metadata = { format: FORMAT, model: JSON.stringify(model), step: String(step), settings: JSON.stringify(settings) };
+  await writeFileAtomic(path, writeSafetensors(tensors, { ...metadata, sha256: checksum(tensors, metadata) }));
+}
+
+/** SHA-256 over what a checkpoint says and holds, so that damage is found wherever it lies. */
+function checksum(tensors: ReadonlyMap<string, StoredTensor>, { model, step, settings }: Readonly<Record<string, string>>): string {
+  const hash = createHash('sha256').update(JSON.stringify([model, step, settings]));
+  for (const name of [...tensors.keys()].sort()) {
+    const { shape, data } = tensors.get(name)!;
+    hash.update(JSON.stringify([name, shape])).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex');
 }
 
 /**
@@ -88,6 +97,7 @@ function parseCheckpoint(bytes: Uint8Array): Checkpoint {
   if (!betas) throw new Error('the tensor "schedule/betas" is missing');
   const model = parsed('model', modelSchema, metadata.model);
   const settings = parsed('settings', z.record(z.string(), z.unknown()), metadata.settings);
+  if (metadata.sha256 !== checksum(tensors, metadata)) throw new Error('its contents do not match its checksum');
   return { model, betas, step, settings, parameters, state };
 }
 
