@@ -1,6 +1,6 @@
 import type { Shape, Value } from './graph';
 import { sizeOf, uniformValue } from './graph';
-import { full, int64s, mul, node, reduce, reshape, sub } from './ops';
+import { add, full, int64s, mul, node, reduce, reshape, sub, unary } from './ops';
 
 /* Patterns of several passes over a large tensor that can be computed in fewer. Each is recognised where its last operator is built. */
 
@@ -61,11 +61,13 @@ function normalise(centred: Value, scale: Value): Value | undefined {
   return reshape(y, x.shape);
 }
 
-/** The normalisation that a value is the result of, and its 1/√(variance + ε). */
-function normalisationOf(value: Value): { rows: number; invStd: Value } | undefined {
+/** The 1/√(variance + ε) of the normalisation that a value is the result of. */
+function invStdOf(value: Value): Value | undefined {
   const source = unshaped(value);
-  if (!isOp(source, 'LayerNormalization') || source.index !== 0) return undefined;
-  return { rows: source.shape[0], invStd: source.node.outputs[2] };
+  const factor = affineOf(source)?.slope ?? source;
+  const { node: normalisation, index } = unshaped(factor);
+  if (normalisation.op !== 'LayerNormalization' || index !== (factor === source ? 0 : 2)) return undefined;
+  return normalisation.outputs[2];
 }
 
 /**
@@ -79,7 +81,7 @@ function normaliseGradient(difference: Value, scale: Value): Value | undefined {
   if (!isOp(first, 'Sub') || !isOp(projection, 'Mul')) return undefined;
   const dy = input(first, 0);
   const rows = invStd.shape[0];
-  const side = [0, 1].find((i) => normalisationOf(input(projection, i))?.invStd === invStd);
+  const side = [0, 1].find((i) => invStdOf(input(projection, i)) === invStd);
   if (side === undefined) return undefined;
   const [xHat, share] = [input(projection, side), input(projection, 1 - side)];
   const average = input(first, 1);
@@ -100,8 +102,21 @@ function normaliseGradient(difference: Value, scale: Value): Value | undefined {
 function rowAffine(x: Value, slope: Value, offset: Value): Value {
   const [rows, width] = x.shape;
   const { graph } = x;
+  const inner = affineOf(x);
+  if (inner?.x.shape[1] === rows) {
+    // Of a row that has been scaled and shifted already, both at once.
+    const [innerSlope, innerOffset] = [reshape(inner.slope, slope.shape), reshape(inner.offset, offset.shape)];
+    return rowAffine(reshape(inner.x, x.shape), mul(innerSlope, slope), add(mul(innerOffset, slope), offset));
+  }
   const inputs = [reshape(x, [1, rows, width]), slope, offset, full(graph, [rows], 0), full(graph, [rows], 1)];
   return reshape(node('BatchNormalization', inputs, [1, rows, width], 'float32', { epsilon: 0 }), x.shape);
+}
+
+/** What a value is the affine function of, row by row. */
+function affineOf(value: Value): { x: Value; slope: Value; offset: Value } | undefined {
+  const source = unshaped(value);
+  if (!isOp(source, 'BatchNormalization')) return undefined;
+  return { x: input(source, 0), slope: input(source, 1), offset: input(source, 2) };
 }
 
 /** A product with a factor for each channel, the last axis; reshaping around it does not matter. */
@@ -140,6 +155,21 @@ function channelFactor(value: Value): { value: Value; factor: Value } | undefine
   return undefined;
 }
 
+/** A sum or mean of y · (x · slope + offset) within rows as that of y · x times the slope plus that of y, which a bias's gradient needs too, times the offset. */
+function affineReduce(op: string, value: Value, [outer, reduced, inner]: readonly [number, number, number]): Value | undefined {
+  const product = unshaped(value);
+  if (!isOp(product, 'Mul')) return undefined;
+  for (const side of [0, 1]) {
+    const affine = affineOf(input(product, side));
+    const y = input(product, 1 - side);
+    if (affine?.x.shape[1] !== outer || sizeOf(y.shape) !== sizeOf(product.shape)) continue;
+    const within = (whole: Value) => reduce(op, reshape(whole, [outer, reduced, inner]), [1]);
+    const each = (row: Value) => reshape(row, [outer, 1, 1]);
+    return add(mul(within(mul(reshape(affine.x, y.shape), y)), each(affine.slope)), mul(within(y), each(affine.offset)));
+  }
+  return undefined;
+}
+
 /**
  * A sum or mean of a product with a factor for each channel: the factor can wait until everything but the channels has been summed.
  * @param shape [outer, reduced, inner] as it is to be reduced over the middle
@@ -147,13 +177,19 @@ function channelFactor(value: Value): { value: Value; factor: Value } | undefine
  */
 export function factoredReduce(op: string, x: Value, [outer, reduced, inner]: readonly [number, number, number]): Value | undefined {
   if ((op !== 'ReduceSum' && op !== 'ReduceMean') || x.dtype !== 'float32') return undefined;
+  const affine = affineReduce(op, x, [outer, reduced, inner]);
+  if (affine) return affine;
   const found = channelFactor(x);
   if (!found) return undefined;
   const channels = found.factor.shape[0];
-  if (inner === channels) return mul(reduce(op, reshape(found.value, [outer, reduced, inner]), [1]), found.factor);
+  // As a sum, since the sum is what other gradients need too.
+  const within = (value: Value, count: number) => {
+    const total = reduce('ReduceSum', reshape(value, [outer, count, channels]), [1]);
+    return op === 'ReduceMean' ? mul(total, 1 / count) : total;
+  };
+  if (inner === channels) return mul(within(found.value, reduced), found.factor);
   if (inner !== 1 || reduced % channels !== 0 || reduced === channels) return undefined;
-  const sums = reduce(op, reshape(found.value, [outer, reduced / channels, channels]), [1]);
-  return reduce(op, mul(sums, found.factor), [2]);
+  return reduce(op, mul(within(found.value, reduced / channels), found.factor), [2]);
 }
 
 /** A scalar that one of a node's two inputs is, and the other input. */
@@ -198,28 +234,31 @@ function scaledExp(exponential: Value, by: Value): Value | undefined {
 /** Not worth it for a few numbers. */
 const worthwhile = (x: Value) => sizeOf(x.shape) >= 1024;
 
-/** A normalisation's scale and shift for each channel, done by the normalisation itself. */
+/**
+ * A normalisation's scale and shift for each channel, done by the normalisation itself. Its gradient, which needs the value before them, has
+ * it as (x − mean) / std, an affine function of x.
+ */
 export function fuseSum(a: Value, b: Value): Value | undefined {
-  if (!a.graph.target.inference) return undefined;
   const channels = a.shape.at(-1)!;
   const scaled = channelProduct(a);
   const y = scaled && unshaped(scaled.value);
   if (!scaled || !y || !isOp(y, 'LayerNormalization') || y.index !== 0 || b.shape.at(-1) !== channels || sizeOf(b.shape) !== channels)
     return undefined;
+  const { graph } = a;
   const [rows, width] = y.shape;
   if (width % channels !== 0 || y.node.inputs.length > 2) return undefined;
   const wide = (value: Value) =>
     reshape(
-      node(
-        'Expand',
-        [reshape(value, [1, channels]), int64s(a.graph, [width / channels, channels])],
-        [width / channels, channels],
-        'float32',
-      ),
+      node('Expand', [reshape(value, [1, channels]), int64s(graph, [width / channels, channels])], [width / channels, channels], 'float32'),
       [width],
     );
-  const inputs = [input(y, 0), wide(scaled.factor), wide(b)];
-  return reshape(node('LayerNormalization', inputs, [rows, width], 'float32', y.node.attributes), a.shape);
+  const x = input(y, 0);
+  const results = y.node.outputs.map(({ shape, dtype }) => ({ shape, dtype }));
+  const [result, mean, invStd] = graph.node('LayerNormalization', [x, wide(scaled.factor), wide(b)], results, y.node.attributes);
+  y.node.outputs.slice(1).forEach((before, i) => graph.replace(before, [mean, invStd][i]));
+  const slope = reshape(invStd, [rows]);
+  graph.replace(y, rowAffine(x, slope, unary('Neg', mul(reshape(mean, [rows]), slope))));
+  return reshape(result, a.shape);
 }
 
 /** What a product of two values is instead, where it is the end of a known pattern. */

@@ -77,8 +77,8 @@ export class Graph {
     const values = arrays[dtype].from(uniform ? [data[0]] : data);
     const spec = [{ shape, dtype }];
     const node = { op: 'Constant', domain: '', inputs: [], attributes: {}, data: values };
-    // Large constants are parameters or tables; comparing their values with each other's would cost more than it saves.
-    if (values.length > 4096) return this.create(node, spec)[0];
+    // Large ones are parameters; comparing their values with each other's would cost more than it saves. Tables of indices are worth it.
+    if (values.length > 4096 && dtype === 'float32') return this.create(node, spec)[0];
     const key = `Constant|${dtype}|${shape.join()}|${Array.from(values, (value) => (Object.is(value, -0) ? '-0' : value)).join()}`;
     return this.unique(key, node, spec)[0];
   }

@@ -284,7 +284,7 @@ export function concat(values: readonly Value[], axis: number): Value {
 export function split(x: Value, sizes: readonly number[], axis: number): readonly Value[] {
   x = x.graph.resolve(x);
   if (sizes.length === 1) return [x];
-  const parts = splitProduct(x, sizes, axis);
+  const parts = splitWeight(x, sizes, axis) ?? splitProduct(x, sizes, axis);
   if (parts) return parts;
   const outputs = sizes.map((part) => ({ shape: x.shape.map((size, i) => (i === axis ? part : size)), dtype: x.dtype }));
   return x.graph.node('Split', [x, int64s(x.graph, sizes)], outputs, { axis });
@@ -389,6 +389,21 @@ function isWeight(value: Value): boolean {
   return current.node.op === 'Constant' || (current.node.op === 'Input' && current.graph.weights.has(current));
 }
 
+/** The parts of a weight, as slices: those are known to be weights again. */
+function splitWeight(x: Value, sizes: readonly number[], axis: number): Value[] | undefined {
+  if (!isWeight(x)) return undefined;
+  let from = 0;
+  return sizes.map((size) => {
+    const begin = x.shape.map((_, i) => (i === axis ? from : 0));
+    from += size;
+    return slice(
+      x,
+      begin,
+      x.shape.map((extent, i) => (i === axis ? size : extent)),
+    );
+  });
+}
+
 /** The columns of a matrix product, each part as the product with its own columns of the weights. */
 function splitProduct(x: Value, sizes: readonly number[], axis: number): Value[] | undefined {
   const product = unshaped(x);
@@ -416,10 +431,14 @@ function headProduct(x: Value, perm: readonly number[]): Value | undefined {
   const [a, w] = [product.node.inputs[0]!, x.graph.resolve(product.node.inputs[1]!)];
   const columns = heads * d;
   if (product.shape.length !== 2 || product.shape[1] !== columns || !isWeight(w)) return undefined;
-  const left = reshape(a, [n, 1, rows, w.shape[0]]);
-  const right = reshape(transpose(reshape(w, [w.shape[0], heads, d]), [1, 0, 2]), [1, heads, w.shape[0], d]);
-  if (straight) return node('MatMul', [left, right], [n, heads, rows, d], x.dtype);
-  return node('FusedMatMul', [right, left], [n, heads, d, rows], x.dtype, { transA: 1, transB: 1 }, contrib);
+  const inner = w.shape[0];
+  if (straight) {
+    const right = reshape(transpose(reshape(w, [inner, heads, d]), [1, 0, 2]), [1, heads, inner, d]);
+    return node('MatMul', [reshape(a, [n, 1, rows, inner]), right], [n, heads, rows, d], x.dtype);
+  }
+  // Transposed, the heads lie one after the other as they do in the weights.
+  const factors = [reshape(w, [1, inner, columns]), reshape(a, [n, rows, inner])];
+  return reshape(node('FusedMatMul', factors, [n, columns, rows], x.dtype, { transA: 1, transB: 1 }, contrib), [n, heads, d, rows]);
 }
 
 /** What a value was put together from along its last axis, as matrices. */

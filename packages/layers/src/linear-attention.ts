@@ -1,13 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { AttentionOptions } from './attention';
-import { splitHeads } from './attention';
-import { checkSizes } from './check';
+import { checkChannels, checkSizes } from './check';
 import { Conv2d } from './conv2d';
 import { GroupNorm } from './group-norm';
 
 /**
  * Attention whose cost is linear in h·w (Shen et al. 2018, "Efficient Attention"): q is normalised over its features, k over the positions,
  * and q reads from the context kᵀ v, which is dimHead × dimHead. x: [n, h, w, dim] → [n, h, w, dim].
+ *
+ * Products are taken in the order that needs least: with v = x W_v, kᵀ v = (kᵀ x) W_v, and q (kᵀ v) W_out = q (kᵀ v W_out), so that neither
+ * v nor what the heads read is ever written out for all positions.
  */
 export class LinearAttention {
   /** 1×1, without bias, to q, k and v. */
@@ -27,14 +29,28 @@ export class LinearAttention {
   }
 
   apply(x: tf.Tensor4D): tf.Tensor4D {
+    const { heads, dimHead } = this;
+    const dim = this.toQkv.weight.shape[2]!;
+    checkChannels('LinearAttention', x, 4, dim);
     return tf.tidy(() => {
       const [n, h, w] = x.shape;
-      const [q, k, v] = splitHeads(this.toQkv.apply(x), this.heads);
-      const queries = tf.mul(tf.softmax(tf.transpose(q, [0, 2, 1, 3])), this.dimHead ** -0.5); // [n, heads, h·w, dimHead]
-      const keys = tf.softmax(tf.transpose(k, [0, 2, 3, 1])); // [n, heads, dimHead, h·w]
-      const context = tf.matMul(keys, tf.transpose(v, [0, 2, 1, 3])); // [n, heads, dimHead, dimHead]
-      const out = tf.transpose(tf.matMul(queries, context), [0, 2, 1, 3]);
-      return this.outNorm.apply(this.outConv.apply(tf.reshape(out, [n, h, w, this.heads * this.dimHead])));
+      const positions = h * w;
+      const features = heads * dimHead;
+      const flat = tf.reshape(x, [n * positions, dim]);
+      const [weightQ, weightK, weightV] = tf.split(tf.reshape(this.toQkv.weight, [dim, 3 * features]), 3, 1);
+      const q = tf.softmax(tf.reshape(tf.matMul(flat, weightQ), [n, positions, heads, dimHead]));
+      const k = tf.transpose(tf.reshape(tf.matMul(flat, weightK), [n, positions, heads, dimHead]), [0, 2, 3, 1]);
+      const keys = tf.reshape(tf.softmax(k), [n, features, positions]);
+
+      // Each head's own weights: [heads, dim, dimHead] and [heads, dimHead, dim].
+      const toV = tf.transpose(tf.reshape(weightV, [dim, heads, dimHead]), [1, 0, 2]);
+      const toOut = tf.reshape(this.outConv.weight, [heads, dimHead, dim]);
+      const byHead = tf.transpose(tf.reshape(tf.matMul(keys, tf.reshape(x, [n, positions, dim])), [n, heads, dimHead, dim]), [1, 0, 2, 3]);
+      const context = tf.matMul(tf.reshape(byHead, [heads, n * dimHead, dim]), toV); // kᵀ v: [heads, n·dimHead, dimHead]
+      const readout = tf.mul(tf.matMul(context, toOut), dimHead ** -0.5); // [heads, n·dimHead, dim]
+      const readouts = tf.reshape(tf.transpose(tf.reshape(readout, [heads, n, dimHead, dim]), [1, 0, 2, 3]), [n, features, dim]);
+      const out = tf.add(tf.matMul(tf.reshape(q, [n, positions, features]), readouts), this.outConv.bias!);
+      return this.outNorm.apply(tf.reshape(out, [n, h, w, dim]));
     });
   }
 }
