@@ -4,6 +4,7 @@ import { registerWasmKernels } from './register-wasm-kernels';
 import type { WasmBackend } from './wasm-backend';
 import { refuseWhenFull } from './wasm-memory';
 
+/** What a backend needs to be told. */
 export interface BackendOptions {
   /**
    * Where the `.wasm` files of @tensorflow/tfjs-backend-wasm are: the address of their folder, ending in `/`, or of each by its name.
@@ -76,4 +77,8 @@ export const backends = {
   },
 } satisfies Record<string, Backend>;
 
+/**
+ * A backend by its name. The README's table says what each is and what it needs.
+ * @useDeclaredType
+ */
 export type BackendName = keyof typeof backends;

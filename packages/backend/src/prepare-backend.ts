@@ -1,7 +1,9 @@
 import type { BackendName, BackendOptions } from './backends';
 import { backends } from './backends';
 
+/** What `prepareBackend` did. */
 export interface PreparedBackend {
+  /** The backend that is tfjs's now. */
   readonly name: BackendName;
   /** One line that says which it is and why, to be shown. */
   readonly reason: string;

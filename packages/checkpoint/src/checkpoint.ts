@@ -16,10 +16,16 @@ const modelSchema = z.strictObject({
   objective: z.enum(['epsilon', 'xStart', 'velocity']),
 });
 
-/** All that is needed, beside the weights and β, to rebuild a model. */
+/**
+ * All that is needed, beside the weights and β, to rebuild a model: the network's package or file and the options that its default export
+ * was called with, the images' shape [h, w, c], and what the network predicts.
+ * @useDeclaredType
+ */
 export type ModelDescription = z.infer<typeof modelSchema>;
 
+/** All that a checkpoint holds. */
 export interface Checkpoint {
+  /** How to rebuild the network. */
   readonly model: ModelDescription;
   /** β_t of the noise schedule. */
   readonly betas: Float64Array;
@@ -35,7 +41,11 @@ export interface Checkpoint {
 
 const FORMAT = 'ddpm-checkpoint-1';
 
-/** Writes a checkpoint, atomically, as safetensors: tensors and JSON, nothing that could be executed. */
+/**
+ * Writes a checkpoint, atomically, as safetensors: tensors and JSON, nothing that could be executed, and a SHA-256 of it all.
+ * @param checkpoint what to write
+ * @throws Error in one line that names the file and the reason; what the file held before stays.
+ */
 export async function writeCheckpoint(path: string, { model, betas, step, settings, parameters, state }: Checkpoint): Promise<void> {
   const tensors = new Map<string, StoredTensor>([['schedule/betas', { shape: [betas.length], data: betas }]]);
   for (const [name, tensor] of parameters) tensors.set(`parameters/${name}`, tensor);
@@ -56,7 +66,7 @@ function checksum(tensors: ReadonlyMap<string, StoredTensor>, { model, step, set
 
 /**
  * Reads a checkpoint.
- * @throws Error in one line that names the file and what is wrong with it.
+ * @throws Error in one line that names the file and what is wrong with it: damage anywhere in it is found by its SHA-256.
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   let bytes: Uint8Array;

@@ -4,7 +4,9 @@ import { pathToFileURL } from 'node:url';
 
 /** A network by the name of its package or file, with the options that its default export takes. */
 export interface NetworkReference {
+  /** A package such as `@ddpm/unet`, or a file such as `./my-network.mjs`. */
   readonly name: string;
+  /** JSON. */
   readonly options: Readonly<Record<string, unknown>>;
 }
 

@@ -18,6 +18,9 @@ async function numbered(run: string): Promise<string[]> {
 /**
  * Adds a checkpoint to a run folder: `checkpoints/step-<step>.safetensors`, which `checkpoint.safetensors` then is too. All but the newest
  * `keep` are removed, once the new one is safely there.
+ * @param run the run folder
+ * @param options.keep how many to keep
+ * @throws Error in one line that names the file and the reason
  */
 export async function saveCheckpoint(run: string, checkpoint: Checkpoint, { keep = 3 } = {}): Promise<void> {
   const path = join(run, FOLDER, `step-${String(checkpoint.step).padStart(7, '0')}.safetensors`);

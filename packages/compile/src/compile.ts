@@ -8,8 +8,10 @@ import { openSession, ortTensor } from './session';
 import { fastTarget, portable } from './self-test';
 import { specOf, trace } from './trace';
 
+/** What a function to be compiled may return. */
 export type TensorResult = tf.Tensor | tf.Tensor[] | Record<string, tf.Tensor>;
 
+/** How a compiled function runs. */
 export interface CompileOptions {
   /** Threads that one operator may use; by default one for each processor. */
   threads?: number;
@@ -17,9 +19,14 @@ export interface CompileOptions {
   path?: 'fast' | 'portable';
 }
 
+/**
+ * A function as ONNX Runtime runs it: asynchronous, with the same inputs and results.
+ * @typeParam F the function that was compiled
+ */
 export interface CompiledFunction<F extends (...inputs: never[]) => TensorResult> {
   /** Runs the graph of these shapes, tracing the function first where it has not run on them before. */
   (...inputs: Parameters<F>): Promise<ReturnType<F>>;
+  /** Frees the graphs. */
   dispose(): Promise<void>;
 }
 
@@ -75,6 +82,7 @@ async function build(
 /**
  * Traces a function of tensors once for each shape of its inputs, and runs the graphs on ONNX Runtime. Variables and tensors that it
  * captures become constants, with the values they have when it is traced.
+ * @typeParam F the function's type, which is kept but for the promise
  * @param fn returns a tensor, a list of tensors or a record of tensors; reads no tensor's values and draws no random numbers
  * @param examples tensors of the shapes to be ready for; their values do not matter
  * @returns a function of tensors that resolves to tensors of the caller's backend, which the caller owns

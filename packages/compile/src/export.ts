@@ -9,6 +9,7 @@ import { int64s } from './ops';
 import type { Trace } from './trace';
 import { specOf, trace } from './trace';
 
+/** Names and sizes of the model. */
 export interface ExportOptions {
   /** By default input0, input1, … */
   inputNames?: readonly string[];

@@ -11,6 +11,7 @@ import { specOf } from './trace';
 import type { LossTrace } from './trace-loss';
 import { largestResult, traceLoss } from './trace-loss';
 
+/** How gradients are computed. */
 export interface CompileGradientsOptions {
   /** Examples that go through the graph at a time. 'auto' takes as many as keep the largest intermediate result within the processor's cache. */
   microBatch?: 'auto' | number;
@@ -20,6 +21,7 @@ export interface CompileGradientsOptions {
   path?: 'fast' | 'portable';
 }
 
+/** What a batch gives. */
 export interface Gradients {
   /** The mean of the loss over the batch. */
   loss: number;
@@ -29,9 +31,11 @@ export interface Gradients {
   losses?: Float32Array;
 }
 
+/** Loss and gradients, ready to run. */
 export interface CompiledGradients {
   /** Examples that go through the graph at a time. */
   readonly microBatch: number;
+  /** Threads. */
   readonly workers: number;
   /**
    * Loss and gradients of a batch of any size. Calls do not overlap: a second waits for the first.

@@ -10,17 +10,21 @@ export interface Batch {
   readonly labels?: Int32Array<ArrayBuffer>;
   /** Which images of the dataset these are. */
   readonly indices: Int32Array<ArrayBuffer>;
+  /** How many images. */
   readonly size: number;
 }
 
+/** Which batches to make. */
 export interface BatchOptions {
+  /** Images in a batch; the last of an epoch may have fewer. */
   readonly batchSize: number;
+  /** Order and flips follow from it and the epoch. */
   readonly seed: number;
   /** Each epoch has an order of its own. */
   readonly epoch: number;
-  /** Number of the first batch to give, to go on within an epoch. */
+  /** Number of the first batch to give, to go on within an epoch; 0 by default. */
   readonly start?: number;
-  /** The probability that an image is mirrored left to right. */
+  /** The probability that an image is mirrored left to right; 0.5 by default. */
   readonly flip?: number;
 }
 
@@ -29,7 +33,10 @@ const STREAM = 0x62617463;
 /** How many images are decoded at a time. */
 const LANES = 8;
 
-/** How many batches an epoch has, the last and perhaps smaller one included. */
+/**
+ * How many batches an epoch has, the last and perhaps smaller one included.
+ * @throws RangeError unless batchSize is a whole number of at least 1
+ */
 export function batchCount(dataset: Dataset, batchSize: number): number {
   if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
     throw new RangeError(`batches: batchSize must be a whole number of at least 1, got ${batchSize}`);

@@ -3,7 +3,10 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** Where downloads are kept: `DDPM_CACHE_DIR`, or `ddpm` in the operating system's folder for caches (`XDG_CACHE_HOME` on Linux). */
+/**
+ * Where downloads are kept: `DDPM_CACHE_DIR`, or `ddpm` in the operating system's folder for caches (`XDG_CACHE_HOME` on Linux).
+ * The options stand for the process that asks.
+ */
 export function defaultCacheDir({
   env = process.env,
   platform = process.platform,

@@ -18,7 +18,9 @@ export interface Dataset {
 /**
  * A dataset in memory.
  * @param options.pixels the images one after another
+ * @param options.shape of one image, [h, w, c]
  * @param options.labels a class for each image
+ * @param options.classNames names of classes 0, 1, …
  * @throws RangeError if the lengths do not fit the shape
  */
 export function arrayDataset({

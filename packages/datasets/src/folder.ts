@@ -11,12 +11,13 @@ const EXTENSIONS = ['.png', '.jpg', '.jpeg', '.webp'];
 /** How many files are opened at a time. */
 const LANES = 16;
 
+/** How the images of a folder become alike. */
 export interface FolderOptions {
   /** Height and width to bring every image to; needed where sizes are mixed. */
   readonly size?: readonly [h: number, w: number];
   /** Needed where gray, RGB and RGBA images are mixed. */
   readonly channels?: Channels;
-  /** How an image gets to `size`; 'resize' needs sharp. */
+  /** How an image gets to `size`; by default 'resize', which needs sharp where a size differs. */
   readonly fit?: Fit;
 }
 

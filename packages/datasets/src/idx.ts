@@ -1,6 +1,8 @@
 /** An array from an IDX file: `shape` sizes, the last one fastest. */
 export interface IdxArray {
+  /** Sizes of the axes. */
   readonly shape: readonly number[];
+  /** Row-major values. */
   readonly data: Uint8Array;
 }
 

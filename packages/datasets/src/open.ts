@@ -15,18 +15,21 @@ import { readIdx } from './read-idx';
 import type { Split } from './split';
 import { fitted, type Fit } from './transform';
 
+/** Which part of a dataset to open, where it is, and the shape of its images. */
 export interface OpenOptions {
   /** Where the files are: looked in first, and needed for `folder`. */
   readonly dataDir?: string;
   /** Where downloads are kept; see `defaultCacheDir`. */
   readonly cacheDir?: string;
+  /** 'train' by default. */
   readonly split?: Split;
-  /** Height and width, or one number for both. */
+  /** Height and width, or one number for both; by default as the images are. */
   readonly imageSize?: number | readonly [h: number, w: number];
   /** 1 gray, 3 RGB, 4 RGBA; by default as the images are. */
   readonly channels?: Channels;
-  /** How images get to `imageSize`: scaled (and cut where the aspect differs), padded with zeros, or cut to the middle. */
+  /** How images get to `imageSize`: scaled (the default, and cut where the aspect differs), padded with zeros, or cut to the middle. */
   readonly fit?: Fit;
+  /** Called now and then while a file is downloaded. */
   readonly onProgress?: (progress: Progress) => void;
 }
 

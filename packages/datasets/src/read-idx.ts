@@ -24,6 +24,7 @@ const EXCESS = 2 ** 20;
 
 /**
  * Reads an IDX file of unsigned bytes, gzipped or not. See `parseIdx`.
+ * @param options.maxBytes the most that is read, once inflated
  * @throws RangeError with one line if it is damaged, truncated, too long, or inflates to more than `maxBytes`, or far more than it says
  */
 export function readIdx(bytes: Uint8Array, { maxBytes = 2 ** 30 } = {}): IdxArray {

@@ -6,6 +6,9 @@ type Shape = readonly [h: number, w: number, c: number];
 
 /**
  * Puts the image in the middle of a larger one of zeros; pixels are kept exactly. An odd row or column goes below or to the right.
+ * @param pixels h · w · c bytes
+ * @param shape of the image, [h, w, c]
+ * @param size of the result, [h, w]
  * @throws RangeError if the image is larger than `size`
  */
 export function pad(pixels: Uint8Array, [h, w, c]: Shape, [height, width]: Size): Uint8Array {
@@ -18,6 +21,9 @@ export function pad(pixels: Uint8Array, [h, w, c]: Shape, [height, width]: Size)
 
 /**
  * The middle of the image; pixels are kept exactly.
+ * @param pixels h · w · c bytes
+ * @param shape of the image, [h, w, c]
+ * @param size of the result, [h, w]
  * @throws RangeError if the image is smaller than `size`
  */
 export function crop(pixels: Uint8Array, [h, w, c]: Shape, [height, width]: Size): Uint8Array {
@@ -31,7 +37,12 @@ export function crop(pixels: Uint8Array, [h, w, c]: Shape, [height, width]: Size
   return out;
 }
 
-/** Scales to `size` exactly, by Catmull–Rom interpolation; when shrinking the kernel grows, so that nothing aliases. */
+/**
+ * Scales to `size` exactly, by Catmull–Rom interpolation (Keys 1981); when shrinking the kernel grows, so that nothing aliases.
+ * @param pixels h · w · c bytes
+ * @param shape of the image, [h, w, c]
+ * @param size of the result, [h, w]
+ */
 export function resize(pixels: Uint8Array, [h, w, c]: Shape, [height, width]: Size): Uint8Array {
   const columns = kernels(w, width);
   const wide = new Float32Array(h * width * c);
@@ -92,7 +103,13 @@ export function fitImage(pixels: Uint8Array, [h, w, c]: Shape, [height, width]: 
   return crop(resize(pixels, [h, w, c], cover), [...cover, c], [height, width]);
 }
 
-/** The same dataset with images of another size or number of channels. */
+/**
+ * The same dataset with images of another size or number of channels, changed as they are asked for.
+ * @param options.size [h, w]; by default the dataset's
+ * @param options.channels by default the dataset's
+ * @param options.fit how they get to the size
+ * @throws RangeError if the images are too large to pad, or too small to crop
+ */
 export function fitted(dataset: Dataset, { size, channels, fit = 'resize' }: { size?: Size; channels?: Channels; fit?: Fit }): Dataset {
   const [h, w, c] = dataset.shape;
   const [height, width] = size ?? [h, w];

@@ -5,5 +5,6 @@ export type NetworkFunction = (xt: tf.Tensor4D, t: tf.Tensor1D, condition?: Read
 
 /** Any object with such a function. Its parameters are the variables reachable through its fields. */
 export interface Network {
+  /** What the network makes of noisy images. */
   apply: NetworkFunction;
 }

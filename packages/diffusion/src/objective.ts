@@ -3,7 +3,9 @@ import type { NoiseLevel } from './noise-level';
 
 /** What the network's output means: what it is trained towards, and how x_0 is read from it. All images [n, h, w, c]. */
 export interface Objective {
+  /** What the output is compared with in training. */
   target(level: NoiseLevel, xStart: tf.Tensor4D, noise: tf.Tensor4D): tf.Tensor4D;
+  /** x̂_0, the image that the output speaks of. */
   predictXStart(level: NoiseLevel, xt: tf.Tensor4D, output: tf.Tensor4D): tf.Tensor4D;
 }
 

@@ -18,6 +18,7 @@ export function fromBytes(bytes: ArrayLike<number>): Float32Array {
 /**
  * The images of a batch in [−1, 1], as bytes.
  * @param values [n, h, w, c], c = 1, 3 or 4
+ * @param shape [n, h, w, c]
  * @throws RangeError if `values` does not have that shape
  */
 export function toImages(values: ArrayLike<number>, [n, h, w, c]: readonly [n: number, h: number, w: number, c: number]): ByteImage[] {
@@ -30,7 +31,10 @@ export function toImages(values: ArrayLike<number>, [n, h, w, c]: readonly [n: n
   return Array.from({ length: n }, (_, i) => ({ width: w, height: h, channels: c, data: bytes.subarray(i * size, (i + 1) * size) }));
 }
 
-/** RGBA bytes of an image: gray is repeated, and without alpha it is opaque. */
+/**
+ * RGBA bytes of an image, `height · width · 4`: gray is repeated, and without alpha it is opaque.
+ * @param image of 1, 3 or 4 channels
+ */
 export function toRgba({ width, height, channels, data }: ByteImage): Uint8ClampedArray<ArrayBuffer> {
   const out = new Uint8ClampedArray(width * height * 4);
   const [green, blue] = channels === 1 ? [0, 0] : [1, 2];
@@ -46,7 +50,8 @@ export function toRgba({ width, height, channels, data }: ByteImage): Uint8Clamp
 
 /**
  * The same image with another number of channels: gray is repeated, colour becomes luma (ITU-R BT.601), a new alpha is opaque,
- * and an alpha that goes is blended over `background` (0 … 255, white by default).
+ * and an alpha that goes is blended over the background.
+ * @param options.background 0 … 255
  */
 export function withChannels(image: ByteImage, channels: Channels, { background = 255 } = {}): ByteImage {
   if (image.channels === channels) return image;

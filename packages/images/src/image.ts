@@ -3,9 +3,13 @@ export type Channels = 1 | 3 | 4;
 
 /** An 8-bit image: rows from the top, channels last, `height · width · channels` bytes. */
 export interface ByteImage {
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
+  /** Bytes of a pixel. */
   readonly channels: Channels;
+  /** Row by row. */
   readonly data: Uint8Array;
 }
 

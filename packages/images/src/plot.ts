@@ -9,6 +9,7 @@ import { smooth } from './smooth';
 export interface Line {
   /** Written above the plot, in the line's colour. */
   readonly name?: string;
+  /** Values; those that are not finite leave a gap. */
   readonly y: ArrayLike<number>;
   /** As long as `y`; by default 0, 1, 2, … */
   readonly x?: ArrayLike<number>;
@@ -16,14 +17,19 @@ export interface Line {
   readonly smooth?: number;
 }
 
+/** What stands around the lines. */
 export interface PlotOptions {
+  /** Written above. */
   readonly title?: string;
+  /** Written below the x axis. */
   readonly xLabel?: string;
+  /** Written above the y axis. */
   readonly yLabel?: string;
-  /** A logarithmic y axis; values that are not positive are left out. */
+  /** A logarithmic y axis; values that are not positive are left out. False by default. */
   readonly logY?: boolean;
-  /** Pixels. */
+  /** In units of the SVG; 720 by default. */
   readonly width?: number;
+  /** In units of the SVG; 400 by default. */
   readonly height?: number;
 }
 
@@ -110,6 +116,7 @@ export function plotLines(
  * An SVG document as a PNG file. Text is drawn in Inter (Latin, Greek and some mathematical signs), which comes with this
  * package, so the picture is the same on every machine.
  * @param options.scale pixels of the PNG for each unit of the SVG
+ * @throws Error if it is not SVG
  */
 export function svgToPng(svg: string, { scale = 2 } = {}): Uint8Array {
   const resvg = new Resvg(svg, {

@@ -7,7 +7,10 @@ import { PNG_SIGNATURE, pngChunks, type PngChunk } from './png-chunks';
 
 const COLOR_TYPE = { 1: 0, 3: 2, 4: 6 } as const;
 
-/** A PNG file: gray, RGB or RGBA, 8 bits. */
+/**
+ * A PNG file: gray, RGB or RGBA, 8 bits.
+ * @throws RangeError if the image's data does not fit its shape
+ */
 export function encodePng(image: ByteImage): Uint8Array {
   checkImage(image, 'encodePng');
   const { width, height, channels } = image;
@@ -19,7 +22,9 @@ export function encodePng(image: ByteImage): Uint8Array {
 
 /** What the first 33 bytes of a PNG file say. */
 export interface PngHeader {
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
   /** As drawn: a palette counts as 3, or 4 where the header alone says so; transparency given by a later chunk is not seen. */
   readonly channels: Channels;

@@ -3,20 +3,23 @@ import * as tf from '@tensorflow/tfjs-core';
 import { checkChannels, checkSizes } from './check';
 import { uniformParameter } from './parameter';
 
+/** What a `ConvTranspose2d` is made from. */
 export interface ConvTranspose2dOptions {
+  /** Channels of the input. */
   inChannels: number;
+  /** Channels of the output. */
   outChannels: number;
+  /** Height and width of the filters. */
   kernelSize: number;
+  /** Output pixels from one input position to the next; 1 by default. */
   stride?: number;
-  /** Pixels cut from every side of the full result. */
+  /** Pixels cut from every side of the full result; 0 by default. */
   padding?: number;
+  /** Draws the initial weights. */
   rng: Random;
 }
 
-/**
- * Transposed convolution as PyTorch's `ConvTranspose2d`, with its initialisation.
- * x: [n, h, w, inChannels] → [n, h', w', outChannels], h' = (h − 1)·stride + kernelSize − 2·padding.
- */
+/** Transposed convolution as PyTorch's `ConvTranspose2d`, with its initialisation. */
 export class ConvTranspose2d {
   /** [kernelSize, kernelSize, outChannels, inChannels]. */
   readonly weight: tf.Variable;
@@ -25,6 +28,7 @@ export class ConvTranspose2d {
   readonly stride: number;
   readonly padding: number;
 
+  /** @throws RangeError unless every size is a whole number of at least 1. */
   constructor({ inChannels, outChannels, kernelSize, stride = 1, padding = 0, rng }: ConvTranspose2dOptions) {
     checkSizes('ConvTranspose2d', { inChannels, outChannels, kernelSize, stride });
     // PyTorch counts the fan-in of a transposed convolution from its second weight axis, which is the output's.
@@ -35,6 +39,10 @@ export class ConvTranspose2d {
     this.padding = padding;
   }
 
+  /**
+   * x: [n, h, w, inChannels] → [n, h', w', outChannels], h' = (h − 1)·stride + kernelSize − 2·padding.
+   * @throws RangeError if x has other channels.
+   */
   apply(x: tf.Tensor4D): tf.Tensor4D {
     const [kernelSize, , outChannels, inChannels] = this.weight.shape as [number, number, number, number];
     checkChannels('ConvTranspose2d', x, 4, inChannels);

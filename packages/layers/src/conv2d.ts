@@ -3,21 +3,25 @@ import * as tf from '@tensorflow/tfjs-core';
 import { checkChannels, checkSizes } from './check';
 import { uniformParameter } from './parameter';
 
+/** What a `Conv2d` is made from. */
 export interface Conv2dOptions {
+  /** Channels of the input. */
   inChannels: number;
+  /** Channels of the output. */
   outChannels: number;
+  /** Height and width of the filters. */
   kernelSize: number;
+  /** Pixels from one output position to the next; 1 by default. */
   stride?: number;
-  /** Zeros added on every side, in pixels. */
+  /** Zeros added on every side, in pixels; 0 by default. */
   padding?: number;
+  /** Whether a number is added to each output channel; true by default. */
   bias?: boolean;
+  /** Draws the initial weights. */
   rng: Random;
 }
 
-/**
- * Convolution as PyTorch's `Conv2d`, with its initialisation: a size that the stride does not divide is rounded down.
- * x: [n, h, w, inChannels] → [n, h', w', outChannels], h' = ⌊(h + 2·padding − kernelSize)/stride⌋ + 1.
- */
+/** Convolution as PyTorch's `Conv2d`, with its initialisation: a size that the stride does not divide is rounded down. */
 export class Conv2d {
   /** [kernelSize, kernelSize, inChannels, outChannels]. */
   readonly weight: tf.Variable;
@@ -26,6 +30,7 @@ export class Conv2d {
   readonly stride: number;
   readonly padding: number;
 
+  /** @throws RangeError unless every size is a whole number of at least 1. */
   constructor({ inChannels, outChannels, kernelSize, stride = 1, padding = 0, bias = true, rng }: Conv2dOptions) {
     checkSizes('Conv2d', { inChannels, outChannels, kernelSize, stride });
     const fanIn = inChannels * kernelSize * kernelSize;
@@ -35,6 +40,10 @@ export class Conv2d {
     this.padding = padding;
   }
 
+  /**
+   * x: [n, h, w, inChannels] → [n, h', w', outChannels], h' = ⌊(h + 2·padding − kernelSize)/stride⌋ + 1.
+   * @throws RangeError if x has other channels.
+   */
   apply(x: tf.Tensor4D): tf.Tensor4D {
     checkChannels('Conv2d', x, 4, this.weight.shape[2]!);
     return tf.tidy(() => {

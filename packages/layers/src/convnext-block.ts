@@ -7,23 +7,30 @@ import { GroupNorm } from './group-norm';
 import { Linear } from './linear';
 import { timeProjection } from './time-projection';
 
+/** What a `ConvNextBlock` is made from. */
 export interface ConvNextBlockOptions {
+  /** Channels of the input. */
   dim: number;
+  /** Channels of the output. */
   dimOut: number;
+  /** Size of the time embedding; without it the block is not told the time. */
   timeEmbDim?: number;
-  /** The inner width, as a multiple of dimOut. */
+  /** The inner width, as a multiple of dimOut; 2 by default. */
   mult?: number;
-  /** Whether the depthwise convolution is followed by a norm. */
+  /** Whether the depthwise convolution is followed by a norm; true by default. */
   norm?: boolean;
+  /** Draws the initial weights. */
   rng: Random;
 }
 
 /**
  * Depthwise 7×7 → + time → norm → conv 3×3 → GELU → norm → conv 3×3, with a residual connection (after Liu et al. 2022, "A ConvNet
- * for the 2020s"); the time embedding goes through GELU and a linear layer. x: [n, h, w, dim], timeEmb: [n, timeEmbDim] → [n, h, w, dimOut].
+ * for the 2020s"); the time embedding goes through GELU and a linear layer.
  */
 export class ConvNextBlock {
+  /** timeEmbDim → dim, added after the depthwise convolution. */
   readonly mlp?: Linear;
+  /** 7×7, within each channel. */
   readonly dsConv: DepthwiseConv2d;
   readonly norm1?: GroupNorm;
   readonly conv1: Conv2d;
@@ -32,6 +39,7 @@ export class ConvNextBlock {
   /** 1×1, where the widths differ. */
   readonly resConv?: Conv2d;
 
+  /** @throws RangeError unless every size is a whole number of at least 1. */
   constructor({ dim, dimOut, timeEmbDim, mult = 2, norm = true, rng }: ConvNextBlockOptions) {
     const inner = dimOut * mult;
     if (timeEmbDim !== undefined) this.mlp = new Linear({ inFeatures: timeEmbDim, outFeatures: dim, rng });
@@ -43,6 +51,10 @@ export class ConvNextBlock {
     if (dim !== dimOut) this.resConv = new Conv2d({ inChannels: dim, outChannels: dimOut, kernelSize: 1, rng });
   }
 
+  /**
+   * x: [n, h, w, dim], timeEmb: [n, timeEmbDim] → [n, h, w, dimOut].
+   * @throws RangeError if either is of another shape.
+   */
   apply(x: tf.Tensor4D, timeEmb?: tf.Tensor2D): tf.Tensor4D {
     return tf.tidy(() => {
       let h = this.dsConv.apply(x);

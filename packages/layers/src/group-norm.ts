@@ -25,8 +25,7 @@ function normalise(x: tf.Tensor, axes: number[], eps: number): tf.Tensor {
 
 /**
  * Group normalisation (Wu & He 2018): mean 0 and variance 1 over each image's groups of channels, then a scale and shift for each channel.
- * x: [n, h, w, channels]. As PyTorch's `GroupNorm`: eps 1e-5, biased variance.
- * @throws RangeError if the groups do not divide the channels.
+ * As PyTorch's `GroupNorm`: eps 1e-5, biased variance.
  */
 export class GroupNorm {
   /** [channels], initially 1. */
@@ -36,6 +35,10 @@ export class GroupNorm {
   readonly groups: number;
   readonly eps: number;
 
+  /**
+   * @param options.eps added to the variance
+   * @throws RangeError if the groups do not divide the channels.
+   */
   constructor({ groups, channels, eps = 1e-5 }: { groups: number; channels: number; eps?: number }) {
     checkSizes('GroupNorm', { groups, channels });
     if (channels % groups !== 0) {
@@ -47,6 +50,10 @@ export class GroupNorm {
     this.eps = eps;
   }
 
+  /**
+   * x: [n, h, w, channels] → [n, h, w, channels].
+   * @throws RangeError if x has other channels.
+   */
   apply(x: tf.Tensor4D): tf.Tensor4D {
     const channels = this.weight.shape[0];
     checkChannels('GroupNorm', x, 4, channels);

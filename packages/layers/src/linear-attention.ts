@@ -6,7 +6,7 @@ import { GroupNorm } from './group-norm';
 
 /**
  * Attention whose cost is linear in h·w (Shen et al. 2018, "Efficient Attention"): q is normalised over its features, k over the positions,
- * and q reads from the context kᵀ v, which is dimHead × dimHead. x: [n, h, w, dim] → [n, h, w, dim].
+ * and q reads from the context kᵀ v, which is dimHead × dimHead.
  *
  * Products are taken in the order that needs least: with v = x W_v, kᵀ v = (kᵀ x) W_v, and q (kᵀ v) W_out = q (kᵀ v W_out), so that neither
  * v nor what the heads read is ever written out for all positions.
@@ -14,11 +14,13 @@ import { GroupNorm } from './group-norm';
 export class LinearAttention {
   /** 1×1, without bias, to q, k and v. */
   readonly toQkv: Conv2d;
+  /** 1×1, from the heads' features back to dim. */
   readonly outConv: Conv2d;
   readonly outNorm: GroupNorm;
   readonly heads: number;
   readonly dimHead: number;
 
+  /** @throws RangeError unless every size is a whole number of at least 1. */
   constructor({ dim, heads = 4, dimHead = 32, rng }: AttentionOptions) {
     checkSizes('LinearAttention', { dim, heads, dimHead });
     this.toQkv = new Conv2d({ inChannels: dim, outChannels: 3 * heads * dimHead, kernelSize: 1, bias: false, rng });
@@ -28,6 +30,10 @@ export class LinearAttention {
     this.dimHead = dimHead;
   }
 
+  /**
+   * x: [n, h, w, dim] → [n, h, w, dim].
+   * @throws RangeError if x is of another shape.
+   */
   apply(x: tf.Tensor4D): tf.Tensor4D {
     const { heads, dimHead } = this;
     const dim = this.toQkv.weight.shape[2]!;

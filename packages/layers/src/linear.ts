@@ -3,19 +3,24 @@ import * as tf from '@tensorflow/tfjs-core';
 import { checkChannels, checkSizes } from './check';
 import { uniformParameter } from './parameter';
 
-/** y = x W + b, with PyTorch's initialisation. x: [n, inFeatures] → [n, outFeatures]. */
+/** y = x W + b, with PyTorch's initialisation. */
 export class Linear {
   /** [inFeatures, outFeatures]. */
   readonly weight: tf.Variable;
   /** [outFeatures]. */
   readonly bias: tf.Variable;
 
+  /** @throws RangeError unless every size is a whole number of at least 1. */
   constructor({ inFeatures, outFeatures, rng }: { inFeatures: number; outFeatures: number; rng: Random }) {
     checkSizes('Linear', { inFeatures, outFeatures });
     this.weight = uniformParameter(rng, [inFeatures, outFeatures], inFeatures);
     this.bias = uniformParameter(rng, [outFeatures], inFeatures);
   }
 
+  /**
+   * x: [n, inFeatures] → [n, outFeatures].
+   * @throws RangeError if x is of another shape.
+   */
   apply(x: tf.Tensor2D): tf.Tensor2D {
     checkChannels('Linear', x, 2, this.weight.shape[0]);
     return tf.tidy(() => tf.add(tf.matMul(x, this.weight as tf.Tensor2D), this.bias));

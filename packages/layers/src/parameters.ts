@@ -2,7 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /** A tensor's shape and its row-major values. */
 export interface TensorValues {
+  /** Sizes of the axes; empty for a single number. */
   readonly shape: readonly number[];
+  /** Row-major values. */
   readonly data: Float32Array;
 }
 
@@ -30,7 +32,7 @@ export function parameterCount(module: object): number {
   return [...namedParameters(module).values()].reduce((sum, { size }) => sum + size, 0);
 }
 
-/** Frees a module's parameters. */
+/** Frees a module's parameters; it is of no use afterwards. */
 export function disposeParameters(module: object): void {
   for (const variable of namedParameters(module).values()) variable.dispose();
 }

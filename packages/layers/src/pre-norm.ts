@@ -12,6 +12,7 @@ export class PreNorm<Fn extends Layer = Layer> {
     this.norm = new GroupNorm({ groups: 1, channels: dim });
   }
 
+  /** x: [n, h, w, dim] → what `fn` makes of it. */
   apply(x: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => this.fn.apply(this.norm.apply(x)));
   }

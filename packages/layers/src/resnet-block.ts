@@ -6,17 +6,20 @@ import { Conv2d } from './conv2d';
 import { Linear } from './linear';
 import { timeProjection } from './time-projection';
 
-/**
- * Two `Block`s with a residual connection (He et al. 2015); the time embedding, through SiLU and a linear layer, is added between them.
- * x: [n, h, w, dim], timeEmb: [n, timeEmbDim] → [n, h, w, dimOut].
- */
+/** Two `Block`s with a residual connection (He et al. 2015); the time embedding, through SiLU and a linear layer, is added between them. */
 export class ResnetBlock {
+  /** timeEmbDim → dimOut. */
   readonly mlp?: Linear;
   readonly block1: Block;
   readonly block2: Block;
   /** 1×1, where the widths differ. */
   readonly resConv?: Conv2d;
 
+  /**
+   * @param options.timeEmbDim size of the time embedding; without it the block is not told the time
+   * @param options.groups of both norms
+   * @throws RangeError unless every size is a whole number of at least 1, and `groups` divides `dimOut`.
+   */
   constructor({
     dim,
     dimOut,
@@ -36,6 +39,10 @@ export class ResnetBlock {
     if (dim !== dimOut) this.resConv = new Conv2d({ inChannels: dim, outChannels: dimOut, kernelSize: 1, rng });
   }
 
+  /**
+   * x: [n, h, w, dim], timeEmb: [n, timeEmbDim] → [n, h, w, dimOut].
+   * @throws RangeError if either is of another shape.
+   */
   apply(x: tf.Tensor4D, timeEmb?: tf.Tensor2D): tf.Tensor4D {
     return tf.tidy(() => {
       let h = this.block1.apply(x);

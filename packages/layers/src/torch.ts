@@ -31,7 +31,7 @@ function torchAxes(path: string, rank: number): number[] {
   return Array.from({ length: rank }, (_, axis) => axis);
 }
 
-/** The parameter at `path`, or its gradient, in PyTorch's layout. */
+/** The parameter at `path`, or its gradient, in PyTorch's layout: linear (out, in), convolution (out, in, h, w), and so on. */
 export function toTorchLayout(path: string, x: tf.Tensor): tf.Tensor {
   return tf.transpose(x, torchAxes(path, x.rank));
 }

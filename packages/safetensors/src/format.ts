@@ -15,7 +15,12 @@ export const dtypes = {
   BOOL: { size: 1, read: (bytes: ArrayBuffer) => new Uint8Array(bytes) },
 } as const;
 
+/**
+ * An element type, by the format's name.
+ * @useDeclaredType
+ */
 export type Dtype = keyof typeof dtypes;
+/** The typed arrays that hold tensors. */
 export type TensorData =
   | (Float64Array | Float32Array)
   | (BigInt64Array | BigUint64Array)
@@ -23,7 +28,9 @@ export type TensorData =
 
 /** A tensor as the format knows it: row-major data of the given shape. */
 export interface StoredTensor<Data extends TensorData = TensorData> {
+  /** Sizes of the axes; empty for a single number. */
   readonly shape: readonly number[];
+  /** Row-major values. */
   readonly data: Data;
 }
 

@@ -1,7 +1,9 @@
 import type { Dtype, StoredTensor } from './format';
 import { dtypes } from './format';
 
+/** What a safetensors file holds. */
 export interface Safetensors {
+  /** By name, each with the dtype that the file says. */
   readonly tensors: Map<string, StoredTensor & { readonly dtype: Dtype }>;
   /** The file's `__metadata__`: strings by name. */
   readonly metadata: Record<string, string>;

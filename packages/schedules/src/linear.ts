@@ -5,6 +5,9 @@ import { scheduleFromBetas } from './noise-schedule';
 /**
  * β_t from `betaStart` to `betaEnd` in even steps (Ho et al. 2020, §4, who use T = 1000). The ends are not rescaled with T:
  * at T = 200, ᾱ_T = 0.13, so that x_T still holds a trace of the image. `scaledLinearSchedule` reaches noise at any T.
+ * @param options.timesteps T, the number of noise levels
+ * @param options.betaStart β_0
+ * @param options.betaEnd β_{T−1}
  * @throws RangeError if timesteps is not a positive whole number, or a β lies outside (0, 1).
  */
 export function linearSchedule({ timesteps = 1000, betaStart = 1e-4, betaEnd = 0.02 } = {}): NoiseSchedule {
@@ -14,6 +17,7 @@ export function linearSchedule({ timesteps = 1000, betaStart = 1e-4, betaEnd = 0
 
 /**
  * The linear schedule of T = 1000 with β scaled by 1000/T (as in Dhariwal & Nichol 2021), so that x_T is almost pure noise at any T > 20.
+ * @param options.timesteps T, the number of noise levels
  * @throws RangeError if timesteps is not a whole number above 20.
  */
 export function scaledLinearSchedule({ timesteps = 1000 } = {}): NoiseSchedule {

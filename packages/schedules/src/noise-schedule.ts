@@ -50,7 +50,10 @@ export function scheduleFromBetas(betas: ArrayLike<number>): NoiseSchedule {
   };
 }
 
-/** SNR(t) = ᾱ_t / (1 − ᾱ_t) (Kingma et al. 2021, "Variational Diffusion Models", §3.1): one float64 for each t, falling. */
+/**
+ * SNR(t) = ᾱ_t / (1 − ᾱ_t) (Kingma et al. 2021, "Variational Diffusion Models", §3.1): one float64 for each t, falling.
+ * @param schedule any
+ */
 export function signalToNoise({ alphasCumprod }: NoiseSchedule): Float64Array {
   return alphasCumprod.map((alphaBar) => alphaBar / (1 - alphaBar));
 }
@@ -58,6 +61,7 @@ export function signalToNoise({ alphasCumprod }: NoiseSchedule): Float64Array {
 /**
  * The schedule of the sub-process that visits only the given steps: β' = 1 − ᾱ_t / ᾱ_prev, so that ᾱ' at its i-th step is ᾱ at
  * `steps[i]` (Nichol & Dhariwal 2021, §4). The network still has to be told the original t, which is `steps[i]`.
+ * @param schedule any
  * @param steps ascending, without repeats, within 0 … T − 1
  * @throws RangeError otherwise
  */

@@ -15,6 +15,7 @@ import {
 import { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 
+/** What a `Unet` is made from; all but `dim` have defaults. */
 export interface UnetOptions {
   /** Width of the first level, and of the time embedding's sinusoids; even, at least 4. */
   dim: number;
@@ -22,51 +23,60 @@ export interface UnetOptions {
   initDim?: number;
   /** Channels of the output; by default those of the input. */
   outDim?: number;
-  /** Each level's width as a multiple of dim. The first must be 1. */
+  /** Each level's width as a multiple of dim; [1, 2, 4, 8] by default. The first must be 1. */
   dimMults?: readonly number[];
+  /** Channels of the images; 3 by default. */
   channels?: number;
-  /** Whether the network is told t. */
+  /** Whether the network is told t; true by default. */
   withTimeEmb?: boolean;
-  /** Groups of the ResNet blocks' norms, which must divide every level's width; without effect on ConvNeXt blocks. */
+  /** Groups of the ResNet blocks' norms, which must divide every level's width; 8 by default, without effect on ConvNeXt blocks. */
   resnetBlockGroups?: number;
+  /** ConvNeXt blocks (the default), or ResNet blocks. */
   useConvnext?: boolean;
-  /** Inner width of the ConvNeXt blocks, as a multiple of their outer width. */
+  /** Inner width of the ConvNeXt blocks, as a multiple of their outer width; 2 by default. */
   convnextMult?: number;
-  /** The initial weights are a function of it. */
+  /** The initial weights are a function of it; 0 by default. */
   seed?: number;
 }
 
+/** @inline */
 type UnetBlock = ConvNextBlock | ResnetBlock;
+/** @inline */
 type AttentionLayer = Residual<PreNorm<LinearAttention>>;
 
 /**
  * The U-Net of Ho et al. 2020 (appendix B; Ronneberger et al. 2015) as the tutorial builds it: two blocks and linear attention at every level,
  * full attention in the middle, the time embedding in every block but the last.
- *
- * xt: [n, h, w, channels], t: [n] → [n, h, w, outDim]; h and w multiples of 2^(levels − 1).
- * @throws RangeError if the options do not fit together; the message names the numbers.
  */
 export class Unet {
+  /** 7×7, to initDim channels at full size. */
   readonly initConv: Conv2d;
+  /** t [n] → the time embedding [n, 4·dim]. */
   readonly timeMlp?: { readonly positions: SinusoidalPositionEmbeddings; readonly linear1: Linear; readonly linear2: Linear };
+  /** The levels from full size down. */
   readonly downs: {
     readonly block1: UnetBlock;
     readonly block2: UnetBlock;
     readonly attention: AttentionLayer;
     readonly downsample?: Downsample;
   }[];
+  /** The middle, at the smallest size: block, full attention, block. */
   readonly midBlock1: UnetBlock;
   readonly midAttn: Residual<PreNorm<Attention>>;
   readonly midBlock2: UnetBlock;
+  /** The levels back up, each of which takes a skip connection. */
   readonly ups: {
     readonly block1: UnetBlock;
     readonly block2: UnetBlock;
     readonly attention: AttentionLayer;
     readonly upsample: Upsample;
   }[];
+  /** At full size again, without the time. */
   readonly finalBlock: UnetBlock;
+  /** 1×1, to outDim channels. */
   readonly finalConv: Conv2d;
 
+  /** @throws RangeError if the options do not fit together; the message names the numbers. */
   constructor({
     dim,
     initDim = Math.floor(dim / 3) * 2,
@@ -131,7 +141,10 @@ export class Unet {
     this.finalConv = new Conv2d({ inChannels: dim, outChannels: outDim, kernelSize: 1, rng });
   }
 
-  /** @throws RangeError if xt is not [n, h, w, channels] with h and w multiples of 2^(levels − 1), or t is not [n]. */
+  /**
+   * xt: [n, h, w, channels], t: [n] int32 → [n, h, w, outDim]; h and w multiples of 2^(levels − 1).
+   * @throws RangeError if they are not.
+   */
   apply(xt: tf.Tensor4D, t: tf.Tensor1D): tf.Tensor4D {
     this.check(xt, t);
     return tf.tidy(() => {

@@ -17,7 +17,9 @@ export function trailingTimesteps(timesteps: number, steps: number): number[] {
 /**
  * Denoising diffusion implicit models (Song et al. 2020, eq. 12): x_s = √ᾱ_s x̂_0 + √(1 − ᾱ_s − σ²) ε̂ + σ z, to the next chosen level s, and
  * after the last to ᾱ = 1. σ = η √((1 − ᾱ_s)/(1 − ᾱ_t)) √(1 − ᾱ_t/ᾱ_s): η = 0 draws no noise, and η = 1 over all steps is the ancestral sampler.
- * @param options.steps how many of the schedule's timesteps to visit; all by default
+ * @param options.steps how many of the schedule's timesteps to visit
+ * @param options.eta how much of the ancestral sampler's noise to draw, from 0 to 1
+ * @throws RangeError unless steps is a whole number from 1 to T
  */
 export function ddim(schedule: NoiseSchedule, { steps = schedule.timesteps, eta = 0 } = {}): Sampler {
   const timesteps = trailingTimesteps(schedule.timesteps, steps);

@@ -2,7 +2,10 @@ import type { NoiseSchedule } from '@ddpm/schedules';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Sampler } from './sampler';
 
-/** The mean of q(x_{t−1} | x_t, x_0): √ᾱ_{t−1} β_t/(1 − ᾱ_t) x_0 + √α_t (1 − ᾱ_{t−1})/(1 − ᾱ_t) x_t (Ho et al. 2020, eq. 7). */
+/**
+ * The mean of q(x_{t−1} | x_t, x_0): √ᾱ_{t−1} β_t/(1 − ᾱ_t) x_0 + √α_t (1 − ᾱ_{t−1})/(1 − ᾱ_t) x_t (Ho et al. 2020, eq. 7).
+ * xStart, xt: [n, h, w, c], all at one t → [n, h, w, c].
+ */
 export function qPosteriorMean(schedule: NoiseSchedule, xStart: tf.Tensor4D, xt: tf.Tensor4D, t: number): tf.Tensor4D {
   const { betas, alphas, alphasCumprod, alphasCumprodPrev } = schedule;
   const variance = 1 - alphasCumprod[t];

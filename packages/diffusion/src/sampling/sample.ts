@@ -8,11 +8,13 @@ import { epsilon } from '../objective';
 import { ddpm } from './ddpm';
 import type { Sampler } from './sampler';
 
+/** @inline */
 type Condition = Readonly<Record<string, tf.Tensor>>;
 
 /** A network that runs elsewhere, such as a compiled one. It frees what it allocates, except for its result. */
 export type AsyncNetworkFunction = (xt: tf.Tensor4D, t: tf.Tensor1D, condition?: Condition) => Promise<tf.Tensor4D>;
 
+/** What `sample` reports after a step. */
 export interface SampleStep {
   /** Position in the sampler's timesteps, from 0. */
   readonly index: number;
@@ -24,14 +26,19 @@ export interface SampleStep {
   readonly xStart: tf.Tensor4D;
 }
 
+/** How to draw; `schedule` and `rng` are needed. */
 export interface SampleOptions {
+  /** The schedule that the network was trained with. */
   schedule: NoiseSchedule;
+  /** What the network predicts; `epsilon` by default. */
   objective?: Objective;
   /** `ddpm(schedule)` by default. */
   sampler?: Sampler;
+  /** Draws the noise of the sampler's steps. */
   rng: NormalSource;
-  /** Keeps every x̂_0 within [−1, 1], where the images are (Ho et al.'s own sampler does). */
+  /** Keeps every x̂_0 within [−1, 1], where the images are (Ho et al.'s own sampler does); false by default. */
   clip?: boolean;
+  /** Given to the network at every call. */
   condition?: Condition;
   /** Called after every step, and awaited. */
   onStep?: (step: SampleStep) => void | Promise<void>;
@@ -68,6 +75,7 @@ async function predict(
 /**
  * Draws images: from x_T, noise [n, h, w, c], to x_0 of the same shape, through every step of the sampler.
  * The caller owns the result, and keeps xT.
+ * @throws RangeError if the network's output is not shaped like its input
  */
 export async function sample(network: Network | AsyncNetworkFunction, xT: tf.Tensor4D, options: SampleOptions): Promise<tf.Tensor4D> {
   const { schedule, sampler = ddpm(schedule), rng, onStep } = options;

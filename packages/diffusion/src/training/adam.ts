@@ -3,9 +3,11 @@ export type Arrays = ReadonlyMap<string, Float32Array>;
 
 /** Changes parameters in place, given their gradients; its state can be saved. */
 export interface Optimizer {
+  /** One step. A parameter without a gradient counts as one whose gradient is zero. */
   update(parameters: Arrays, gradients: Arrays, learningRate: number): void;
   /** The optimizer's own arrays by name. */
   state(): Map<string, Float32Array>;
+  /** Goes on from where `state()` was taken. */
   restore(state: Arrays): void;
 }
 
@@ -13,6 +15,9 @@ export interface Optimizer {
  * Adam (Kingma & Ba 2015, Algorithm 1) with PyTorch's defaults, on plain arrays: the arithmetic of each element is in float64 and stored as float32,
  * so that every engine takes the same step. With `weightDecay` it is AdamW (Loshchilov & Hutter 2019): each parameter also shrinks by
  * learningRate·weightDecay of itself. A parameter without a gradient counts as one whose gradient is zero.
+ * @param options.beta1 decay of the mean of the gradients
+ * @param options.beta2 decay of the mean of their squares
+ * @param options.epsilon keeps the step finite where both are near zero
  */
 export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = {}): Optimizer {
   let step = 0;

@@ -7,12 +7,19 @@ import type { Arrays } from './adam';
 export interface Ema {
   /** By name; the average's own arrays. */
   readonly weights: Map<string, Float32Array>;
+  /** Takes the weights after a step into the average. */
   update(parameters: Arrays): void;
+  /** A copy of the average, and the number of updates. */
   state(): Map<string, Float32Array>;
+  /** Goes on from where `state()` was taken. */
   restore(state: Arrays): void;
 }
 
-/** @param initial the weights that the average begins with; they are copied */
+/**
+ * A moving average of weights.
+ * @param initial the weights that the average begins with; they are copied
+ * @param options.decay the weight of the past, in the long run
+ */
 export function ema(initial: Arrays, { decay = 0.9999 } = {}): Ema {
   const weights = new Map([...initial].map(([name, values]) => [name, values.slice()]));
   let updates = 0;

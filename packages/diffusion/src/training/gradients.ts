@@ -19,7 +19,7 @@ export type LossFunction = (
 ) => tf.Tensor;
 
 /**
- * Loss and gradients by the tfjs backend that is active.
+ * Loss and gradients by the tfjs backend that is active. Needs tfjs's gradients: import `@tensorflow/tfjs` once in the application.
  * @param parameters the network's variables by name; they are set to the values that each call is given
  * @param imageShape [h, w, c]
  */

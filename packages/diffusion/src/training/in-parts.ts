@@ -4,6 +4,7 @@ import type { GradientFunction } from './gradients';
 /**
  * Gradient accumulation: the gradients of a large batch from parts of at most `size` images, averaged with each part's share, so that
  * memory is that of a part and the result that of the whole.
+ * @param size images in a part
  */
 export function inParts(gradients: GradientFunction, size: number): GradientFunction {
   return async (parameters, batch) => {

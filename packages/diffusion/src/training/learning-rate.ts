@@ -1,11 +1,16 @@
 /** How the learning rate goes on after its warm-up. */
 export type Decay = 'constant' | 'linear' | 'cosine';
+/** Every `Decay`. */
 export const decays: readonly Decay[] = ['constant', 'linear', 'cosine'];
 
 /**
  * The learning rate of each step: up from base/warmup in even steps to `base`, then constant, or down to 0 at the end in a straight line or
  * along a half cosine (Loshchilov & Hutter 2017).
+ * @param options.base the rate in full
+ * @param options.warmup steps until `base` is reached
+ * @param options.decay how it goes on
  * @param options.steps the length of the run, which the decay ends with
+ * @returns the rate of a step, counted from 0
  */
 export function learningRate({
   base,

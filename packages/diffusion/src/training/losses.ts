@@ -20,14 +20,23 @@ const elementLosses = {
   },
 };
 
+/**
+ * How an error e = target − output counts: |e|, e², or e²/2 where |e| < 1 and |e| − 1/2 elsewhere (PyTorch's smooth L1).
+ * @useDeclaredType
+ */
 export type LossName = keyof typeof elementLosses;
+/** Every `LossName`. */
 export const lossNames = Object.keys(elementLosses) as LossName[];
 
+/** What kind of loss to take. */
 export interface LossOptions {
+  /** 'l1' by default, as the tutorial's `p_losses`. */
   loss?: LossName;
+  /** What the network predicts; `epsilon` by default. */
   objective?: Objective;
   /** What the loss at each t counts for, T numbers; see `minSnrWeights`. */
   weights?: Float64Array;
+  /** Given to the network; the first axis of each is the batch. */
   condition?: Readonly<Record<string, tf.Tensor>>;
 }
 
@@ -58,7 +67,10 @@ export function pLossesPerImage(
   });
 }
 
-/** The training loss of a batch: the mean of `pLossesPerImage`, a scalar. */
+/**
+ * The training loss of a batch: the mean of `pLossesPerImage`, whose arguments it takes, a scalar.
+ * @throws RangeError as that does
+ */
 export function pLosses(...args: Parameters<typeof pLossesPerImage>): tf.Scalar {
   return tf.tidy(() => tf.mean(pLossesPerImage(...args)));
 }

@@ -4,12 +4,15 @@ import { ema } from './ema';
 import type { TrainEngine } from './engine';
 import type { GradientFunction } from './gradients';
 
+/** What an engine is made from; `parameters` and `gradients` are needed. */
 export interface TrainEngineOptions {
   /** The initial parameters by name; the engine works on a copy. */
   parameters: Arrays;
+  /** Computes loss and gradients: `eagerGradients`, or compiled ones. */
   gradients: GradientFunction;
+  /** `adam()` by default. */
   optimizer?: Optimizer;
-  /** Gradients whose L2 norm is larger are scaled down to this norm. */
+  /** Gradients whose L2 norm over all parameters is larger are scaled down to this norm; by default none are. */
   clipNorm?: number;
   /** Keeps a moving average of the weights with this decay, such as 0.9999. */
   emaDecay?: number;
@@ -17,7 +20,10 @@ export interface TrainEngineOptions {
   dispose?: () => void;
 }
 
-/** An engine whose gradients come from any function, and whose parameters and optimizer live in plain arrays. */
+/**
+ * An engine whose gradients come from any function, and whose parameters and optimizer live in plain arrays. A step whose loss or gradient
+ * is not finite is not taken.
+ */
 export function trainEngine({ parameters, gradients, optimizer = adam(), clipNorm, emaDecay, dispose }: TrainEngineOptions): TrainEngine {
   const current = new Map([...parameters].map(([name, values]) => [name, values.slice()]));
   const average = emaDecay === undefined ? undefined : ema(current, { decay: emaDecay });

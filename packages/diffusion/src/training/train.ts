@@ -1,16 +1,19 @@
 import { Random } from '@ddpm/random';
 import type { TrainEngine, TrainStepResult } from './engine';
 
+/** What `train` needs to know. */
 export interface TrainOptions {
+  /** What takes the steps; see `trainEngine`. */
   engine: TrainEngine;
   /** The batches of an epoch from the given one on: images in [−1, 1], [size, h, w, c]. Their order must follow from the epoch alone. */
   batches: (position: { epoch: number; start: number }) => AsyncIterable<{ readonly images: Float32Array; readonly size: number }>;
+  /** How many batches an epoch has. */
   batchesPerEpoch: number;
   /** T of the schedule that the loss was made with. */
   timesteps: number;
   /** The step to end before. */
   steps: number;
-  /** The step to begin at. */
+  /** The step to begin at; 0 by default. */
   start?: number;
   /** A number, or a function of the step. */
   learningRate: number | ((step: number) => number);
@@ -18,6 +21,7 @@ export interface TrainOptions {
   seed: number;
 }
 
+/** What `train` yields after each step. */
 export interface TrainStep extends TrainStepResult {
   /** From 0. */
   readonly step: number;
@@ -25,6 +29,7 @@ export interface TrainStep extends TrainStepResult {
   readonly epoch: number;
   /** Images in the batch. */
   readonly size: number;
+  /** The step's. */
   readonly learningRate: number;
   /** The t of each image. */
   readonly t: Int32Array;
