@@ -22,3 +22,19 @@ export function runReadmeExample(packageFolder) {
     rmSync(file);
   }
 }
+
+/** What the built package exports, from any of its entries, that no row of the README's tables begins with. Types are not looked for. */
+export function missingFromReadme(packageFolder) {
+  const firstCells = [...readFileSync(join(packageFolder, 'README.md'), 'utf8').matchAll(/^\| (.*?) \|/gm)].map(([, cell]) => cell);
+  // Names of arguments do not count.
+  const documented = new Set(firstCells.flatMap((cell) => cell.replace(/\(.*?\)(?=[`.])/g, '').match(/\w+/g) ?? []));
+  const { exports } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
+  return Object.values(exports)
+    .flatMap((entry) => exportedNames(join(packageFolder, entry.default)))
+    .filter((name) => !documented.has(name));
+}
+
+function exportedNames(file) {
+  const { statements } = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2022);
+  return statements.filter(ts.isExportDeclaration).flatMap(({ exportClause }) => exportClause.elements.map(({ name }) => name.text));
+}
