@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 export default {
+  // How fast a machine is must not decide whether a test passes.
+  testTimeout: 120_000,
   testEnvironment: here('scripts/jest-environment.mjs'),
   setupFiles: [here('scripts/jest-setup.mjs')],
   testMatch: ['<rootDir>/src/**/*.test.ts'],

@@ -2,10 +2,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import { availableParallelism } from 'node:os';
 import type { Shape } from './graph';
 import { sizeOf } from './graph';
+import type { Executor } from './executor';
+import { createExecutor, failure } from './executor';
 import { shapeText } from './onnx';
 import { Pool } from './pool';
 import type { Program } from './program';
-import { finish, openProgram, parameterLayout } from './program';
+import { addSums, finish, openProgram, parameterLayout } from './program';
+import type { GroupRequest, Sums } from './protocol';
 import { fastTarget, portable } from './self-test';
 import { specOf } from './trace';
 import type { LossTrace } from './trace-loss';
@@ -105,7 +108,7 @@ export async function compileGradients(
   let microBatch = asked === 'auto' ? guessedMicroBatch : asked;
   let first: LossTrace | undefined = traceFor(microBatch);
   if (asked === 'auto') {
-    const each = largestResult(first.traced, items.length) / guessedMicroBatch;
+    const each = largestResult(first, items.length) / guessedMicroBatch;
     const chosen = 2 ** Math.max(0, Math.min(7, Math.round(Math.log2(targetBytes / each))));
     if (chosen !== microBatch) first = undefined;
     microBatch = chosen;
@@ -123,15 +126,28 @@ export async function compileGradients(
     if (!program) {
       const traced = first && n === microBatch ? first : traceFor(n);
       first = undefined;
-      program = openProgram(n, traced, specsFor(n), layout, pool);
+      program = openProgram(n, traced, specsFor(n), layout);
       programs.set(n, program);
       // A failure is reported to whoever asked, and tried anew the next time.
       program.catch(() => programs.delete(n));
     }
     return program;
   };
+  const opened = { here: new Map<number, Promise<void>>(), workers: new Map<number, Promise<void>>() };
+  let here: Executor | undefined;
+  /** Opens a program where it is to run, once. */
+  const open = ({ spec }: Program, place: 'here' | 'workers'): Promise<void> => {
+    let opening = opened[place].get(spec.id);
+    if (!opening) {
+      if (place === 'here') here ??= createExecutor({ parameters: layout, shared });
+      opening = place === 'here' ? here!.open(spec).catch(rethrow) : pool.broadcast({ kind: 'open', program: spec });
+      opened[place].set(spec.id, opening);
+      opening.catch(() => opened[place].delete(spec.id));
+    }
+    return opening;
+  };
   try {
-    await programFor(microBatch);
+    await open(await programFor(microBatch), 'workers');
   } catch (error) {
     await pool.close();
     throw error;
@@ -141,7 +157,7 @@ export async function compileGradients(
   const buffers = new Map<number, ArrayBuffer[]>();
   let step = 0;
 
-  /** Sums over the micro-batches from the `first`-th example on, in the parameters' layout, added to `gradients`. */
+  /** Gradients of the micro-batches from the example `start` on, added to `into`. */
   const accumulate = async (
     program: Program,
     start: number,
@@ -153,41 +169,40 @@ export async function compileGradients(
     const free = buffers.get(size) ?? [];
     buffers.set(size, free);
     let at = start;
-    const replies = groupSizes(microBatches).map((count) => {
+    // One micro-batch alone is not worth sending away.
+    const place = microBatches === 1 ? 'here' : 'workers';
+    await open(program, place);
+    const replies = groupSizes(microBatches).map((count): Promise<Sums> => {
       const from = at;
       at += count * size;
-      return pool.run(() => {
-        const batch = inputs.map((data, i) => {
-          const item = sizeOf(items[i].item);
-          return data.slice(from * item, (from + count * size) * item);
-        });
-        const buffer = free.pop();
-        const transfer = [...batch.map((data) => data.buffer), ...(buffer ? [buffer] : [])];
-        return { request: { kind: 'group', program: spec.id, step, batch, microBatches: count, buffer }, transfer };
-      });
+      const request = (batch: (Float32Array | Int32Array)[], buffer = free.pop()): GroupRequest => {
+        return { kind: 'group', program: spec.id, step, batch, microBatches: count, buffer };
+      };
+      const range = items.map(({ item }): [number, number] => [from * sizeOf(item), (from + count * size) * sizeOf(item)]);
+      if (place === 'here') return here!.sum(request(inputs.map((data, i) => data.subarray(...range[i])))).catch(rethrow);
+      return pool.sum(() => request(inputs.map((data, i) => data.slice(...range[i]))));
     });
     // Where one fails, the others are waited for, so that the next call finds the workers idle.
     const outcomes = Promise.allSettled(replies);
-    let sums: Float32Array | undefined;
+    let total: Float32Array<ArrayBuffer> | undefined;
     for (const pending of replies) {
-      const reply = await pending.catch(async (error: unknown) => {
+      const { sums, losses } = await pending.catch(async (error: unknown) => {
         await outcomes;
         throw error;
       });
-      if (reply.kind !== 'sums') throw new Error(`compileGradients: a worker answered ${reply.kind}`);
-      into.losses.push(reply.losses);
-      if (!sums) sums = reply.sums;
+      into.losses.push(losses);
+      if (!total) total = sums;
       else {
-        const more = reply.sums;
-        for (let i = 0; i < sums.length; i++) sums[i] += more[i];
-        free.push(more.buffer as ArrayBuffer);
+        await addSums(program, total, sums);
+        free.push(sums.buffer);
       }
     }
-    await finish(program, sums!, into.gradients);
-    free.push(sums!.buffer as ArrayBuffer);
+    await finish(program, total!, into.scale, into.gradients);
+    free.push(total!.buffer);
   };
 
   const runNow = async (current: ReadonlyMap<string, Float32Array>, inputs: readonly (Float32Array | Int32Array)[]): Promise<Gradients> => {
+    if (disposed) throw new Error('compileGradients: it has been disposed');
     const n = checkInputs(items, inputs);
     for (const [i, name] of [...parameters.keys()].entries()) {
       const data = current.get(name);
@@ -200,7 +215,7 @@ export async function compileGradients(
       sharedValues.set(data, offset);
     }
     step++;
-    const into: Accumulator = { losses: [], gradients: new Map() };
+    const into: Accumulator = { losses: [], gradients: new Map(), scale: 1 / n };
     const whole = Math.floor(n / microBatch);
     const rest = n % microBatch;
     // The last examples have a graph of their own size.
@@ -214,15 +229,12 @@ export async function compileGradients(
     let lossSum = 0;
     flat.forEach((value, i) => (lossSum += perExample ? value : value * (i < whole ? microBatch : rest)));
     const gradients = new Map<string, Float32Array>();
-    for (const [name, { size }] of parameters) {
-      const gradient = into.gradients.get(name) ?? new Float32Array(size);
-      for (let i = 0; i < size; i++) gradient[i] /= n;
-      gradients.set(name, gradient);
-    }
+    for (const [name, { size }] of parameters) gradients.set(name, into.gradients.get(name) ?? new Float32Array(size));
     return { loss: lossSum / n, gradients, losses: perExample ? Float32Array.from(flat) : undefined };
   };
 
   let last: Promise<unknown> = Promise.resolve();
+  let disposed = false;
   return {
     microBatch,
     workers,
@@ -232,17 +244,26 @@ export async function compileGradients(
       return result;
     },
     async dispose() {
-      await pool.close();
-      const opened = await Promise.allSettled(programs.values());
+      disposed = true;
+      await Promise.all([pool.close(), here?.close()]);
+      const settled = await Promise.allSettled(programs.values());
       programs.clear();
-      for (const program of opened) if (program.status === 'fulfilled') await program.value.finish.release();
+      for (const program of settled) {
+        if (program.status === 'fulfilled') await Promise.all([program.value.finish.release(), program.value.add.release()]);
+      }
     },
   };
 }
 
+const rethrow = (error: unknown): never => {
+  throw failure(error);
+};
+
 interface Accumulator {
   readonly losses: Float32Array[];
   readonly gradients: Map<string, Float32Array>;
+  /** One over the batch's size. */
+  readonly scale: number;
 }
 
 /** @returns the batch's size */

@@ -1,6 +1,6 @@
 import type { Value } from './graph';
 import { Graph, reachable } from './graph';
-import { add, concat, node, reshape, transpose } from './ops';
+import { add, concat, mul, node, reshape, transpose } from './ops';
 import type { Port } from './onnx';
 import type { Trace } from './trace';
 
@@ -13,7 +13,7 @@ export interface Partition {
   readonly prep: { readonly inputs: Port[]; readonly outputs: Port[] };
   /** Batch inputs, prep's outputs, parameters and running sums → the loss and the new sums. */
   readonly main: { readonly inputs: Port[]; readonly outputs: Port[] };
-  /** Sums → gradients. */
+  /** Sums over all examples and the factor `scale` → gradients of the mean. */
   readonly finish: { readonly inputs: Port[]; readonly outputs: Port[] };
   /** The running sums, in the order of their names `sum0`, `sum1`, … */
   readonly sums: Value[];
@@ -66,6 +66,7 @@ export function partition(
 ): Partition {
   const { graph } = traced;
   const finishGraph = new Graph(graph.target);
+  const scale = finishGraph.input('scale', [], 'float32');
   const sums: Value[] = [];
   const places = new Map<Value, Value>();
   const arranged = gradients.map((gradient) =>
@@ -108,7 +109,7 @@ export function partition(
     main: { inputs: [...batch, ...used, ...prepared, ...totals.map(({ before }) => before)], outputs },
     finish: {
       inputs: finishGraph.inputs.map((value) => ({ name: value.node.name!, value })),
-      outputs: arranged.map((value, i) => ({ name: `gradient${i}`, value })),
+      outputs: arranged.map((value, i) => ({ name: `gradient${i}`, value: mul(value, scale) })),
     },
     sums,
   };

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { Reply, Request, WorkerData } from './protocol';
+import type { GroupRequest, Reply, Request, Sums, WorkerData } from './protocol';
 
 /** The built worker: beside the built package, or, where the sources run directly, in the folder the build writes to. */
 function workerFile(): string {
@@ -11,15 +11,9 @@ function workerFile(): string {
   return found;
 }
 
-/** What to send, and the buffers that go with it. */
-export interface Parcel {
-  readonly request: Request;
-  readonly transfer?: readonly ArrayBuffer[];
-}
-
 interface Job {
   /** Made when its turn comes, so that it can use buffers that have been returned by then. */
-  readonly parcel: () => Parcel;
+  readonly request: () => Request;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
 }
@@ -55,12 +49,14 @@ export class Pool {
 
   /** Sends a request to every worker; resolves when all have done it. */
   async broadcast(request: Request): Promise<void> {
-    await Promise.all(this.members.map((member) => this.enqueue(member.own, () => ({ request }))));
+    await Promise.all(this.members.map((member) => this.enqueue(member.own, () => request)));
   }
 
-  /** Sends a request to whichever worker is free first. */
-  run(parcel: () => Parcel): Promise<Reply> {
-    return this.enqueue(this.queue, parcel);
+  /** Sends a group to whichever worker is free first, with the memory of its arrays, which are lost here. */
+  async sum(request: () => GroupRequest): Promise<Sums> {
+    const reply = await this.enqueue(this.queue, request);
+    if (reply.kind !== 'sums') throw new Error(`compileGradients: a worker answered ${reply.kind}`);
+    return reply;
   }
 
   async close(): Promise<void> {
@@ -68,10 +64,10 @@ export class Pool {
     await Promise.all(this.members.map(({ worker }) => worker.terminate()));
   }
 
-  private enqueue(queue: Job[], parcel: () => Parcel): Promise<Reply> {
+  private enqueue(queue: Job[], request: () => Request): Promise<Reply> {
     if (this.failure) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
-      queue.push({ parcel, resolve, reject });
+      queue.push({ request, resolve, reject });
       for (const member of this.members) this.next(member);
     });
   }
@@ -82,15 +78,19 @@ export class Pool {
     if (!job) return;
     member.current = job;
     member.worker.ref();
-    const { request, transfer = [] } = job.parcel();
-    member.worker.postMessage(request, transfer);
+    const request = job.request();
+    const arrays = request.kind === 'group' ? [...request.batch.map(({ buffer }) => buffer), request.buffer] : [];
+    member.worker.postMessage(
+      request,
+      arrays.filter((array) => array instanceof ArrayBuffer),
+    );
   }
 
   private finished(member: Member, reply: Reply): void {
     const job = member.current;
     member.current = undefined;
     member.worker.unref();
-    if (reply.kind === 'error') job?.reject(new Error(`compileGradients: ${reply.message}`));
+    if (reply.kind === 'error') job?.reject(new Error(reply.message));
     else job?.resolve(reply);
     if (!this.failure) this.next(member);
   }

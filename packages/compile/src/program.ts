@@ -1,9 +1,10 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type * as ort from 'onnxruntime-node';
-import { sizeOf } from './graph';
+import type { Target } from './graph';
+import { Graph, sizeOf } from './graph';
 import { writeModel } from './onnx';
+import { add } from './ops';
 import { partition } from './partition';
-import type { Pool } from './pool';
 import type { ParameterSpec, ProgramSpec } from './protocol';
 import { openSession, ortTensor } from './session';
 import type { InputSpec } from './trace';
@@ -14,6 +15,8 @@ export interface Program {
   readonly spec: ProgramSpec;
   readonly microBatch: number;
   readonly finish: ort.InferenceSession;
+  /** Adds the sums of two groups: several times as fast as a loop. */
+  readonly add: ort.InferenceSession;
   /** The parameters that the loss depends on, in the order of finish's outputs. */
   readonly names: readonly string[];
 }
@@ -28,14 +31,14 @@ export function parameterLayout(parameters: ReadonlyMap<string, tf.Variable>): P
   });
 }
 
-/** Opens the graphs of one micro-batch size: two in every worker, and the last one here. */
+/** Writes the graphs of one micro-batch size, and opens what runs once for a batch; prep and main are for an executor to open. */
 export async function openProgram(
   n: number,
   { traced, loss, gradients, names }: LossTrace,
   inputs: readonly InputSpec[],
   layout: readonly ParameterSpec[],
-  pool: Pool,
 ): Promise<Program> {
+  const { target } = traced.graph;
   const batch = inputs.map(({ name }, i) => ({ name, value: traced.inputs[i] }));
   const ports = layout.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
   const { prep, main, finish, sums } = partition(traced, batch, ports, loss, gradients);
@@ -56,17 +59,37 @@ export async function openProgram(
     sums: sums.map(({ shape }) => shape),
     perExample: loss.shape.length === 1,
   };
-  const [session] = await Promise.all([
-    openSession(writeModel(finish.inputs, finish.outputs), { threads: 1, optimization: 'disabled' }),
-    pool.broadcast({ kind: 'open', program: spec }),
+  const open = (model: Uint8Array) => openSession(model, { threads: 1, optimization: 'disabled' });
+  const [arranging, adding] = await Promise.all([
+    open(writeModel(finish.inputs, finish.outputs)),
+    open(
+      addition(
+        spec.sums.reduce((total, shape) => total + sizeOf(shape), 0),
+        target,
+      ),
+    ),
   ]);
-  return { spec, microBatch: n, finish: session, names };
+  return { spec, microBatch: n, finish: arranging, add: adding, names };
 }
 
-/** Arranges sums as gradients and adds them to those there already are. */
+/** The graph a + b of vectors. */
+function addition(size: number, target: Target): Uint8Array {
+  const graph = new Graph(target);
+  const [a, b] = ['a', 'b'].map((name) => ({ name, value: graph.input(name, [size], 'float32') }));
+  return writeModel([a, b], [{ name: 'total', value: add(a.value, b.value) }]);
+}
+
+/** Adds `more` to `sums`. */
+export async function addSums({ add: session }: Program, sums: Float32Array, more: Float32Array): Promise<void> {
+  const total = ortTensor(sums, [sums.length], 'float32');
+  await session.run({ a: total, b: ortTensor(more, [more.length], 'float32') }, { total });
+}
+
+/** Arranges sums as gradients, times the scale, and adds them to those there already are. */
 export async function finish(
   { spec, finish: session, names }: Program,
   sums: Float32Array,
+  scale: number,
   gradients: Map<string, Float32Array>,
 ): Promise<void> {
   let offset = 0;
@@ -77,7 +100,7 @@ export async function finish(
       return [`sum${i}`, ortTensor(sums.subarray(offset - size, offset), shape, 'float32')];
     }),
   );
-  const results = await session.run(feeds);
+  const results = await session.run({ ...feeds, scale: ortTensor(Float32Array.of(scale), [], 'float32') });
   for (const [i, name] of names.entries()) {
     const part = results[`gradient${i}`].data as Float32Array;
     const before = gradients.get(name);

@@ -51,8 +51,10 @@ export interface GroupRequest {
 
 export type Request = { readonly kind: 'open'; readonly program: ProgramSpec } | GroupRequest;
 
-export type Reply =
-  | { readonly kind: 'opened' }
-  /** All sums one after the other, and the losses of each micro-batch. */
-  | { readonly kind: 'sums'; readonly sums: Float32Array; readonly losses: Float32Array }
-  | { readonly kind: 'error'; readonly message: string };
+/** All sums one after the other, and the losses of each micro-batch. */
+export interface Sums {
+  readonly sums: Float32Array<ArrayBuffer>;
+  readonly losses: Float32Array<ArrayBuffer>;
+}
+
+export type Reply = { readonly kind: 'opened' } | ({ readonly kind: 'sums' } & Sums) | { readonly kind: 'error'; readonly message: string };

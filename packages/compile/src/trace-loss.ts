@@ -56,16 +56,26 @@ export function traceLoss(
   }
 }
 
-/** The largest intermediate result that depends on the batch, in bytes. */
-export function largestResult({ inputs, outputs, graph }: Trace, batchInputs: number): number {
+/** The largest intermediate result that grows with the batch, in bytes: the gradients do not, but depend on it. */
+export function largestResult({ traced: { inputs, outputs, graph }, gradients }: LossTrace, batchInputs: number): number {
+  const sums = new Set(gradients.flatMap(summed));
   const changing = new Set(inputs.slice(0, batchInputs));
   let largest = 0;
   for (const { inputs: from, outputs: to } of reachable(outputs)) {
     if (!from.some((value) => value && changing.has(graph.resolve(value)))) continue;
     for (const value of to) {
+      if (sums.has(value)) continue;
       changing.add(value);
       largest = Math.max(largest, sizeOf(value.shape) * 4);
     }
   }
   return largest;
+}
+
+/** What a gradient is an arrangement of. */
+function summed(gradient: Value): Value[] {
+  const value = gradient.graph.resolve(gradient);
+  const { op, inputs } = value.node;
+  if (op === 'Concat') return inputs.flatMap((input) => summed(input!));
+  return op === 'Reshape' || op === 'Transpose' || op === 'Slice' ? summed(inputs[0]!) : [value];
 }

@@ -38,29 +38,12 @@ function standardConv(x: Value, filter: Value, g: Geometry): Value {
   return transpose(y, [0, 2, 3, 1]);
 }
 
-/**
- * Which side's windows the filter's gradient is computed from: whichever has less to copy. Where training, and where they do not take too
- * much room, what else has a use for the same windows computes with them too: a product of matrices is faster than a convolution.
- */
-function windowsOf(g: Geometry, inside: number, outside: number): { side: 'x' | 'dy'; shared: boolean } {
-  const { inChannels: ci, outChannels: co, height, width } = g;
-  const side = outside * ci <= inside * co ? 'x' : 'dy';
-  const size = height.kernel * width.kernel * (side === 'x' ? outside * ci : inside * co);
-  return { side, shared: size <= 9 * Math.max(inside * ci, outside * co) };
-}
-
-const sharesWindows = (x: Value, g: Geometry, side: 'x' | 'dy'): boolean => {
-  if (x.graph.target.inference || !x.graph.target.contrib) return false;
-  const windows = windowsOf(g, g.n * g.height.size * g.width.size, g.n * g.height.out * g.width.out);
-  return windows.side === side && windows.shared;
-};
-
 /** x [n, h, w, ci] * filter [kh, kw, ci, co] → [n, h', w', co]. */
 function convolve(x: Value, filter: Value, g: Geometry): Value {
   const shape = [g.n, g.height.out, g.width.out, g.outChannels];
   const pixels = g.n * g.height.out * g.width.out;
   if (pointwise(g)) return reshape(matMul(reshape(x, [pixels, g.inChannels]), reshape(filter, [g.inChannels, g.outChannels])), shape);
-  if (canBlock(x.graph, g) && !sharesWindows(x, g, 'x')) return blockedConv(x, filter, g);
+  if (canBlock(x.graph, g)) return blockedConv(x, filter, g);
   if (!x.graph.target.contrib) return standardConv(x, filter, g);
   const windows = patches(x, seen(g.height), seen(g.width));
   return reshape(matMul(windows, reshape(filter, [windows.shape[1], g.outChannels])), shape);
@@ -85,7 +68,8 @@ function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
   const pixels = g.n * g.height.size * g.width.size;
   if (pointwise(g))
     return reshape(matMul(reshape(dy, [pixels, g.outChannels]), reshape(filter, [g.inChannels, g.outChannels]), false, true), shape);
-  if (unstrided(g) && sharesWindows(dy, g, 'dy')) {
+  if (unstrided(g) && dy.graph.target.contrib && fewerWindows(g) === 'dy') {
+    // The filter's gradient needs the same windows.
     const windows = patches(dy, seeing(g.height), seeing(g.width));
     return reshape(matMul(windows, reshape(transpose(filter, [0, 1, 3, 2]), [windows.shape[1], g.inChannels])), shape);
   }
@@ -137,6 +121,11 @@ function pickTaps(filter: Value, tapsY: number[], tapsX: number[]): Value {
   return slice(filter, [tapsY[0], tapsX[0], 0, 0], [tapsY.length, tapsX.length, a, b], [step(tapsY), step(tapsX), 1, 1]);
 }
 
+/** Of which side the windows take less to copy: x's around each output, or dy's around each input. */
+function fewerWindows({ height, width, inChannels, outChannels }: Geometry): 'x' | 'dy' {
+  return height.out * width.out * inChannels <= height.size * width.size * outChannels ? 'x' : 'dy';
+}
+
 /** dFilter [kh, kw, ci, co] of x and dy. */
 function filterGradient(x: Value, dy: Value, g: Geometry): Value {
   const [kh, kw] = [g.height.kernel, g.width.kernel];
@@ -146,7 +135,7 @@ function filterGradient(x: Value, dy: Value, g: Geometry): Value {
   const [xRows, dyRows] = [reshape(x, [inside, ci]), reshape(dy, [outside, co])];
   if (pointwise(g)) return reshape(matMul(xRows, dyRows, true, false), [1, 1, ci, co]);
   // The windows as the first factor, which leaves little of the second to pack.
-  if (windowsOf(g, inside, outside).side === 'x') {
+  if (fewerWindows(g) === 'x') {
     const gradient = matMul(patches(x, seen(g.height), seen(g.width)), dyRows, true, false);
     return reshape(gradient, [kh, kw, ci, co]);
   }
