@@ -83,7 +83,7 @@ export function createExecutor({ parameters, shared }: WorkerData): Executor {
     async close() {
       const sessions = [...programs.values()].flatMap(({ prep, main }) => [prep, main]);
       programs.clear();
-      await Promise.all(sessions.map((session) => session?.release()));
+      for (const session of sessions) await session?.release();
     },
   };
 }
