@@ -1,4 +1,5 @@
-// Trains for a thousand steps and more, and shows how the memory of the process grows: node scripts/memory-test.mjs [--steps 1200] [--backend compiled]
+// Trains for a thousand steps and more, and shows how the memory of the process grows, as ps tells it (Linux and macOS):
+// node scripts/memory-test.mjs [--steps 1200] [--backend compiled]
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
