@@ -160,20 +160,23 @@ describe('loadNetwork', () => {
     await writeFile(join(base, 'node_modules', 'some-network', 'index.js'), 'export default () => ({ apply() {} });');
     expect(typeof (await loadNetwork({ name: 'some-network', options: {} }, [join(base, 'cli.js')])).apply).toBe('function');
   });
-  test('says in one line what is wrong', async () => {
-    const load = (name: string) => loadNetwork({ name, options: {} });
-    await expect(load('no-such-package-anywhere')).rejects.toThrow(
+  test('says in one line that there is none', async () => {
+    await expect(loadNetwork({ name: 'no-such-package-anywhere', options: {} })).rejects.toThrow(
       /^network no-such-package-anywhere cannot be found: install it, or name a file by \.\/path \([^\n]+\)$/,
     );
-    await expect(load(await module('none.mjs', 'export const x = 1;'))).rejects.toThrow(
-      'must export as its default a function from options to a network',
-    );
-    await expect(load(await module('shapeless.mjs', 'export default () => ({});'))).rejects.toThrow(
-      'must return an object with a function apply(xt, t)',
-    );
-    await expect(load(await module('refusing.mjs', 'export default () => { throw new RangeError("dim is missing"); };'))).rejects.toThrow(
-      'does not accept {}: dim is missing',
-    );
-    await expect(load(await module('broken.mjs', 'export default ('))).rejects.toThrow(/cannot be imported: [^\n]+$/);
+  });
+  test.each([
+    ['none.mjs', 'export const x = 1;', 'must export as its default a function from options to a network'],
+    ['object.mjs', 'export default { apply() {} };', 'must export as its default a function from options to a network'],
+    ['shapeless.mjs', 'export default () => ({});', 'must return an object with a function apply(xt, t)'],
+    ['nothing.mjs', 'export default () => {};', 'must return an object with a function apply(xt, t)'],
+    ['refusing.mjs', 'export default () => { throw new RangeError("dim is missing"); };', 'does not accept {"dim":4}: dim is missing'],
+    ['rude.mjs', 'export default () => { throw "no"; };', 'does not accept {"dim":4}: no'],
+    ['failing.mjs', 'throw new Error("no\\nluck");', 'cannot be imported: no'],
+    ['sullen.mjs', 'throw null;', 'cannot be imported: null'],
+    ['broken.mjs', 'export default (', 'cannot be imported: Unexpected end of input'],
+  ])('says in one line what is wrong with %s', async (file, code, message) => {
+    const name = await module(file, code);
+    await expect(loadNetwork({ name, options: { dim: 4 } })).rejects.toMatchObject({ message: `network ${name} ${message}` });
   });
 });

@@ -27,12 +27,10 @@ export async function loadNetwork<Network extends { apply: unknown }>(
   try {
     module = (await import(locate(name, bases))) as { default?: unknown };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const code = (error as NodeJS.ErrnoException | null)?.code;
     const missing = code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND';
     return fail(
-      missing
-        ? `cannot be found: install it, or name a file by ./path (${firstLine(message)})`
-        : `cannot be imported: ${firstLine(message)}`,
+      missing ? `cannot be found: install it, or name a file by ./path (${firstLine(error)})` : `cannot be imported: ${firstLine(error)}`,
       error,
     );
   }
@@ -42,14 +40,14 @@ export async function loadNetwork<Network extends { apply: unknown }>(
   try {
     network = await (make as (options: unknown) => unknown)(options);
   } catch (error) {
-    return fail(`does not accept ${JSON.stringify(options)}: ${firstLine((error as Error).message)}`, error);
+    return fail(`does not accept ${JSON.stringify(options)}: ${firstLine(error)}`, error);
   }
   if (typeof (network as { apply?: unknown } | null | undefined)?.apply !== 'function')
     return fail('must return an object with a function apply(xt, t)');
   return network as Network;
 }
 
-const firstLine = (text: string) => text.split('\n', 1)[0];
+const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n', 1)[0];
 
 function locate(name: string, bases: readonly string[]): string {
   if (/^\.{0,2}[\\/]/.test(name) || /^[A-Za-z]:/.test(name)) return pathToFileURL(resolve(name)).href;
