@@ -1,4 +1,6 @@
 export type { Network, NetworkFunction } from './network';
+export { networkFromLayersModel } from './layers-model';
+export type { LayerParameters, LayersModel, LayersModelLayer } from './layers-model';
 export { extract, noiseLevel } from './noise-level';
 export type { NoiseLevel } from './noise-level';
 export { epsilon, velocity, xStart } from './objective';
