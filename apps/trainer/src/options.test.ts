@@ -16,7 +16,8 @@ describe('settings', () => {
     const tutorial = parse();
     expect(tutorial).toEqual({
       ...{ dataset: 'fashion-mnist', epochs: 5, batchSize: 128, learningRate: 1e-3, loss: 'huber', schedule: 'linear', timesteps: 200 },
-      ...{ network: '@ddpm/unet', networkOptions: {}, dim: 28, dimMults: [1, 2, 4], blocks: 'convnext', backend: 'auto', seed: 0 },
+      ...{ network: '@ddpm/unet', networkOptions: {}, dim: 28, dimMults: [1, 2, 4], blocks: 'convnext', blind: false },
+      ...{ backend: 'auto', seed: 0 },
       ...{
         warmup: 0,
         decay: 'constant',

@@ -27,6 +27,7 @@ const settingsSchema = z.strictObject({
   dim: wholeNumber(1),
   dimMults: z.array(wholeNumber(1), { error: 'must be whole numbers such as 1,2,4' }).min(1),
   blocks: oneOf(['convnext', 'resnet']),
+  blind: z.boolean({ error: 'must be true or false' }),
   backend: oneOf<ExecutionName>(backendNames),
   seed: wholeNumber(),
   warmup: wholeNumber(0),
@@ -66,6 +67,7 @@ const tutorial: Settings = {
   dim: 28,
   dimMults: [1, 2, 4],
   blocks: 'convnext',
+  blind: false,
   backend: 'auto',
   seed: 0,
   warmup: 0,
@@ -118,6 +120,7 @@ export function trainCommand(): Command {
     .option('--dim <n>', "width of the U-Net's first level", number)
     .option('--dim-mults <list>', "each level's width as a multiple of dim, such as 1,2,4", numbers)
     .option('--blocks <name>', 'convnext or resnet')
+    .option('--blind', 'allow a network that ignores t')
     .option('--backend <name>', `what executes the network: ${backendNames.join(', ')}`)
     .option('--seed <n>', 'everything random follows from it', number)
     .option('--warmup <steps>', 'steps over which the learning rate rises', number)

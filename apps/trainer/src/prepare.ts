@@ -9,7 +9,8 @@ import type { Network, TrainEngine } from '@ddpm/diffusion';
 import { adam, inParts, minSnrWeights, pLossesPerImage, trainEngine } from '@ddpm/diffusion';
 import { namedParameters, parameterCount } from '@ddpm/layers';
 import type { NoiseSchedule } from '@ddpm/schedules';
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
+import { checkNetwork } from './check-network';
 import type { Settings } from './options';
 import { networkOptions } from './options';
 import type { Reporter } from './reporter';
@@ -48,8 +49,8 @@ export async function prepare(preset: string, settings: Settings, reporter: Repo
   const reference = { name: settings.network, options: networkOptions(settings, channels) };
   const network = await loadNetwork<Network>(reference, [fileURLToPath(import.meta.url)]);
   const parameters = namedParameters(network);
-  if (parameters.size === 0)
-    throw new Error(`network ${settings.network} has no parameters: no tf.Variable is reachable through its fields`);
+  const { timesteps, blind } = settings;
+  await checkNetwork(network, { name: settings.network, parameters, execution, imageShape: dataset.shape, timesteps, blind });
   reporter.say(`Network: ${settings.network}, ${parameterCount(network).toLocaleString('en')} parameters`);
 
   const batchSize = settings.batchSize * settings.accumulate;
@@ -102,7 +103,7 @@ async function openData({
   }
 }
 
-/** The engine that trains the network. The network is applied once, so that a shape it does not allow is refused before anything is written. */
+/** The engine that trains the network. */
 async function makeEngine({
   settings,
   imageShape,
@@ -112,7 +113,6 @@ async function makeEngine({
   execution,
   dataset,
 }: Omit<Run, 'model' | 'engine' | 'batchSize' | 'batchesPerEpoch' | 'steps'>): Promise<TrainEngine> {
-  tf.tidy(() => network.apply(tf.zeros([1, ...imageShape]), tf.zeros([1], 'int32')));
   const weights = settings.minSnr === undefined ? undefined : minSnrWeights(schedule, 'epsilon', settings.minSnr);
   const lossFunction = (x: tf.Tensor4D, noise: tf.Tensor4D, t: tf.Tensor1D) =>
     pLossesPerImage(schedule, network, x, t, noise, { loss: settings.loss, weights });

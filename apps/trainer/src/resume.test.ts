@@ -137,6 +137,7 @@ describe('a loss that is not finite', () => {
       const options = [
         '--network',
         './network.mjs',
+        '--blind',
         '--backend',
         'cpu',
         '--steps',

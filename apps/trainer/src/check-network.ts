@@ -1,0 +1,122 @@
+import type { Execution, ImageShape } from '@ddpm/app-common';
+import type { Network } from '@ddpm/diffusion';
+import { Random } from '@ddpm/random';
+import * as tf from '@tensorflow/tfjs';
+
+/** How far the parameters are moved at random before each further look. */
+const SPREADS = [0.02, 0.1, 0.5];
+
+/**
+ * Tries a network on one noisy image, before anything is written: it must have parameters, return a tensor like x_t, and use t.
+ *
+ * Whether it uses t shows in its output at two t for the same x_t. A network may begin with zeros where t enters (adaLN-Zero), or with an
+ * output of zero; so where the outputs are equal it is looked at again with its parameters moved at random: only one that ignores t
+ * gives equal outputs whatever they are. The parameters are left as they were.
+ * @param blind whether a network that ignores t is allowed
+ * @throws Error in one line that names the network and what is wrong with it
+ */
+export async function checkNetwork(
+  network: Network,
+  {
+    name,
+    parameters,
+    execution,
+    imageShape,
+    timesteps,
+    blind,
+  }: {
+    name: string;
+    parameters: ReadonlyMap<string, tf.Variable>;
+    execution: Execution;
+    imageShape: ImageShape;
+    timesteps: number;
+    blind: boolean;
+  },
+): Promise<void> {
+  if (parameters.size === 0) throw new Error(`network ${name} has no parameters: no tf.Variable is reachable through its fields`);
+  for (const [path, { dtype }] of parameters)
+    if (dtype !== 'float32') throw new TypeError(`network ${name}: parameters must be float32, but ${path} is ${dtype}`);
+  const variables = [...parameters.values()];
+  const initial = variables.map((variable) => tf.clone(variable));
+  const rng = new Random(0);
+  const xt = tf.tensor4d(rng.normals(tf.util.sizeFromShape([...imageShape])), [1, ...imageShape]);
+  const compare = async (other: number) => compareOutputs(guarded(network, name), { execution, imageShape, xt, other });
+  try {
+    const last = timesteps - 1;
+    if ((await compare(last)) === 'different' || blind || timesteps === 1) return;
+    const seen = new Set<string>();
+    for (const [i, spread] of SPREADS.entries()) {
+      for (const [k, variable] of variables.entries()) {
+        const { shape, size } = variable;
+        tf.tidy(() =>
+          variable.assign(
+            tf.add(
+              initial[k],
+              tf.tensor(
+                rng.normals(size).map((z) => spread * z),
+                shape,
+              ),
+            ),
+          ),
+        );
+      }
+      const outcome = await compare(i === 1 ? Math.ceil(last / 2) : last);
+      if (outcome === 'different') return;
+      seen.add(outcome);
+    }
+    if (!seen.has('equal')) return;
+  } finally {
+    for (const [k, variable] of variables.entries()) variable.assign(initial[k]);
+    tf.dispose([initial, xt]);
+  }
+  throw new Error(
+    `network ${name} ignores t: whatever its parameters, its output is the same at every noise level; use t in apply(xt, t), or allow it by --blind`,
+  );
+}
+
+/** The network, with what its `apply` may do wrong said in terms of what it should do. */
+function guarded(network: Network, name: string): Network {
+  return {
+    apply(xt, t) {
+      const shapes = `x_t [${xt.shape.join(', ')}] and t [${t.shape.join(', ')}]`;
+      let output: unknown;
+      try {
+        output = network.apply(xt, t);
+      } catch (error) {
+        throw new Error(`network ${name} cannot be applied to ${shapes}: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        });
+      }
+      const should = `network ${name} must return a float32 tensor shaped like x_t, [${xt.shape.join(', ')}], not`;
+      if (output instanceof Promise) throw new TypeError(`${should} a promise`);
+      if (!(output instanceof tf.Tensor)) throw new TypeError(`${should} ${output === null ? 'null' : typeof output}`);
+      const { dtype, shape } = output as tf.Tensor;
+      if (dtype !== 'float32' || shape.join() !== xt.shape.join()) throw new TypeError(`${should} ${dtype} [${shape.join(', ')}]`);
+      return output as tf.Tensor4D;
+    },
+  };
+}
+
+/** What two outputs for x_t tell, one at t = 0 and one at another t; nothing where one of them is not finite. */
+async function compareOutputs(
+  network: Network,
+  { execution, imageShape, xt, other }: { execution: Execution; imageShape: ImageShape; xt: tf.Tensor4D; other: number },
+): Promise<'different' | 'equal' | 'unknown'> {
+  const denoiser = await execution.denoiser(network, imageShape);
+  const { network: run } = denoiser;
+  // One call for each, since how an image is rounded may depend on its place in a batch.
+  const outputAt = async (timestep: number) => {
+    const t = tf.tensor1d([timestep], 'int32');
+    const output = typeof run === 'function' ? await run(xt, t) : tf.tidy(() => run.apply(xt, t));
+    const values = await output.data<'float32'>();
+    tf.dispose([t, output]);
+    return values;
+  };
+  try {
+    const [first, second] = [await outputAt(0), await outputAt(other)];
+    if (!first.every(Number.isFinite) || !second.every(Number.isFinite)) return 'unknown';
+    return first.every((value, i) => value === second[i]) ? 'equal' : 'different';
+  } finally {
+    await denoiser.dispose();
+  }
+}
