@@ -1,0 +1,70 @@
+import { Random } from '@ddpm/random';
+import * as tf from '@tensorflow/tfjs-core';
+import { DitBlock, parts } from './block';
+import { positionEmbedding, TimestepEmbedding } from './embeddings';
+import { layerNorm, modulate, silu } from './functions';
+import { Linear } from './linear';
+import { patchify, unpatchify } from './patches';
+
+export interface DitOptions {
+  /** Of the images; the trainer tells. */
+  channels?: number;
+  /** The initial weights are a function of it; the trainer tells. */
+  seed?: number;
+  /** Height and width of a patch, in pixels; must divide those of the images. */
+  patchSize?: number;
+  /** Features of each token, a multiple of 4 and of heads. */
+  dim?: number;
+  /** Blocks. */
+  depth?: number;
+  /** Of the attention. */
+  heads?: number;
+  /** Inner width of the MLPs, as a multiple of dim. */
+  mlpRatio?: number;
+}
+
+/**
+ * A diffusion transformer (Peebles & Xie 2023, "Scalable Diffusion Models with Transformers", arXiv:2212.09748), without class labels:
+ * patches become tokens, go through blocks that are told t, and become patches again. Initialised as in the paper, so that its output
+ * begins at zero.
+ *
+ * xt: [n, h, w, channels], t: [n] → [n, h, w, channels]; h and w multiples of patchSize.
+ * @throws RangeError or TypeError if the options are not possible
+ */
+export class Dit {
+  readonly patchEmbedding: Linear;
+  readonly timestepEmbedding: TimestepEmbedding;
+  readonly blocks: readonly DitBlock[];
+  readonly final: { readonly adaLn: Linear; readonly linear: Linear };
+  readonly patchSize: number;
+
+  constructor({ channels = 1, seed = 0, patchSize = 4, dim = 128, depth = 4, heads = 4, mlpRatio = 4, ...unknown }: DitOptions = {}) {
+    const [name] = Object.keys(unknown);
+    if (name !== undefined) throw new TypeError(`Dit: there is no option ${name}`);
+    for (const [name, value] of Object.entries({ channels, patchSize, dim, depth, heads, mlpRatio })) {
+      if (!Number.isInteger(value) || value < 1) throw new RangeError(`Dit: ${name} must be a whole number of at least 1, got ${value}`);
+    }
+    if (dim % 4 !== 0 || dim % heads !== 0) throw new RangeError(`Dit: dim (${dim}) must be a multiple of 4 and of heads (${heads})`);
+    const rng = new Random(seed);
+    const patch = patchSize * patchSize * channels;
+    this.patchEmbedding = new Linear(patch, dim, rng);
+    this.timestepEmbedding = new TimestepEmbedding(dim, rng);
+    this.blocks = Array.from({ length: depth }, () => new DitBlock(dim, { heads, mlpRatio, rng }));
+    this.final = { adaLn: new Linear(dim, 2 * dim, rng, 'zeros'), linear: new Linear(dim, patch, rng, 'zeros') };
+    this.patchSize = patchSize;
+  }
+
+  apply(xt: tf.Tensor4D, t: tf.Tensor1D): tf.Tensor4D {
+    const { patchSize: p, final } = this;
+    const [, h, w] = xt.shape;
+    if (h % p !== 0 || w % p !== 0) throw new RangeError(`Dit: height and width must be multiples of patchSize (${p}), got ${h}×${w}`);
+    return tf.tidy(() => {
+      const patches = this.patchEmbedding.apply(patchify(xt, p));
+      const condition = this.timestepEmbedding.apply(t);
+      let x = tf.add<tf.Tensor3D>(patches, positionEmbedding(h / p, w / p, patches.shape[2]));
+      for (const block of this.blocks) x = block.apply(x, condition);
+      const [shift, scale] = parts(final.adaLn.apply(silu(condition)), 2);
+      return unpatchify(final.linear.apply(modulate(layerNorm(x), shift, scale)), p, xt.shape);
+    });
+  }
+}

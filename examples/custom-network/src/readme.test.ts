@@ -1,0 +1,7 @@
+import { expect, test } from '@jest/globals';
+import { runReadmeExample } from '../../../scripts/readme-example.mjs';
+
+test('the example of the README runs and prints what it says', () => {
+  const { printed, promised } = runReadmeExample('.');
+  expect(printed).toEqual(promised);
+});
