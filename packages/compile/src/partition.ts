@@ -51,6 +51,13 @@ function arrange(gradient: Value, sum: (value: Value) => Value): Value {
   return sum(value);
 }
 
+/** before + value: where the value is a product of matrices, by that itself. */
+function accumulated(before: Value, value: Value): Value {
+  const { op, inputs, attributes } = value.node;
+  if (op !== 'Gemm' || inputs.length > 2) return add(before, value);
+  return node('Gemm', [...inputs, before], value.shape, value.dtype, attributes);
+}
+
 /**
  * @param batch the trace's inputs that hold a micro-batch
  * @param parameters its other inputs, with their names
@@ -83,7 +90,7 @@ export function partition(
 
   const totals = sums.map((value, i) => {
     const before = graph.input(`sum${i}`, value.shape, value.dtype);
-    return { before: { name: `sum${i}`, value: before }, after: { name: `total${i}`, value: add(before, value) } };
+    return { before: { name: `sum${i}`, value: before }, after: { name: `total${i}`, value: accumulated(before, value) } };
   });
   const outputs = [{ name: 'loss', value: loss }, ...totals.map(({ after }) => after)];
   const changing = dependents(
