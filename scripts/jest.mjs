@@ -10,6 +10,8 @@ const { status } = spawnSync(
   {
     // Jest prints its JSON on standard output as well; the readable report goes to standard error.
     stdio: ['inherit', 'ignore', 'inherit'],
+    // Within Jest, @ddpm/compile changes only a copy of the environment.
+    env: { ORT_DISABLE_TELEMETRY: '1', ...process.env },
   },
 );
 process.exit(status ?? 1);

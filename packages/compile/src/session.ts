@@ -2,6 +2,9 @@ import * as ort from 'onnxruntime-node';
 import type { DType, Shape } from './graph';
 import { sizeOf } from './graph';
 
+// Unless told not to before its first session, ONNX Runtime sends Microsoft what it runs, and keeps an identifier in the home folder.
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
 export type TensorData = Float32Array | Int32Array | Uint8Array;
 
 export interface SessionOptions {
