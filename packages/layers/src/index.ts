@@ -20,4 +20,4 @@ export { Residual } from './residual';
 export type { Layer } from './residual';
 export { ResnetBlock } from './resnet-block';
 export { SinusoidalPositionEmbeddings } from './sinusoidal';
-export { loadTorchTensors, torchName, toTorchLayout } from './torch';
+export { loadTorchTensors, torchName, toTorchLayout, toTorchTensors } from './torch';

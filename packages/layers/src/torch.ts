@@ -53,3 +53,18 @@ export function loadTorchTensors(module: object, tensors: ReadonlyMap<string, Te
     tf.tidy(() => variable.assign(tf.transpose(tf.tensor(tensors.get(name)!.data, shape, 'float32'), inverse)));
   }
 }
+
+/**
+ * A module's parameters as the tensors of a PyTorch `state_dict`: what `loadTorchTensors` takes, to the bit.
+ * @param nameOf PyTorch's name of the parameter at a path
+ * @returns float32 values by PyTorch's names, in PyTorch's layout
+ */
+export async function toTorchTensors(module: object, nameOf = torchName): Promise<Map<string, TensorValues>> {
+  const tensors = new Map<string, TensorValues>();
+  for (const [path, variable] of namedParameters(module)) {
+    const turned = toTorchLayout(path, variable);
+    tensors.set(nameOf(path), { shape: turned.shape, data: await turned.data<'float32'>() });
+    turned.dispose();
+  }
+  return tensors;
+}

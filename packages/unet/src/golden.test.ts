@@ -6,7 +6,7 @@ import { readSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule, linearSchedule } from '@ddpm/schedules';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { loadTorchStateDict, Unet, unetOptionsFromTorch, unetTorchName } from './index';
+import { loadTorchStateDict, toTorchStateDict, Unet, unetOptionsFromTorch, unetTorchName } from './index';
 
 // The tutorial's U-Net and diffusion functions, run in float64 by PyTorch; images are NCHW there.
 const models = {
@@ -16,6 +16,8 @@ const models = {
     schedule: cosineSchedule({ timesteps: 20 }),
   },
 };
+
+const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);
 
 describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s blocks', (kind) => {
   const { unet: options, schedule } = models[kind];
@@ -68,6 +70,16 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
     expect(tf.memory().numTensors).toBe(start + 1);
     return result;
   }
+
+  test('gives its weights back as they came, to the bit', async () => {
+    const given = under('param/');
+    const returned = await toTorchStateDict(unet);
+    expect([...returned.keys()].sort()).toEqual([...given.keys()].sort());
+    for (const [name, { shape, data }] of returned) {
+      expect([name, shape]).toEqual([name, given.get(name)!.shape]);
+      expect(Buffer.compare(bytes(data), bytes(given.get(name)!.data))).toBe(0);
+    }
+  });
 
   test('the options can be read from its state_dict', () => {
     const { resnetBlockGroups: _, ...known } = { resnetBlockGroups: 0, ...options };

@@ -1,5 +1,5 @@
 import type { TensorValues } from '@ddpm/layers';
-import { loadTorchTensors, torchName } from '@ddpm/layers';
+import { loadTorchTensors, torchName, toTorchTensors } from '@ddpm/layers';
 import type { Unet, UnetOptions } from './unet';
 
 const levelParts = ['block1', 'block2', 'attention', '(?:down|up)sample'];
@@ -22,6 +22,14 @@ export function unetTorchName(path: string): string {
  */
 export function loadTorchStateDict(unet: Unet, tensors: ReadonlyMap<string, TensorValues>): void {
   loadTorchTensors(unet, tensors, unetTorchName);
+}
+
+/**
+ * The U-Net's weights as the tutorial's PyTorch `state_dict`, for `writeSafetensors` and `load_state_dict`: what `loadTorchStateDict` takes, to the bit.
+ * @returns float32 values by the tutorial's names, in PyTorch's layout
+ */
+export function toTorchStateDict(unet: Unet): Promise<Map<string, TensorValues>> {
+  return toTorchTensors(unet, unetTorchName);
 }
 
 /**

@@ -1,7 +1,7 @@
-import { disposeParameters, namedParameters, parameterCount } from '@ddpm/layers';
+import { disposeParameters, namedParameters, parameterCount, parameterValues } from '@ddpm/layers';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import makeUnet, { loadTorchStateDict, Unet } from './index';
+import makeUnet, { loadTorchStateDict, toTorchStateDict, Unet } from './index';
 import type { UnetOptions } from './index';
 
 const tiny = { dim: 4, dimMults: [1, 2], channels: 1, convnextMult: 1 };
@@ -90,4 +90,14 @@ describe('Unet', () => {
     expect(load).toThrow('final_conv.0.ds_conv.weight is missing');
     disposeParameters(unet);
   });
+});
+
+test.each<[string, Partial<UnetOptions>]>([
+  ['three channels and levels', { channels: 3, dimMults: [1, 2, 4] }],
+  ['no time embedding', { withTimeEmb: false }],
+  ['ResNet blocks', { useConvnext: false, resnetBlockGroups: 2 }],
+])('a state_dict of a U-Net with %s sets another to the same weights', async (_, options) => {
+  const [one, other] = [1, 2].map((seed) => new Unet({ dim: 8, dimMults: [1, 2], ...options, seed }));
+  loadTorchStateDict(other, await toTorchStateDict(one));
+  expect(await parameterValues(other)).toEqual(await parameterValues(one));
 });
