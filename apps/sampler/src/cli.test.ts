@@ -1,13 +1,15 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { writeCheckpoint } from '@ddpm/checkpoint';
+import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import { decodePng } from '@ddpm/images/png';
-import { namedParameters, parameterValues, toTorchLayout } from '@ddpm/layers';
-import { writeSafetensors } from '@ddpm/safetensors';
+import { loadParameters, parameterValues } from '@ddpm/layers';
+import { Random } from '@ddpm/random';
+import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
-import { Unet, unetTorchName } from '@ddpm/unet';
+import { toTorchStateDict, Unet } from '@ddpm/unet';
+import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 // The built command, run as people run it.
@@ -38,13 +40,7 @@ beforeAll(async () => {
   await write('foreign', { name: 'no-such-network', options: {} });
   await write('misfit', { name: '@ddpm/unet', options: {} }, new Map([...parameters].slice(1)));
   writeFileSync(join(folder, 'other.safetensors'), writeSafetensors(new Map([['w', { shape: [1], data: new Float32Array(1) }]])));
-  const unet = new Unet(options);
-  const stateDict = new Map(
-    [...namedParameters(unet)].map(([path, variable]) => {
-      const torch = toTorchLayout(path, variable);
-      return [unetTorchName(path), { shape: torch.shape, data: torch.dataSync<'float32'>() }];
-    }),
-  );
+  const stateDict = await toTorchStateDict(new Unet(options));
   writeFileSync(join(folder, 'torch.safetensors'), writeSafetensors(stateDict, { format: 'pt' }));
   writeFileSync(join(folder, 'truncated.safetensors'), readFileSync(join(folder, 'run', 'checkpoint.safetensors')).subarray(0, 2000));
 });
@@ -70,6 +66,43 @@ describe('ddpm-sample', () => {
     const controls = gif.toString('latin1').split('\x21\xf9\x04').slice(1);
     const delays = controls.map((control) => Buffer.from(control, 'latin1').readUInt16LE(1));
     expect(delays).toEqual([5, 5, 5, 5, 100]);
+  });
+
+  test('writes the network as ONNX, which onnxruntime-web runs', async () => {
+    const { status, stdout, stderr } = run('run', '--export', 'model.onnx');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('Exported: model.onnx');
+    const xt = { shape: [2, 4, 6, 3], data: new Random(1).normals(144) };
+    const t = { shape: [2], data: Int32Array.of(0, 4) };
+    writeFileSync(join(folder, 'case.safetensors'), writeSafetensors(new Map(Object.entries({ xt, t }))));
+    const runner = resolve('../../benchmarks/run-onnx-web.mjs');
+    execFileSync(process.execPath, [runner, 'model.onnx', 'case.safetensors', 'result.safetensors'], { cwd: folder });
+    const { shape, data } = readSafetensors(file('result.safetensors')).tensors.get('epsilon')!;
+    const unet = new Unet(options);
+    const { parameters } = await readCheckpoint(join(folder, 'run', 'checkpoint.safetensors'));
+    loadParameters(unet, parameters);
+    const expected = unet.apply(tf.tensor4d(xt.data, [2, 4, 6, 3]), tf.tensor1d(t.data, 'int32')).dataSync<'float32'>();
+    expect(shape).toEqual([2, 4, 6, 3]);
+    expected.forEach((value, i) => expect(Math.abs(value - Number(data[i]))).toBeLessThan(1e-5));
+    expect(Buffer.from(file('model.onnx')).toString('latin1')).toMatch(/objective.*epsilon.*timesteps.*5.*betas.*\[0\./s);
+  });
+
+  test('writes a PyTorch state_dict that it reads again to the same images', () => {
+    expect(run('run', '--export', 'back.safetensors').status).toBe(0);
+    const { tensors } = readSafetensors(file('back.safetensors'));
+    expect(tensors.get('init_conv.weight')!.shape).toEqual([2, 3, 7, 7]);
+    const given = ['--image-size', '4', '--timesteps', '5'];
+    expect(run('back.safetensors', '--count', '1', ...given).status).toBe(0);
+  });
+
+  test.each([
+    [['run', '--export', 'model.pt'], 2, '--export must name a file ending in .onnx or .safetensors, got model.pt'],
+    [['run', '--export', join('nowhere', 'model.onnx')], 1, 'nowhere'],
+  ])('refuses to export %j', (args, code, message) => {
+    const { status, stderr } = run(...args);
+    expect(status).toBe(code);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stderr).toContain(message);
   });
 
   test('gives an image that depends on its seed and number alone, from a checkpoint file', () => {

@@ -19,6 +19,7 @@ export interface Model {
   readonly network: Network;
   readonly schedule: NoiseSchedule;
   readonly objective: Objective;
+  readonly objectiveName: keyof typeof objectives;
   readonly imageShape: ImageShape;
   /** The folder that it lies in. */
   readonly folder: string;
@@ -44,6 +45,7 @@ export async function loadModel(path: string, settings: Settings): Promise<Model
     network,
     schedule: scheduleFromBetas(betas),
     objective: objectives[model.objective],
+    objectiveName: model.objective,
     imageShape: model.imageShape,
     folder: path === file ? dirname(path) : path,
     description: `${model.network.name} after ${step} steps, images of ${model.imageShape.join('×')}`,
@@ -80,6 +82,7 @@ async function loadStateDict(path: string, { schedule = 'linear', timesteps = 20
     network: unet,
     schedule: schedules[schedule]({ timesteps }),
     objective: epsilon,
+    objectiveName: 'epsilon',
     imageShape: [imageSize, imageSize, channels],
     folder: dirname(path),
     description: `a PyTorch state_dict, images of ${imageSize}×${imageSize}×${channels}, ${schedule} schedule of ${timesteps} timesteps`,

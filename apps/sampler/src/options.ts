@@ -19,6 +19,7 @@ const settingsSchema = z.strictObject({
   timesteps: wholeNumber(1).optional(),
   imageSize: wholeNumber(1).optional(),
   out: z.string().min(1, 'must name a folder').optional(),
+  export: z.string().optional(),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
@@ -39,6 +40,7 @@ export function sampleCommand(): Command {
     .option('--timesteps <n>', 'of a state_dict: noise levels T (by default 200)', number)
     .option('--image-size <pixels>', 'of a state_dict: height and width (by default 28)', number)
     .option('--out <folder>', 'where the images go (by default samples-<number> beside the model)')
+    .option('--export <file>', 'draw nothing, but write the network as ONNX (.onnx), or as a PyTorch state_dict (.safetensors)')
     .showSuggestionAfterError()
     .allowExcessArguments(false);
 }

@@ -11,6 +11,7 @@ import { encodeGif } from '@ddpm/images/gif';
 import { encodePng } from '@ddpm/images/png';
 import { Random, sideBySide } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs';
+import { checkExportPath, exportModel } from './export';
 import type { Model } from './model';
 import { loadModel } from './model';
 import { encodeNpz } from './npz';
@@ -18,12 +19,17 @@ import type { Format, Settings } from './options';
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-/** Draws images from a model, and writes them. */
+/** Draws images from a model, and writes them; or writes the model. */
 export async function run(path: string, settings: Settings): Promise<void> {
+  if (settings.export !== undefined) checkExportPath(settings.export);
   const execution = await prepareExecution(settings.backend);
   const model = await loadModel(path, settings);
   for (const line of model.unusable) say(`Warning: ${line}`);
   say(`Model: ${model.description}`);
+  if (settings.export !== undefined) {
+    await exportModel(model, settings.export);
+    return say(`Exported: ${settings.export}`);
+  }
   say(execution.reason);
   const drawn = await draw(model, execution, settings, (total) => createProgress({ label: 'Sampling', total }));
 

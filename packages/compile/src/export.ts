@@ -17,6 +17,8 @@ export interface ExportOptions {
   outputNames?: readonly string[];
   /** Whether the first axis of every input may have any size in the model; 'auto' makes it so where the function allows it. */
   dynamicBatch?: 'auto' | boolean;
+  /** What else the model says of itself, by name. */
+  metadata?: Readonly<Record<string, string>>;
 }
 
 /** Only what the ONNX standard defines: no operators of one runtime alone. */
@@ -106,7 +108,7 @@ function generalise(a: Trace, b: Trace): Map<Value, Value> | undefined {
 export function exportOnnx(
   fn: (...inputs: never[]) => TensorResult,
   examples: readonly tf.Tensor[],
-  { inputNames, outputNames, dynamicBatch = 'auto' }: ExportOptions = {},
+  { inputNames, outputNames, dynamicBatch = 'auto', metadata }: ExportOptions = {},
 ): Uint8Array {
   const body = fn as unknown as (...inputs: tf.Tensor[]) => TensorResult;
   const named = (names: readonly string[] | undefined, count: number, what: string, fallback: readonly string[]) => {
@@ -137,6 +139,7 @@ export function exportOnnx(
         return writeModel(
           one.traced.inputs.map((value, i) => port(inputs[i], value, other.traced.inputs[i])),
           one.traced.outputs.map((value, i) => port(outputs[i], value, other.traced.outputs[i])),
+          metadata,
         );
       }
     } catch (error) {
@@ -151,5 +154,6 @@ export function exportOnnx(
   return writeModel(
     traced.inputs.map((value, i) => ({ name: inputs[i], value })),
     traced.outputs.map((value, i) => ({ name: outputs[i], value })),
+    metadata,
   );
 }

@@ -112,7 +112,7 @@ function port({ name, value, shape = value.shape }: Port): Message {
  * The ONNX model that computes the outputs from the inputs; what they do not depend on is left out.
  * An output that is itself an input or a constant is passed through an Identity, since ORT wants outputs to be results of nodes.
  */
-export function writeModel(inputs: readonly Port[], outputs: readonly Port[]): Uint8Array {
+export function writeModel(inputs: readonly Port[], outputs: readonly Port[], metadata: Readonly<Record<string, string>> = {}): Uint8Array {
   const names = new Map<Value, string>();
   for (const { name, value } of inputs) names.set(value, name);
   const graph = new Message();
@@ -167,6 +167,7 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[]): U
 
   const model = new Message().int(1, 8).text(2, '@ddpm/compile').message(7, graph);
   for (const domain of domains) model.message(8, new Message().text(1, domain).int(2, domain === '' ? opset : 1));
+  for (const [key, value] of Object.entries(metadata)) model.message(14, new Message().text(1, key).text(2, value));
   return model.finish();
 }
 

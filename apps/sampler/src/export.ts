@@ -1,0 +1,41 @@
+import { extname } from 'node:path';
+import { UsageError } from '@ddpm/app-common';
+import { writeFileAtomic } from '@ddpm/checkpoint';
+import { exportOnnx } from '@ddpm/compile';
+import { writeSafetensors } from '@ddpm/safetensors';
+import { toTorchStateDict, Unet } from '@ddpm/unet';
+import * as tf from '@tensorflow/tfjs';
+import type { Model } from './model';
+
+/** The denoiser: `xt` [n, h, w, c] and `t` [n] int32 → what the objective's name says; β, as JSON, and the rest are metadata. */
+function onnx({ network, schedule, objectiveName, imageShape }: Model): Uint8Array {
+  const examples = [tf.zeros([1, ...imageShape]), tf.zeros([1], 'int32')];
+  try {
+    return exportOnnx((xt: tf.Tensor4D, t: tf.Tensor1D) => network.apply(xt, t), examples, {
+      inputNames: ['xt', 't'],
+      outputNames: [objectiveName],
+      metadata: { objective: objectiveName, timesteps: String(schedule.timesteps), betas: JSON.stringify([...schedule.betas]) },
+    });
+  } finally {
+    tf.dispose(examples);
+  }
+}
+
+async function stateDict({ network, description }: Model): Promise<Uint8Array> {
+  if (!(network instanceof Unet)) throw new Error(`only the U-Net of @ddpm/unet has a PyTorch state_dict; this is ${description}`);
+  return writeSafetensors(await toTorchStateDict(network), { format: 'pt' });
+}
+
+const formats: Readonly<Record<string, (model: Model) => Uint8Array | Promise<Uint8Array>>> = { '.onnx': onnx, '.safetensors': stateDict };
+
+/** @throws UsageError if the file's name does not tell a format that there is */
+export function checkExportPath(file: string): void {
+  if (!(extname(file) in formats))
+    throw new UsageError(`--export must name a file ending in ${Object.keys(formats).join(' or ')}, got ${file}`);
+}
+
+/** Writes a model for others: as ONNX, or as a PyTorch state_dict of the tutorial's U-Net, by the file's ending. */
+export async function exportModel(model: Model, file: string): Promise<void> {
+  const bytes = await formats[extname(file)](model);
+  await writeFileAtomic(file, bytes);
+}
