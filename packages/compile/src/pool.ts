@@ -36,7 +36,8 @@ export class Pool {
     const file = workerFile();
     this.size = size;
     this.members = Array.from({ length: size }, () => {
-      const worker = new Worker(file, { workerData });
+      // Not the process's own flags: `node --input-type=module -e …` would hinder the workers.
+      const worker = new Worker(file, { workerData, execArgv: [] });
       const member: Member = { worker, own: [] };
       // A process with nothing else to do need not wait for idle workers.
       worker.unref();
