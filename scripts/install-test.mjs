@@ -4,7 +4,6 @@
 //   --short       @ddpm/schedules alone, which must be built, without a network
 //   --run         draw the page from this run's model, not from one that is hardly trained; --screenshot keeps a picture of it
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,6 +12,7 @@ import { testApps, testNpx, testOffline } from './install/apps.mjs';
 import { npm } from './install/execute.mjs';
 import { testLibrary } from './install/library.mjs';
 import { installNodes } from './install/nodes.mjs';
+import { pack } from './install/pack.mjs';
 import { pagePackages, testPage } from './install/page.mjs';
 import { serveTarballs } from './install/registry.mjs';
 import { install, root, turbo } from './pnpm.mjs';
@@ -34,14 +34,6 @@ async function cell(row, column, test) {
     rows.get(row)[column] = 'NO';
     failures.push(`${row}, ${column}: ${error.message}`);
   }
-}
-
-/** Packs what is in these folders; the paths of the tarballs. */
-function pack(folders, to) {
-  mkdirSync(to);
-  for (const path of folders)
-    execFileSync(process.execPath, [join(root, 'scripts', 'pnpm.mjs'), '--dir', path, 'pack', '--pack-destination', to]);
-  return readdirSync(to).map((name) => join(to, name));
 }
 
 function printTable() {

@@ -4,14 +4,16 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { root, run, turbo } from './pnpm.mjs';
+import { npm } from './install/execute.mjs';
+import { pack } from './install/pack.mjs';
+import { serveTarballs } from './install/registry.mjs';
+import { root, turbo } from './pnpm.mjs';
 
 const { values } = parseArgs({ options: { steps: { type: 'string', default: '60' } } });
 const steps = Number(values.steps);
-const shell = process.platform === 'win32';
 const home = mkdtempSync(join(tmpdir(), 'ddpm-swap-in-'));
 const folder = join(home, 'empty');
 mkdirSync(folder);
@@ -21,17 +23,18 @@ const check = (held, what) => {
 };
 
 turbo('build');
-const packages = ['packages', 'apps', 'examples'].flatMap((group) => readdirSync(join(root, group)).map((name) => join(root, group, name)));
-for (const path of packages.filter((path) => existsSync(join(path, 'dist'))))
-  run('pnpm', ['pack', '--pack-destination', home], { cwd: path, shell, stdio: ['ignore', 'ignore', 'inherit'] });
-const tarballs = readdirSync(home).filter((name) => name.endsWith('.tgz'));
+const folders = ['packages', 'apps', 'examples'].flatMap((group) => readdirSync(join(root, group)).map((name) => join(root, group, name)));
+const tarballs = pack(
+  folders.filter((path) => existsSync(join(path, 'dist'))),
+  join(home, 'tarballs'),
+);
+const registry = await serveTarballs(tarballs);
+const env = { npm_config_cache: join(home, 'cache'), 'npm_config_@ddpm:registry': registry.url };
+const dit = tarballs.find((path) => basename(path).startsWith('dit-denoiser'));
 const begin = performance.now();
-// Without scripts: that of onnxruntime-node would download CUDA libraries, which are not used.
-run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', ...tarballs.map((name) => join('..', name))], {
-  cwd: folder,
-  shell,
-});
-console.log(`${tarballs.length} packages installed in ${((performance.now() - begin) / 1000).toFixed(0)} s.`);
+await npm(['install', '--no-audit', '--no-fund', '@ddpm/trainer', '@ddpm/sampler', dit], { cwd: folder, env });
+registry.close();
+console.log(`The apps and the network installed in ${((performance.now() - begin) / 1000).toFixed(0)} s.`);
 
 const command = (app) => join(folder, 'node_modules', '@ddpm', app, 'dist', 'cli.js');
 function succeed(app, ...args) {
