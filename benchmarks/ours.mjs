@@ -1,5 +1,6 @@
 // Our side of the comparison: answers the requests that pytorch.py describes, in the same words.
 import { compile, compileGradients } from '@ddpm/compile';
+import { adam } from '@ddpm/diffusion';
 import { namedParameters } from '@ddpm/layers';
 import { Unet } from '@ddpm/unet';
 import * as tf from '@tensorflow/tfjs';
@@ -12,8 +13,7 @@ let network;
 let parameters;
 let gradients;
 let values;
-let moments;
-let steps = 0;
+let optimizer;
 const forwards = new Map();
 
 const answer = (message) => console.log(JSON.stringify(message));
@@ -27,27 +27,11 @@ function huber(prediction, target) {
   return tf.mean(tf.add(tf.mul(tf.square(inner), 0.5), tf.sub(error, inner)));
 }
 
-/** One update of all parameters by Adam (Kingma & Ba 2015), as PyTorch's defaults have it. */
-function adam(gradient, learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8) {
-  steps++;
-  const rate = learningRate / (1 - beta1 ** steps);
-  const correction = Math.sqrt(1 - beta2 ** steps);
-  for (const [name, value] of values) {
-    const g = gradient.get(name);
-    const { m, v } = moments.get(name);
-    for (let i = 0; i < value.length; i++) {
-      m[i] += (1 - beta1) * (g[i] - m[i]);
-      v[i] += (1 - beta2) * (g[i] * g[i] - v[i]);
-      value[i] -= (rate * m[i]) / (Math.sqrt(v[i]) / correction + epsilon);
-    }
-  }
-}
-
 async function build({ blocks, dim, mults, channels, groups }) {
   network = new Unet({ dim, dimMults: mults, channels, useConvnext: blocks === 'convnext', resnetBlockGroups: groups });
   parameters = namedParameters(network);
   values = new Map([...parameters].map(([name, variable]) => [name, variable.dataSync().slice()]));
-  moments = new Map([...values].map(([name, { length }]) => [name, { m: new Float32Array(length), v: new Float32Array(length) }]));
+  optimizer = adam();
   return { parameters: [...values.values()].reduce((sum, { length }) => sum + length, 0) };
 }
 
@@ -78,7 +62,7 @@ async function run({ op, batch, size, repeat }) {
     const start = performance.now();
     if (op === 'step') {
       const result = await gradients.compiled.run(values, [x, noise, t]);
-      adam(result.gradients);
+      optimizer.update(values, result.gradients, 1e-3);
     } else {
       const inputs = [tf.tensor(x, [batch, size, size, channels]), tf.tensor1d(t, 'int32')];
       const y = await forwards.get(size)(...inputs);

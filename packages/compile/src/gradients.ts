@@ -28,7 +28,7 @@ export interface CompileGradientsOptions {
 export interface Gradients {
   /** The mean of the loss over the batch. */
   loss: number;
-  /** Of the mean loss, by parameter, in the parameters' layout. */
+  /** Of the mean loss, by parameter, in the parameters' layout; the next run overwrites them. */
   gradients: Map<string, Float32Array>;
   /** Each example's loss, where the loss function returns them. */
   losses?: Float32Array;

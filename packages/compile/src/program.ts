@@ -6,7 +6,7 @@ import { writeModel } from './onnx';
 import { add } from './ops';
 import { partition } from './partition';
 import type { ParameterSpec, ProgramSpec } from './protocol';
-import { openSession, ortTensor } from './session';
+import { newTensor, openSession, ortTensor } from './session';
 import type { InputSpec } from './trace';
 import type { LossTrace } from './trace-loss';
 
@@ -15,6 +15,8 @@ export interface Program {
   readonly spec: ProgramSpec;
   readonly microBatch: number;
   readonly finish: ort.InferenceSession;
+  /** What finish computes, in the order of `names`: always the same tensors. */
+  readonly arranged: readonly ort.Tensor[];
   /** Adds the sums of two groups: several times as fast as a loop. */
   readonly add: ort.InferenceSession;
   /** The parameters that the loss depends on, in the order of finish's outputs. */
@@ -69,7 +71,8 @@ export async function openProgram(
       ),
     ),
   ]);
-  return { spec, microBatch: n, finish: arranging, add: adding, names };
+  const arranged = finish.outputs.map(({ value: { shape, dtype } }) => newTensor(shape, dtype));
+  return { spec, microBatch: n, finish: arranging, arranged, add: adding, names };
 }
 
 /** The graph a + b of vectors. */
@@ -87,7 +90,7 @@ export async function addSums({ add: session }: Program, sums: Float32Array, mor
 
 /** Arranges sums as gradients, times the scale, and adds them to those there already are. */
 export async function finish(
-  { spec, finish: session, names }: Program,
+  { spec, finish: session, arranged, names }: Program,
   sums: Float32Array,
   scale: number,
   gradients: Map<string, Float32Array>,
@@ -100,9 +103,10 @@ export async function finish(
       return [`sum${i}`, ortTensor(sums.subarray(offset - size, offset), shape, 'float32')];
     }),
   );
-  const results = await session.run({ ...feeds, scale: ortTensor(Float32Array.of(scale), [], 'float32') });
+  const fetches = Object.fromEntries(arranged.map((tensor, i) => [`gradient${i}`, tensor]));
+  await session.run({ ...feeds, scale: ortTensor(Float32Array.of(scale), [], 'float32') }, fetches);
   for (const [i, name] of names.entries()) {
-    const part = results[`gradient${i}`].data as Float32Array;
+    const part = arranged[i].data as Float32Array;
     const before = gradients.get(name);
     if (before) for (let k = 0; k < part.length; k++) before[k] += part[k];
     else gradients.set(name, part);
