@@ -17,6 +17,8 @@ interface Opened {
   /** What prep computes: always the same tensors, since fresh memory takes longer to get than to fill. */
   readonly prepared: Readonly<Record<string, ort.Tensor>>;
   readonly main: ort.InferenceSession;
+  /** Main's inputs that stay the same: views of parameters and of what prep computes. */
+  readonly fixed: Readonly<Record<string, ort.Tensor>>;
   step: number;
 }
 
@@ -48,20 +50,23 @@ export function createExecutor({ parameters, shared }: WorkerData): Executor {
       const prep = spec.prep && (await openSession(spec.prep.model, options));
       const prepared: Record<string, ort.Tensor> = {};
       for (const { name, shape, dtype } of spec.prep?.outputs ?? []) prepared[name] = newTensor(shape, dtype);
-      programs.set(spec.id, { spec, prep, prepared, main: await openSession(spec.main, options), step: -1 });
+      const fixed = Object.fromEntries(
+        spec.fixed.map(({ name, source, shape }) => [name, (prepared[source] ?? tensors[source]).reshape(shape)]),
+      );
+      programs.set(spec.id, { spec, prep, prepared, main: await openSession(spec.main, options), fixed, step: -1 });
     },
 
     async sum({ program: id, step, batch, microBatches, buffer }) {
       const program = programs.get(id)!;
       await prepare(program, step);
-      const { spec, main, prepared } = program;
+      const { spec, main, fixed } = program;
       const sizes = spec.sums.map(sizeOf);
       const sums = new Float32Array(buffer ?? new ArrayBuffer(4 * sizes.reduce((total, size) => total + size, 0)));
       if (buffer) sums.fill(0);
       const count = spec.perExample ? spec.batch[0].shape[0] : 1;
       const losses = new Float32Array(microBatches * count);
 
-      const feeds = { ...pick(spec.direct), ...prepared };
+      const feeds = { ...fixed };
       const fetches: Record<string, ort.Tensor> = {};
       let offset = 0;
       for (const [i, shape] of spec.sums.entries()) {

@@ -1,6 +1,6 @@
 import type { Shape, Value } from './graph';
 import { sizeOf, uniformValue } from './graph';
-import { add, full, int64s, mul, node, reduce, reshape, sub, unary } from './ops';
+import { add, full, int64s, mul, node, reduce, reshape, sub } from './ops';
 
 /* Patterns of several passes over a large tensor that can be computed in fewer. Each is recognised where its last operator is built. */
 
@@ -87,8 +87,7 @@ function normaliseGradient(difference: Value, scale: Value): Value | undefined {
   const average = input(first, 1);
   if (sizeOf(share.shape) !== rows || sizeOf(average.shape) !== rows) return undefined;
 
-  const slope = mul(reshape(share, [rows]), reshape(invStd, [rows]));
-  const offset = mul(reshape(average, [rows]), reshape(invStd, [rows]));
+  const [slope, offset] = [share, average].map((value) => mul(reshape(value, [rows, 1]), invStd));
   const width = sizeOf(dy.shape) / rows;
   const bracket = rowAffine(reshape(xHat, [rows, width]), slope, offset);
   const { value: plain, factor } = channelProduct(dy) ?? { value: dy, factor: undefined };
@@ -98,25 +97,30 @@ function normaliseGradient(difference: Value, scale: Value): Value | undefined {
   return sub(reshape(scaled, difference.shape), reshape(bracket, difference.shape));
 }
 
-/** x [rows, width] · slope [rows] + offset [rows] in one pass: what inference of a batch normalisation does with channels. */
-function rowAffine(x: Value, slope: Value, offset: Value): Value {
+/** (x [rows, width] − mean) · slope + offset, each [rows, 1], in one pass: what inference of a batch normalisation does with channels. */
+function rowAffine(x: Value, slope: Value, offset: Value, mean?: Value): Value {
   const [rows, width] = x.shape;
   const { graph } = x;
-  const inner = affineOf(x);
-  if (inner?.x.shape[1] === rows) {
+  const inner = mean ? undefined : affineOf(x);
+  if (inner && sizeOf(inner.slope.shape) === rows) {
     // Of a row that has been scaled and shifted already, both at once.
-    const [innerSlope, innerOffset] = [reshape(inner.slope, slope.shape), reshape(inner.offset, offset.shape)];
-    return rowAffine(reshape(inner.x, x.shape), mul(innerSlope, slope), add(mul(innerOffset, slope), offset));
+    const moved = inner.offset ? add(mul(inner.offset, slope), offset) : offset;
+    return rowAffine(reshape(inner.x, x.shape), mul(inner.slope, slope), moved, inner.mean);
   }
-  const inputs = [reshape(x, [1, rows, width]), slope, offset, full(graph, [rows], 0), full(graph, [rows], 1)];
+  const zeros = full(graph, [rows], 0);
+  const [scale, shift, centre] = [slope, offset, mean].map((value) => (value ? reshape(value, [rows]) : zeros));
+  const inputs = [reshape(x, [1, rows, width]), scale, shift, centre, full(graph, [rows], 1)];
   return reshape(node('BatchNormalization', inputs, [1, rows, width], 'float32', { epsilon: 0 }), x.shape);
 }
 
-/** What a value is the affine function of, row by row. */
-function affineOf(value: Value): { x: Value; slope: Value; offset: Value } | undefined {
+/** What a value is the affine function of, row by row: (x − mean) · slope + offset, each [rows, 1]; no mean or offset where it is 0. */
+function affineOf(value: Value): { x: Value; slope: Value; offset?: Value; mean?: Value } | undefined {
   const source = unshaped(value);
   if (!isOp(source, 'BatchNormalization')) return undefined;
-  return { x: input(source, 0), slope: input(source, 1), offset: input(source, 2) };
+  const column = (index: number) => reshape(input(source, index), [source.shape[1], 1]);
+  const [slope, offset, mean] = [1, 2, 3].map(column);
+  const unlessZero = (row: Value) => (uniformValue(row) === 0 ? undefined : row);
+  return { x: input(source, 0), slope, offset: unlessZero(offset), mean: unlessZero(mean) };
 }
 
 /** A product with a factor for each channel, the last axis; reshaping around it does not matter. */
@@ -155,17 +159,22 @@ function channelFactor(value: Value): { value: Value; factor: Value } | undefine
   return undefined;
 }
 
-/** A sum or mean of y · (x · slope + offset) within rows as that of y · x times the slope plus that of y, which a bias's gradient needs too, times the offset. */
+/**
+ * A sum or mean of y · ((x − mean) · slope + offset) within rows, as slope · (Σ y·x − mean · Σ y) + offset · Σ y: a bias's gradient needs
+ * Σ y too.
+ */
 function affineReduce(op: string, value: Value, [outer, reduced, inner]: readonly [number, number, number]): Value | undefined {
   const product = unshaped(value);
   if (!isOp(product, 'Mul')) return undefined;
   for (const side of [0, 1]) {
     const affine = affineOf(input(product, side));
     const y = input(product, 1 - side);
-    if (affine?.x.shape[1] !== outer || sizeOf(y.shape) !== sizeOf(product.shape)) continue;
-    const within = (whole: Value) => reduce(op, reshape(whole, [outer, reduced, inner]), [1]);
-    const each = (row: Value) => reshape(row, [outer, 1, 1]);
-    return add(mul(within(mul(reshape(affine.x, y.shape), y)), each(affine.slope)), mul(within(y), each(affine.offset)));
+    if (affine?.slope.shape[0] !== outer || sizeOf(y.shape) !== sizeOf(product.shape)) continue;
+    const within = (whole: Value) => reshape(reduce(op, reshape(whole, [outer, reduced, inner]), [1]), [outer, inner]);
+    const { x, slope, offset, mean } = affine;
+    const products = within(mul(reshape(x, y.shape), y));
+    const scaled = mul(mean ? sub(products, mul(within(y), mean)) : products, slope);
+    return reshape(offset ? add(scaled, mul(within(y), offset)) : scaled, [outer, 1, inner]);
   }
   return undefined;
 }
@@ -177,19 +186,17 @@ function affineReduce(op: string, value: Value, [outer, reduced, inner]: readonl
  */
 export function factoredReduce(op: string, x: Value, [outer, reduced, inner]: readonly [number, number, number]): Value | undefined {
   if ((op !== 'ReduceSum' && op !== 'ReduceMean') || x.dtype !== 'float32') return undefined;
-  const affine = affineReduce(op, x, [outer, reduced, inner]);
-  if (affine) return affine;
   const found = channelFactor(x);
-  if (!found) return undefined;
-  const channels = found.factor.shape[0];
+  const channels = found?.factor.shape[0];
+  if (!found || channels === undefined || (inner !== channels && (inner !== 1 || reduced % channels !== 0 || reduced === channels)))
+    return affineReduce(op, x, [outer, reduced, inner]);
   // As a sum, since the sum is what other gradients need too.
-  const within = (value: Value, count: number) => {
-    const total = reduce('ReduceSum', reshape(value, [outer, count, channels]), [1]);
-    return op === 'ReduceMean' ? mul(total, 1 / count) : total;
-  };
-  if (inner === channels) return mul(within(found.value, reduced), found.factor);
-  if (inner !== 1 || reduced % channels !== 0 || reduced === channels) return undefined;
-  return reduce(op, mul(within(found.value, reduced / channels), found.factor), [2]);
+  const rows = (reduced * inner) / channels;
+  const total = reduce('ReduceSum', reshape(found.value, [outer, rows, channels]), [1]);
+  const factor = op === 'ReduceMean' ? mul(found.factor, 1 / reduced) : found.factor;
+  if (inner === channels) return mul(total, factor);
+  const weighted = node('MatMul', [reshape(total, [outer, channels]), reshape(factor, [channels, 1])], [outer, 1], 'float32');
+  return reshape(weighted, [outer, 1, 1]);
 }
 
 /** A scalar that one of a node's two inputs is, and the other input. */
@@ -227,7 +234,7 @@ function scaledExp(exponential: Value, by: Value): Value | undefined {
   if (!exponent || k === undefined || !(k > 0) || !worthwhile(exponent.x)) return undefined;
   const { graph } = by;
   const flat = reshape(exponent.x, [1, sizeOf(exponent.x.shape)]);
-  const affine = rowAffine(flat, graph.constant([exponent.by], [1], 'float32'), graph.constant([Math.log(k)], [1], 'float32'));
+  const affine = rowAffine(flat, full(graph, [1, 1], exponent.by), full(graph, [1, 1], Math.log(k)));
   return reshape(node('Exp', [affine], affine.shape, 'float32'), exponential.shape);
 }
 
@@ -256,8 +263,7 @@ export function fuseSum(a: Value, b: Value): Value | undefined {
   const results = y.node.outputs.map(({ shape, dtype }) => ({ shape, dtype }));
   const [result, mean, invStd] = graph.node('LayerNormalization', [x, wide(scaled.factor), wide(b)], results, y.node.attributes);
   y.node.outputs.slice(1).forEach((before, i) => graph.replace(before, [mean, invStd][i]));
-  const slope = reshape(invStd, [rows]);
-  graph.replace(y, rowAffine(x, slope, unary('Neg', mul(reshape(mean, [rows]), slope))));
+  graph.replace(y, rowAffine(x, invStd, full(graph, [rows, 1], 0), mean));
   return reshape(result, a.shape);
 }
 

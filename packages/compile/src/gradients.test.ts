@@ -168,7 +168,7 @@ test('a batch that cannot be computed is one error, and the next one is computed
 
 describe('the pool of workers', () => {
   const workerData = { parameters: [], shared: new SharedArrayBuffer(4) };
-  const program = { id: 1, main: new Uint8Array([1, 2, 3]), batch: [], direct: [], sums: [], perExample: false };
+  const program = { id: 1, main: new Uint8Array([1, 2, 3]), batch: [], fixed: [], sums: [], perExample: false };
 
   test('reports what a worker could not do, and goes on', async () => {
     const pool = new Pool(2, workerData);

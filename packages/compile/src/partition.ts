@@ -1,6 +1,7 @@
 import type { Value } from './graph';
-import { Graph, reachable } from './graph';
-import { add, concat, mul, node, reshape, transpose } from './ops';
+import { Graph, reachable, sizeOf } from './graph';
+import { unshaped } from './fuse';
+import { add, concat, int64s, mul, node, reshape, transpose } from './ops';
 import type { Port } from './onnx';
 import type { Trace } from './trace';
 
@@ -11,8 +12,10 @@ import type { Trace } from './trace';
 export interface Partition {
   /** Parameters → what main needs of them. */
   readonly prep: { readonly inputs: Port[]; readonly outputs: Port[] };
-  /** Batch inputs, prep's outputs, parameters and running sums → the loss and the new sums. */
+  /** Batch inputs, what stays the same and running sums → the loss and the new sums. */
   readonly main: { readonly inputs: Port[]; readonly outputs: Port[] };
+  /** Those of main's inputs that are the same for every micro-batch, each with the parameter or output of prep that it is, maybe in another shape. */
+  readonly fixed: (Port & { readonly source: string })[];
   /** Sums over all examples and the factor `scale` → gradients of the mean. */
   readonly finish: { readonly inputs: Port[]; readonly outputs: Port[] };
   /** The running sums, in the order of their names `sum0`, `sum1`, … */
@@ -28,9 +31,12 @@ function dependents(outputs: readonly Value[], batch: ReadonlySet<Value>): Set<V
   return changing;
 }
 
+/** So many numbers, a few for each example, are summed over the examples when all micro-batches have been. */
+const maxRows = 2 ** 14;
+
 /**
- * Rebuilds in another graph what leads from the sums to a gradient: operators that only arrange elements, since those may as well be
- * applied to the sum. Calls `sum` for each value behind them.
+ * Rebuilds in another graph what leads from the sums to a gradient: operators that arrange elements, or sum few, since those may as well
+ * be applied to the sum. Calls `sum` for each value behind them.
  */
 function arrange(gradient: Value, sum: (value: Value) => Value): Value {
   const value = gradient.graph.resolve(gradient);
@@ -41,6 +47,10 @@ function arrange(gradient: Value, sum: (value: Value) => Value): Value {
     const source = arrange(inputs[0]!, sum);
     const given = inputs.slice(1).map((input) => source.graph.constant(input!.node.data!, input!.shape, input!.dtype));
     return node('Slice', [source, ...given], value.shape, value.dtype);
+  }
+  if (op === 'ReduceSum' && value.shape[0] === 1 && inputs[0]!.shape.length === 2 && sizeOf(inputs[0]!.shape) <= maxRows) {
+    const rows = arrange(inputs[0]!, sum);
+    return node(op, [rows, int64s(rows.graph, [0])], value.shape, value.dtype, attributes);
   }
   if (op === 'Concat') {
     return concat(
@@ -107,13 +117,19 @@ export function partition(
       if (value && !changing.has(value) && value.node.op !== 'Constant') fixed.add(value);
     }
   }
-  const used = parameters.filter(({ value }) => fixed.has(value));
-  const computed = [...fixed].filter(({ node: { op } }) => op !== 'Input');
-  const prepared = computed.map((value, i) => ({ name: `prep${i}`, value }));
-  const reached = new Set(reachable(computed));
+  // Another shape costs nothing here, and a copy in prep.
+  const sources = new Map<Value, string>();
+  for (const value of fixed) {
+    const source = unshaped(value);
+    if (!sources.has(source)) sources.set(source, parameters.find((port) => port.value === source)?.name ?? `prep${sources.size}`);
+  }
+  const given = [...fixed].map((value, i) => ({ name: `fixed${i}`, value, source: sources.get(unshaped(value))! }));
+  const prepared = [...sources].filter(([{ node }]) => node.op !== 'Input').map(([value, name]) => ({ name, value }));
+  const reached = new Set(reachable(prepared.map(({ value }) => value)));
   return {
     prep: { inputs: parameters.filter(({ value }) => reached.has(value.node)), outputs: prepared },
-    main: { inputs: [...batch, ...used, ...prepared, ...totals.map(({ before }) => before)], outputs },
+    main: { inputs: [...batch, ...given, ...totals.map(({ before }) => before)], outputs },
+    fixed: given,
     finish: {
       inputs: finishGraph.inputs.map((value) => ({ name: value.node.name!, value })),
       outputs: arranged.map((value, i) => ({ name: `gradient${i}`, value: mul(value, scale) })),

@@ -43,7 +43,7 @@ export async function openProgram(
   const { target } = traced.graph;
   const batch = inputs.map(({ name }, i) => ({ name, value: traced.inputs[i] }));
   const ports = layout.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
-  const { prep, main, finish, sums } = partition(traced, batch, ports, loss, gradients);
+  const { prep, main, fixed, finish, sums } = partition(traced, batch, ports, loss, gradients);
   const namesOf = (list: readonly { name: string }[]) => list.map(({ name }) => name);
   const spec: ProgramSpec = {
     id: n,
@@ -57,7 +57,7 @@ export async function openProgram(
         : undefined,
     main: writeModel(main.inputs, main.outputs),
     batch: inputs,
-    direct: namesOf(main.inputs).filter((name) => name.startsWith('parameter:')),
+    fixed: fixed.map(({ name, source, value: { shape } }) => ({ name, source, shape })),
     sums: sums.map(({ shape }) => shape),
     perExample: loss.shape.length === 1,
   };

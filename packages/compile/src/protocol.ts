@@ -16,8 +16,8 @@ export interface ProgramSpec {
   readonly main: Uint8Array;
   /** The inputs that hold a micro-batch. */
   readonly batch: readonly TensorSpec[];
-  /** The parameters that main uses as they are. */
-  readonly direct: readonly string[];
+  /** What main is given for all micro-batches: a parameter or output of prep each, in the shape that main takes. */
+  readonly fixed: readonly { readonly name: string; readonly source: string; readonly shape: Shape }[];
   readonly sums: readonly Shape[];
   /** Whether main returns the losses of the examples, or their mean. */
   readonly perExample: boolean;
