@@ -40,7 +40,7 @@ export async function testPage({ folder, env, executablePath, run, screenshot })
     page.on('pageerror', (error) => problems.push(error.message));
     page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
-    await page.locator('[data-done], [data-error]').waitFor({ timeout: 300_000 });
+    await page.locator('[data-done], [data-error]').waitFor({ state: 'attached', timeout: 300_000 });
     assert.deepEqual(problems, []);
     const grays = await page.evaluate(() => {
       const canvas = document.querySelector('canvas');

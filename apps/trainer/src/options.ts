@@ -87,7 +87,7 @@ export const presets: Readonly<Record<string, Settings>> = {
   quick: {
     ...tutorial,
     ...{ dataset: 'fashion-mnist-10k', epochs: undefined, steps: 1000, batchSize: 16, schedule: 'scaled-linear' },
-    ...{ learningRate: 2e-3, warmup: 100, decay: 'cosine', clipNorm: 1, sampleEvery: 500, checkpointEvery: 250 },
+    ...{ learningRate: 4e-3, warmup: 100, decay: 'cosine', clipNorm: 1, minSnr: 5, sampleEvery: 500, checkpointEvery: 250 },
   },
 };
 

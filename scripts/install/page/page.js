@@ -39,7 +39,13 @@ async function draw() {
     await show(x);
     line.textContent = `${index + 1} of ${steps} steps, on tfjs's ${tf.getBackend()} backend`;
   };
-  const x0 = await sample(unet, tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape), { schedule, sampler, rng, onStep });
+  const x0 = await sample(unet, tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape), {
+    schedule,
+    sampler,
+    rng,
+    clip: true,
+    onStep,
+  });
   await show(x0);
 }
 
