@@ -1,6 +1,7 @@
 import type { Value } from './graph';
 import { Graph, reachable, sizeOf } from './graph';
 import { unshaped } from './fuse';
+import { nchwc } from './lower/blocked';
 import { add, concat, int64s, mul, node, reshape, transpose } from './ops';
 import type { Port } from './onnx';
 import type { Trace } from './trace';
@@ -61,11 +62,14 @@ function arrange(gradient: Value, sum: (value: Value) => Value): Value {
   return sum(value);
 }
 
-/** before + value: where the value is a product of matrices, by that itself. */
+/** before + value: where the value is a product of matrices or a blocked convolution, by that itself. */
 function accumulated(before: Value, value: Value): Value {
-  const { op, inputs, attributes } = value.node;
-  if (op !== 'Gemm' || inputs.length > 2) return add(before, value);
-  return node('Gemm', [...inputs, before], value.shape, value.dtype, attributes);
+  const { op, domain, inputs, attributes } = value.node;
+  if (op === 'Gemm' && inputs.length === 2) return node(op, [...inputs, before], value.shape, value.dtype, attributes);
+  // Between them would be a bias.
+  if (domain === nchwc && op === 'Conv' && inputs.length === 2)
+    return node(op, [...inputs, undefined, before], value.shape, value.dtype, attributes, domain);
+  return add(before, value);
 }
 
 /**

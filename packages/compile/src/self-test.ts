@@ -1,6 +1,7 @@
 import type { Target } from './graph';
 import { Graph } from './graph';
 import { blockedConv, blockedDepthwise, blockedDepthwiseFilter } from './lower/blocked';
+import { blockedFilterGradient } from './lower/blocked-filter-gradient';
 import type { Axis, Geometry } from './lower/conv-geometry';
 import { writeModel } from './onnx';
 import { openSession, ortTensor } from './session';
@@ -20,7 +21,7 @@ const geometry = (inChannels: number, outChannels: number): Geometry => ({
 /** Numbers without a pattern that a wrong layout could hide behind. */
 const numbers = (length: number, seed: number) => Float32Array.from({ length }, (_, i) => Math.sin((i + 1) * 12.9898 + seed * 78.233));
 
-/** The definition of all three: each product of an input, a filter element and an output of a convolution, given to `visit`. */
+/** The definition of all of them: each product of an input, a filter element and an output of a convolution, given to `visit`. */
 function products(g: Geometry, visit: (image: number, pixel: number, tap: number, output: number) => void): void {
   const { height, width, n } = g;
   for (let image = 0; image < n; image++) {
@@ -52,6 +53,15 @@ function reference(g: Geometry, x: Float32Array, filter: Float32Array): Float32A
   return y;
 }
 
+function referenceGradient(g: Geometry, x: Float32Array, dy: Float32Array): Float32Array {
+  const { inChannels: ci, outChannels: co } = g;
+  const gradient = new Float32Array(g.height.kernel * g.width.kernel * ci * co);
+  products(g, (_, pixel, tap, output) => {
+    for (let i = 0; i < ci; i++) for (let o = 0; o < co; o++) gradient[(tap * ci + i) * co + o] += x[pixel * ci + i] * dy[output * co + o];
+  });
+  return gradient;
+}
+
 const close = (actual: ArrayLike<number>, expected: Float32Array) =>
   actual.length === expected.length && expected.every((value, i) => Math.abs(value - actual[i]) < 1e-4);
 
@@ -76,6 +86,7 @@ async function computes(block: number): Promise<boolean> {
     { name: 'narrow', value: blockedConv(thin, narrowFilter, narrow) },
     { name: 'each', value: blockedDepthwise(x, eachFilter, each) },
     { name: 'eachGradient', value: blockedDepthwiseFilter(x, dy, each) },
+    { name: 'filterGradient', value: blockedFilterGradient(thin, dy, narrow) },
   ];
   const expectedEach = new Float32Array(size * 20);
   const expectedGradient = new Float32Array(9 * 20);
@@ -96,7 +107,8 @@ async function computes(block: number): Promise<boolean> {
         close(results.wide.data as Float32Array, reference(wide, data.x.values, data.wideFilter.values)) &&
         close(results.narrow.data as Float32Array, reference(narrow, data.thin.values, data.narrowFilter.values)) &&
         close(results.each.data as Float32Array, expectedEach) &&
-        close(results.eachGradient.data as Float32Array, expectedGradient)
+        close(results.eachGradient.data as Float32Array, expectedGradient) &&
+        close(results.filterGradient.data as Float32Array, referenceGradient(narrow, data.thin.values, data.dy.values))
       );
     } finally {
       await session.release();

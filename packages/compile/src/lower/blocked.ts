@@ -9,8 +9,8 @@ import { after } from './conv-geometry';
  * The block size depends on the processor, and a wrong one computes wrong numbers silently: hence the self-test.
  */
 
-const domain = 'com.microsoft.nchwc';
-const roundUp = (channels: number, block: number) => Math.ceil(channels / block) * block;
+export const nchwc = 'com.microsoft.nchwc';
+export const roundUp = (channels: number, block: number) => Math.ceil(channels / block) * block;
 
 /** Whether the blocked form applies: it has no negative padding, which would cut pixels off. */
 export function canBlock({ target: { block } }: Graph, g: Geometry): boolean {
@@ -30,12 +30,12 @@ export function toBlocked(x: Value): Value {
   const [n, h, w, c] = x.shape;
   // Its loops take four channels at a time.
   const whole = pad(x, [0, 0, 0, 0], [0, 0, 0, roundUp(c, 4) - c]);
-  return node('ReorderInput', [whole], [n, roundUp(c, block), h, w], 'float32', { channels_last: 1 }, domain);
+  return node('ReorderInput', [whole], [n, roundUp(c, block), h, w], 'float32', { channels_last: 1 }, nchwc);
 }
 
 export function fromBlocked(x: Value, channels: number): Value {
   const [n, , h, w] = x.shape;
-  return node('ReorderOutput', [x], [n, h, w, channels], 'float32', { channels, channels_last: 1 }, domain);
+  return node('ReorderOutput', [x], [n, h, w, channels], 'float32', { channels, channels_last: 1 }, nchwc);
 }
 
 const window = (height: Axis, width: Axis) => ({
@@ -63,7 +63,7 @@ export function blockedConv(x: Value, filter: Value, g: Geometry): Value {
   const blockInput = g.inChannels >= block / 2;
   const input = blockInput ? toBlocked(x) : transpose(x, [0, 3, 1, 2]);
   const shape = [g.n, roundUp(g.outChannels, block), g.height.out, g.width.out];
-  const y = node('Conv', [input, blockedFilter(filter, blockInput)], shape, 'float32', { ...window(g.height, g.width), group: 1 }, domain);
+  const y = node('Conv', [input, blockedFilter(filter, blockInput)], shape, 'float32', { ...window(g.height, g.width), group: 1 }, nchwc);
   return fromBlocked(y, g.outChannels);
 }
 
@@ -75,7 +75,7 @@ export function blockedDepthwise(x: Value, filter: Value, g: Geometry): Value {
   const whole = pad(filter, [0, 0, 0], [0, 0, channels - c]);
   const weights = reshape(transpose(reshape(whole, [kh, kw, channels / block, block]), [2, 0, 1, 3]), [channels, 1, kh, kw]);
   const shape = [g.n, channels, g.height.out, g.width.out];
-  const y = node('Conv', [toBlocked(x), weights], shape, 'float32', { ...window(g.height, g.width), group: channels }, domain);
+  const y = node('Conv', [toBlocked(x), weights], shape, 'float32', { ...window(g.height, g.width), group: channels }, nchwc);
   return fromBlocked(y, c);
 }
 
@@ -97,7 +97,7 @@ export function blockedDepthwiseFilter(x: Value, dy: Value, g: Geometry): Value 
     [1, groups, kh, kw],
     'float32',
     { ...window(turn(g.height), turn(g.width)), group: groups },
-    domain,
+    nchwc,
   );
   const each = reshape(conv, [g.n, (channels / block) * kh * kw * block]);
   const total = reshape(sumRows(each), [channels / block, kh, kw, block]);

@@ -75,6 +75,19 @@ export const pointwise = (g: Geometry): boolean =>
 export const after = ({ size, out, kernel, stride, dilation, before }: Axis): number =>
   (out - 1) * stride + (kernel - 1) * dilation + 1 - size - before;
 
+/** The convolution that leads from dy back to dx, where the strides are 1: the same taps, turned around. */
+export function backwards({ n, height, width, inChannels, outChannels }: Geometry): Geometry {
+  const turn = ({ size, out, kernel, stride, dilation, before }: Axis): Axis => ({
+    size: out,
+    out: size,
+    kernel,
+    stride,
+    dilation,
+    before: kernel - 1 - before,
+  });
+  return { n, height: turn(height), width: turn(width), inChannels: outChannels, outChannels: inChannels };
+}
+
 /** Which input each output sees through each tap, −1 for padding: [out][kernel]. */
 export const seen = ({ size, out, kernel, stride, dilation, before }: Axis): number[][] =>
   Array.from({ length: out }, (_, o) =>

@@ -3,8 +3,9 @@ import { sizeOf } from '../graph';
 import { add, cast, concat, full, matMul, node, reshape, slice, transpose } from '../ops';
 import { activate } from './elementwise';
 import type { ConvAttrs, Geometry } from './conv-geometry';
-import { after, geometry, patches, pointwise, seeing, seen, unstrided } from './conv-geometry';
+import { after, backwards, geometry, patches, pointwise, seeing, seen, unstrided } from './conv-geometry';
 import { blockedConv, canBlock } from './blocked';
+import { blockedFilterGradient, canBlockFilterGradient } from './blocked-filter-gradient';
 import type { KernelCall, Lowerings } from './lowering';
 
 const toLast = (x: Value, format?: string) => (format === 'NCHW' ? transpose(x, [0, 2, 3, 1]) : x);
@@ -49,33 +50,15 @@ function convolve(x: Value, filter: Value, g: Geometry): Value {
   return reshape(matMul(windows, reshape(filter, [windows.shape[1], g.outChannels])), shape);
 }
 
-/** The convolution that leads from dy back to dx, where the strides are 1: the same taps, turned around. */
-function backwards({ n, height, width, inChannels, outChannels }: Geometry): Geometry {
-  const turn = ({ size, out, kernel, stride, dilation, before }: Geometry['height']) => ({
-    size: out,
-    out: size,
-    kernel,
-    stride,
-    dilation,
-    before: kernel - 1 - before,
-  });
-  return { n, height: turn(height), width: turn(width), inChannels: outChannels, outChannels: inChannels };
-}
-
 /** dx [n, h, w, ci] of dy [n, h', w', co]. */
 function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
   const shape = [g.n, g.height.size, g.width.size, g.inChannels];
   const pixels = g.n * g.height.size * g.width.size;
   if (pointwise(g))
     return reshape(matMul(reshape(dy, [pixels, g.outChannels]), reshape(filter, [g.inChannels, g.outChannels]), false, true), shape);
-  if (unstrided(g) && dy.graph.target.contrib && fewerWindows(g) === 'dy') {
-    // The filter's gradient needs the same windows.
-    const windows = patches(dy, seeing(g.height), seeing(g.width));
-    return reshape(matMul(windows, reshape(transpose(filter, [0, 1, 3, 2]), [windows.shape[1], g.inChannels])), shape);
-  }
   if (unstrided(g)) {
     const back = backwards(g);
-    if (back.height.before >= 0 && back.width.before >= 0 && canBlock(dy.graph, back)) return blockedConv(dy, flipped(filter), back);
+    if (canBlock(dy.graph, back)) return blockedConv(dy, flipped(filter), back);
   }
   return byPhase(dy, filter, g);
 }
@@ -134,6 +117,7 @@ function filterGradient(x: Value, dy: Value, g: Geometry): Value {
   const outside = sizeOf(dy.shape.slice(0, 3));
   const [xRows, dyRows] = [reshape(x, [inside, ci]), reshape(dy, [outside, co])];
   if (pointwise(g)) return reshape(matMul(xRows, dyRows, true, false), [1, 1, ci, co]);
+  if (canBlockFilterGradient(x.graph, g)) return blockedFilterGradient(x, dy, g);
   // The windows as the first factor, which leaves little of the second to pack.
   if (fewerWindows(g) === 'x') {
     const gradient = matMul(patches(x, seen(g.height), seen(g.width)), dyRows, true, false);
