@@ -57,7 +57,7 @@ const maxGroups = 8;
  * Bytes of the largest intermediate result that 'auto' aims for: what leaves room for a few of them in a core's share of the cache.
  * It takes 128 examples at most: of what needs so little, more gain nothing.
  */
-const targetBytes = 2 ** 23;
+const targetBytes = 2 ** 22;
 const guessedMicroBatch = 8;
 
 function checkCount(name: string, value: 'auto' | number | undefined): void {

@@ -67,6 +67,13 @@ export function blockedConv(x: Value, filter: Value, g: Geometry): Value {
   return fromBlocked(y, g.outChannels);
 }
 
+/** Zeros left and right of x. At the borders, ORT's loops for one filter a channel take one pixel at a time, and several elsewhere. */
+function besideZeros(x: Value, g: Geometry): { x: Value; width: Axis } {
+  const { size, before } = g.width;
+  const [left, right] = [before, after(g.width)];
+  return { x: pad(x, [0, 0, left, 0], [0, 0, right, 0]), width: { ...g.width, size: left + size + right, before: 0 } };
+}
+
 /** One filter for each channel, [kh, kw, c]. */
 export function blockedDepthwise(x: Value, filter: Value, g: Geometry): Value {
   const { block } = x.graph.target;
@@ -75,7 +82,8 @@ export function blockedDepthwise(x: Value, filter: Value, g: Geometry): Value {
   const whole = pad(filter, [0, 0, 0], [0, 0, channels - c]);
   const weights = reshape(transpose(reshape(whole, [kh, kw, channels / block, block]), [2, 0, 1, 3]), [channels, 1, kh, kw]);
   const shape = [g.n, channels, g.height.out, g.width.out];
-  const y = node('Conv', [toBlocked(x), weights], shape, 'float32', { ...window(g.height, g.width), group: channels }, nchwc);
+  const wide = besideZeros(x, g);
+  const y = node('Conv', [toBlocked(wide.x), weights], shape, 'float32', { ...window(g.height, wide.width), group: channels }, nchwc);
   return fromBlocked(y, c);
 }
 
@@ -88,7 +96,8 @@ export function blockedDepthwiseFilter(x: Value, dy: Value, g: Geometry): Value 
   const [kh, kw, c] = [g.height.kernel, g.width.kernel, g.inChannels];
   const channels = roundUp(c, block);
   const groups = g.n * channels;
-  const image = reshape(toBlocked(x), [1, groups, g.height.size, g.width.size]);
+  const wide = besideZeros(x, g);
+  const image = reshape(toBlocked(wide.x), [1, groups, g.height.size, wide.width.size]);
   const filter = reshape(toBlocked(dy), [groups, 1, g.height.out, g.width.out]);
   const turn = ({ size, out, kernel, before }: Axis): Axis => ({ size, out: kernel, kernel: out, stride: 1, dilation: 1, before });
   const conv = node(
@@ -96,7 +105,7 @@ export function blockedDepthwiseFilter(x: Value, dy: Value, g: Geometry): Value 
     [image, filter],
     [1, groups, kh, kw],
     'float32',
-    { ...window(turn(g.height), turn(g.width)), group: groups },
+    { ...window(turn(g.height), turn(wide.width)), group: groups },
     nchwc,
   );
   const each = reshape(conv, [g.n, (channels / block) * kh * kw * block]);
