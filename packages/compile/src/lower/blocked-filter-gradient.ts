@@ -74,10 +74,7 @@ function correlation(image: Value, filter: Value, { n, height, width, inChannels
 
   const y = node(
     'Conv',
-    [
-      reshape(blockedImage, [1, channels, seenRows, columns * inChannels]),
-      reshape(blockedFilter, [whole, channels, partRows, width.out]),
-    ],
+    [reshape(blockedImage, [1, channels, seenRows, columns * inChannels]), reshape(blockedFilter, [whole, channels, partRows, width.out])],
     [1, whole, height.kernel, width.kernel * inChannels],
     'float32',
     {
