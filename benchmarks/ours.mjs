@@ -47,7 +47,7 @@ async function prepare({ op, batch, size }) {
     gradients = { size, compiled };
   } else if (!forwards.has(size)) {
     const examples = [tf.zeros([batch, size, size, channels]), tf.zeros([batch], 'int32')];
-    forwards.set(size, await compile((xt, t) => network.apply(xt, t), examples));
+    forwards.set(size, await compile((xt, t) => network.apply(xt, t), examples, { microBatch: 'auto' }));
   }
   return (performance.now() - start) / 1000;
 }

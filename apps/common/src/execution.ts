@@ -75,52 +75,17 @@ async function compiled(why: string): Promise<Execution> {
       }
     },
     async denoiser(network, imageShape) {
-      const chunk = chunkSize(imageShape);
-      const xt = tf.zeros<tf.Rank.R4>([chunk, ...imageShape]);
-      const t = tf.zeros<tf.Rank.R1>([chunk], 'int32');
+      const xt = tf.zeros<tf.Rank.R4>([1, ...imageShape]);
+      const t = tf.zeros<tf.Rank.R1>([1], 'int32');
       try {
-        const run = await compile((x: tf.Tensor4D, ts: tf.Tensor1D) => network.apply(x, ts), [xt, t]);
-        return { network: (x, ts) => inChunks(run, chunk, x, ts), dispose: () => run.dispose() };
+        // In micro-batches, an image does not depend on how many others it is drawn with.
+        const run = await compile((x: tf.Tensor4D, ts: tf.Tensor1D) => network.apply(x, ts), [xt, t], { microBatch: 'auto' });
+        return { network: run, dispose: () => run.dispose() };
       } finally {
         tf.dispose([xt, t]);
       }
     },
   };
-}
-
-/**
- * Images that go through a compiled network at a time. It follows from their size alone: how ONNX Runtime rounds depends on the shape it is
- * given, and an image must not depend on how many others it is drawn with.
- */
-const chunkSize = ([h, w]: ImageShape) => Math.max(1, Math.min(16, Math.floor((16 * 64 * 64) / (h * w))));
-
-/** Runs a network on chunks of one size, the last filled up with zeros. */
-async function inChunks(
-  run: (x: tf.Tensor4D, t: tf.Tensor1D) => Promise<tf.Tensor4D>,
-  chunk: number,
-  x: tf.Tensor4D,
-  t: tf.Tensor1D,
-): Promise<tf.Tensor4D> {
-  const n = x.shape[0];
-  const outputs: tf.Tensor4D[] = [];
-  for (let start = 0; start < n; start += chunk) {
-    const size = Math.min(chunk, n - start);
-    const part = tf.tidy(() =>
-      tf.pad(tf.slice(x, start, size), [
-        [0, chunk - size],
-        [0, 0],
-        [0, 0],
-        [0, 0],
-      ]),
-    );
-    const ts = tf.tidy(() => tf.pad(tf.slice(t, start, size), [[0, chunk - size]]));
-    const whole = await run(part, ts);
-    outputs.push(tf.slice(whole, 0, size));
-    tf.dispose([part, ts, whole]);
-  }
-  const result = outputs.length > 1 ? tf.concat(outputs, 0) : tf.clone(outputs[0]);
-  tf.dispose(outputs);
-  return result;
 }
 
 /** Images at a time on the WASM backend: it can address 4 GB, which the tutorial's batch does not fit, and small parts are as fast. */

@@ -115,6 +115,61 @@ describe('compile', () => {
     }));
 });
 
+describe('in micro-batches', () => {
+  test('on any batch, with the same bits for an example whatever the batch, the micro-batch it is in and the workers', () =>
+    leavesNothing(async () => {
+      const filter = tf.tidy(() => tf.variable(values([3, 3, 2, 9], 1)));
+      const network = (x: tf.Tensor4D, t: tf.Tensor1D) =>
+        tf.tidy(() => ({
+          features: tf.mul(tf.conv2d(x, filter as tf.Tensor4D, 1, 'same'), tf.reshape(tf.cast(t, 'float32'), [-1, 1, 1, 1])),
+          late: tf.greater(t, 5),
+        }));
+      const examples = [values([1, 6, 5, 2], 2), tf.tensor1d([1], 'int32')] as [tf.Tensor4D, tf.Tensor1D];
+      const variants = await Promise.all([1, 2, 3].map((workers) => compile(network, examples, { microBatch: 4, workers })));
+      const automatic = await compile(network, examples, { microBatch: 'auto' });
+      const all = values([11, 6, 5, 2], 3) as tf.Tensor4D;
+      const ts = tf.range(0, 11, 1, 'int32');
+      const expected = network(all, ts);
+      const first = await variants[0](all, ts);
+      await close(first.features, expected.features);
+      expect([...first.late.dataSync()]).toEqual([...expected.late.dataSync()]);
+      const bits = first.features.dataSync();
+      for (const n of [0, 1, 4, 9, 11]) {
+        for (const compiled of variants) {
+          const [x, t] = [tf.slice(all, 0, n), tf.slice(ts, 0, n)];
+          const { features, late } = await compiled(x, t);
+          expect(features.shape).toEqual([n, 6, 5, 9]);
+          expect(Buffer.from(features.dataSync().buffer).equals(Buffer.from(bits.slice(0, n * 270).buffer))).toBe(true);
+          tf.dispose([x, t, features, late]);
+        }
+      }
+      // Other sizes of the image are another graph.
+      const wide = values([3, 4, 9, 2], 4) as tf.Tensor4D;
+      const few = tf.tensor1d([1, 2, 3], 'int32');
+      const [actual, reference] = [await automatic(wide, few), network(wide, few)];
+      await close(actual.features, reference.features);
+      await Promise.all([automatic, ...variants].map((compiled) => compiled.dispose()));
+      tf.dispose([filter, all, ts, wide, few, actual, reference, first, expected, ...examples]);
+    }));
+
+  test('what has no batch, or another one, is refused', async () => {
+    const [x, y] = [values([2, 3], 1), values([3, 3], 2)];
+    await expect(compile((a: tf.Tensor) => tf.sum(a), [x], { microBatch: 2 })).rejects.toThrow(
+      'the first axis of every result must be the batch, and result 0 is [] for 2 examples',
+    );
+    await expect(compile((a: tf.Tensor) => a, [tf.scalar(1)], { microBatch: 2 })).rejects.toThrow('a batch as the first axis of each');
+    await expect(compile((a: tf.Tensor) => a, [x], { microBatch: 0 })).rejects.toThrow(
+      "microBatch must be 'auto' or a positive integer, got 0",
+    );
+    await expect(compile((a: tf.Tensor) => a, [x], { workers: 2 })).rejects.toThrow('give microBatch too');
+    await expect(compile((a: tf.Tensor) => a, [x], { microBatch: 2, threads: 2 })).rejects.toThrow('give workers instead of threads');
+    const compiled = await compile((a: tf.Tensor, b: tf.Tensor) => tf.add(a, b), [x, x], { microBatch: 2, workers: 1 });
+    await expect(compiled(x, y)).rejects.toThrow('input 0 has 2 examples, input 1 3');
+    await compiled.dispose();
+    tf.dispose([x, y]);
+  });
+});
+
 describe('what cannot be traced is refused in words that help', () => {
   const refused = async (fn: (x: tf.Tensor) => tf.Tensor, message: RegExp) =>
     leavesNothing(async () => {

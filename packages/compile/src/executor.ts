@@ -94,8 +94,8 @@ export function createExecutor({ parameters, shared }: WorkerData): Executor {
 }
 
 /** What went wrong, as one line. */
-export function failure(error: unknown): Error {
+export function reasonOf(error: unknown): string {
   const message = (error instanceof Error ? error.message : String(error)).replaceAll('\n', ' ').trim();
   const outOfMemory = /Failed to allocate|bad_alloc|Array buffer allocation failed/.test(message);
-  return new Error(`compileGradients: ${outOfMemory ? `out of memory; take a smaller microBatch or fewer workers (${message})` : message}`);
+  return outOfMemory ? `out of memory; take a smaller microBatch or fewer workers (${message})` : message;
 }

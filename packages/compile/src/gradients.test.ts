@@ -171,7 +171,7 @@ describe('the pool of workers', () => {
   const program = { id: 1, main: new Uint8Array([1, 2, 3]), batch: [], fixed: [], sums: [], perExample: false };
 
   test('reports what a worker could not do, and goes on', async () => {
-    const pool = new Pool(2, workerData);
+    const pool = new Pool('compileGradients', 2, workerData);
     const open = { kind: 'open', program } as const;
     for (let i = 0; i < 2; i++) await expect(pool.broadcast(open)).rejects.toThrow(/^compileGradients: .*protobuf/i);
     await pool.close();
@@ -179,7 +179,7 @@ describe('the pool of workers', () => {
   });
 
   test('reports a worker that dies, instead of waiting for it', async () => {
-    const pool = new Pool(2, workerData);
+    const pool = new Pool('compileGradients', 2, workerData);
     const { members } = pool as unknown as { members: { worker: { terminate(): Promise<number> } }[] };
     const pending = pool.broadcast({ kind: 'group', program: 9, step: 0, batch: [], microBatches: 1 });
     void members[0].worker.terminate();

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { availableParallelism } from 'node:os';
 import type { Shape } from './graph';
 import { sizeOf } from './graph';
 import type { Executor } from './executor';
-import { createExecutor, failure } from './executor';
+import { createExecutor, reasonOf } from './executor';
 import { shapeText } from './onnx';
+import { checkCount, guessedMicroBatch, microBatchFor, workerCount } from './options';
 import { Pool } from './pool';
 import type { Program } from './program';
 import { addSums, finish, openProgram, parameterLayout } from './program';
@@ -58,13 +58,6 @@ const maxGroups = 8;
  * It takes 128 examples at most: of what needs so little, more gain nothing.
  */
 const targetBytes = 2 ** 22;
-const guessedMicroBatch = 8;
-
-function checkCount(name: string, value: 'auto' | number | undefined): void {
-  if (value !== undefined && value !== 'auto' && !(Number.isInteger(value) && value > 0)) {
-    throw new RangeError(`compileGradients: ${name} must be 'auto' or a positive integer, got ${value}`);
-  }
-}
 
 /** How many micro-batches each group has; as even as can be, and the same for any number of workers. */
 function groupSizes(microBatches: number): number[] {
@@ -87,8 +80,8 @@ export async function compileGradients(
   examples: readonly tf.Tensor[],
   options: CompileGradientsOptions = {},
 ): Promise<CompiledGradients> {
-  checkCount('microBatch', options.microBatch);
-  checkCount('workers', options.workers);
+  checkCount('compileGradients', 'microBatch', options.microBatch);
+  checkCount('compileGradients', 'workers', options.workers);
   if (parameters.size === 0) throw new RangeError('compileGradients: there are no parameters to take gradients of');
   if (examples.length === 0 || examples.some(({ rank }) => rank === 0)) {
     throw new RangeError('compileGradients: expected at least one example input, and a batch as the first axis of each');
@@ -108,8 +101,7 @@ export async function compileGradients(
   let microBatch = asked === 'auto' ? guessedMicroBatch : asked;
   let first: LossTrace | undefined = traceFor(microBatch);
   if (asked === 'auto') {
-    const each = largestResult(first, items.length) / guessedMicroBatch;
-    const chosen = 2 ** Math.max(0, Math.min(7, Math.round(Math.log2(targetBytes / each))));
+    const chosen = microBatchFor(largestResult(first.traced, items.length, first.gradients) / guessedMicroBatch, targetBytes);
     if (chosen !== microBatch) first = undefined;
     microBatch = chosen;
   }
@@ -117,8 +109,8 @@ export async function compileGradients(
   const layout = parameterLayout(parameters);
   const total = layout.reduce((sum, { size }) => sum + size, 0);
   const shared = new SharedArrayBuffer(4 * total);
-  const workers = options.workers === undefined || options.workers === 'auto' ? availableParallelism() : options.workers;
-  const pool = new Pool(workers, { parameters: layout, shared });
+  const workers = workerCount(options.workers);
+  const pool = new Pool('compileGradients', workers, { parameters: layout, shared });
 
   const programs = new Map<number, Promise<Program>>();
   const programFor = (n: number): Promise<Program> => {
@@ -256,7 +248,7 @@ export async function compileGradients(
 }
 
 const rethrow = (error: unknown): never => {
-  throw failure(error);
+  throw new Error(`compileGradients: ${reasonOf(error)}`);
 };
 
 interface Accumulator {

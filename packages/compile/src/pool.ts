@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { GroupRequest, Reply, Request, Sums, WorkerData } from './protocol';
+import type { GroupRequest, Reply, Request, RunRequest, Sums, WorkerData } from './protocol';
+import type { TensorData } from './session';
 
 /** The built worker: beside the built package, or, where the sources run directly, in the folder the build writes to. */
-function workerFile(): string {
+function workerFile(who: string): string {
   const places = ['./worker.js', '../dist/worker.js'].map((place) => fileURLToPath(new URL(place, import.meta.url)));
   const found = places.find((place) => existsSync(place));
-  if (!found) throw new Error(`compileGradients: the worker is in neither of ${places.join(' and ')}; build @ddpm/compile first`);
+  if (!found) throw new Error(`${who}: the worker is in neither of ${places.join(' and ')}; build @ddpm/compile first`);
   return found;
 }
 
@@ -25,16 +26,23 @@ interface Member {
   current?: Job;
 }
 
+/** The memory that goes to the worker with a request. */
+function buffersOf(request: Request): (ArrayBufferLike | undefined)[] {
+  if (request.kind === 'group') return [...request.batch.map(({ buffer }) => buffer), request.buffer];
+  return request.kind === 'run' ? request.inputs.map(({ data }) => data.buffer) : [];
+}
+
 /** Worker threads that share one queue. A request that fails fails alone; a worker that dies ends them all, and every open request with one error. */
 export class Pool {
-  readonly size: number;
+  private readonly who: string;
   private readonly members: Member[];
   private readonly queue: Job[] = [];
   private failure?: Error;
 
-  constructor(size: number, workerData: WorkerData) {
-    const file = workerFile();
-    this.size = size;
+  /** @param who what its errors begin with: the function that it works for */
+  constructor(who: string, size: number, workerData: WorkerData) {
+    const file = workerFile(who);
+    this.who = who;
     this.members = Array.from({ length: size }, () => {
       // Not the process's own flags: `node --input-type=module -e …` would hinder the workers.
       const worker = new Worker(file, { workerData, execArgv: [] });
@@ -56,8 +64,15 @@ export class Pool {
   /** Sends a group to whichever worker is free first, with the memory of its arrays, which are lost here. */
   async sum(request: () => GroupRequest): Promise<Sums> {
     const reply = await this.enqueue(this.queue, request);
-    if (reply.kind !== 'sums') throw new Error(`compileGradients: a worker answered ${reply.kind}`);
+    if (reply.kind !== 'sums') throw new Error(`${this.who}: a worker answered ${reply.kind}`);
     return reply;
+  }
+
+  /** Runs a graph that has been loaded on whichever worker is free first. The memory of the inputs is lost here. */
+  async run(request: () => RunRequest): Promise<readonly TensorData[]> {
+    const reply = await this.enqueue(this.queue, request);
+    if (reply.kind !== 'results') throw new Error(`${this.who}: a worker answered ${reply.kind}`);
+    return reply.results;
   }
 
   async close(): Promise<void> {
@@ -80,10 +95,9 @@ export class Pool {
     member.current = job;
     member.worker.ref();
     const request = job.request();
-    const arrays = request.kind === 'group' ? [...request.batch.map(({ buffer }) => buffer), request.buffer] : [];
     member.worker.postMessage(
       request,
-      arrays.filter((array) => array instanceof ArrayBuffer),
+      buffersOf(request).filter((array) => array instanceof ArrayBuffer),
     );
   }
 
@@ -91,14 +105,14 @@ export class Pool {
     const job = member.current;
     member.current = undefined;
     member.worker.unref();
-    if (reply.kind === 'error') job?.reject(new Error(reply.message));
+    if (reply.kind === 'error') job?.reject(new Error(`${this.who}: ${reply.message}`));
     else job?.resolve(reply);
     if (!this.failure) this.next(member);
   }
 
   private fail(reason: string): void {
     if (this.failure) return;
-    this.failure = new Error(`compileGradients: ${reason}`);
+    this.failure = new Error(`${this.who}: ${reason}`);
     const jobs = [...this.members.flatMap(({ current, own }) => [current, ...own]), ...this.queue];
     for (const open of jobs) open?.reject(this.failure);
     for (const { worker } of this.members) void worker.terminate();

@@ -1,4 +1,5 @@
 import type { DType, Shape } from './graph';
+import type { TensorData } from './session';
 
 /* What the owner of a pool of workers and its workers say to each other. */
 
@@ -49,7 +50,29 @@ export interface GroupRequest {
   readonly buffer?: ArrayBuffer;
 }
 
-export type Request = { readonly kind: 'open'; readonly program: ProgramSpec } | GroupRequest;
+/** Values of a tensor. */
+export interface TensorValues {
+  readonly data: TensorData;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** A graph with all that it needs but its inputs, `input0`, `input1`, …, of which it makes `output0`, … */
+export interface LoadRequest {
+  readonly kind: 'load';
+  readonly graph: number;
+  readonly model: Uint8Array;
+}
+
+/** One run of such a graph. */
+export interface RunRequest {
+  readonly kind: 'run';
+  readonly graph: number;
+  readonly inputs: readonly TensorValues[];
+  readonly outputs: readonly { readonly shape: Shape; readonly dtype: DType }[];
+}
+
+export type Request = { readonly kind: 'open'; readonly program: ProgramSpec } | GroupRequest | LoadRequest | RunRequest;
 
 /** All sums one after the other, and the losses of each micro-batch. */
 export interface Sums {
@@ -57,4 +80,8 @@ export interface Sums {
   readonly losses: Float32Array<ArrayBuffer>;
 }
 
-export type Reply = { readonly kind: 'opened' } | ({ readonly kind: 'sums' } & Sums) | { readonly kind: 'error'; readonly message: string };
+export type Reply =
+  | { readonly kind: 'opened' }
+  | ({ readonly kind: 'sums' } & Sums)
+  | { readonly kind: 'results'; readonly results: readonly TensorData[] }
+  | { readonly kind: 'error'; readonly message: string };

@@ -28,10 +28,18 @@ export function openSession(model: Uint8Array, { threads, optimization }: Sessio
 
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array, int64: undefined };
 
-/** A view of the data as ORT takes it; nothing is copied, but where tfjs's cpu backend holds a tensor's values in another type than its own. */
-export function ortTensor(data: TensorData, shape: Shape, dtype: DType): ort.Tensor {
+/** The same data, but where tfjs's cpu backend holds a tensor's values in another type than its own. */
+export function asData(data: TensorData, dtype: DType): TensorData {
   const array = arrays[dtype]!;
-  return new ort.Tensor(dtype as 'float32', (data instanceof array ? data : array.from(data)) as Float32Array, shape);
+  return data instanceof array ? data : array.from(data);
+}
+
+/** Zeros. */
+export const newData = (size: number, dtype: DType): TensorData => new arrays[dtype]!(size);
+
+/** A view of the data as ORT takes it; nothing is copied. */
+export function ortTensor(data: TensorData, shape: Shape, dtype: DType): ort.Tensor {
+  return new ort.Tensor(dtype as 'float32', data as Float32Array, shape);
 }
 
 /** Room for a result: zeros. */

@@ -57,7 +57,7 @@ export function traceLoss(
 }
 
 /** The largest intermediate result that grows with the batch, in bytes: the gradients do not, but depend on it. */
-export function largestResult({ traced: { inputs, outputs, graph }, gradients }: LossTrace, batchInputs: number): number {
+export function largestResult({ inputs, outputs, graph }: Trace, batchInputs: number, gradients: readonly Value[] = []): number {
   const sums = new Set(gradients.flatMap(summed));
   const changing = new Set(inputs.slice(0, batchInputs));
   let largest = 0;
