@@ -1,4 +1,4 @@
-import type { Graph, Value } from '../graph';
+import type { Graph, Shape, Value } from '../graph';
 import { node, pad, reshape, slice, transpose } from '../ops';
 import type { Axis, Geometry } from './conv-geometry';
 import { after } from './conv-geometry';
@@ -45,16 +45,31 @@ const window = (height: Axis, width: Axis) => ({
   pads: [height.before, width.before, after(height), after(width)],
 });
 
+/** [rows, columns, c] of any meaning → [c/B, rows, columns, B] in memory. */
+function blockedRows(x: Value, rows: number, columns: number, shape: Shape): Value {
+  const { block, inference } = x.graph.target;
+  const channels = x.shape.at(-1)!;
+  const whole = roundUp(channels, block);
+  const filled = (to: number) => reshape(pad(reshape(x, [rows * columns, channels]), [0, 0], [0, to - channels]), [rows, columns, to]);
+  if (inference) {
+    // Of constants, which ORT computes once, but not by the operator that is faster.
+    return reshape(transpose(reshape(filled(whole), [rows * columns, whole / block, block]), [1, 0, 2]), shape);
+  }
+  const last = roundUp(channels, 4);
+  const image = reshape(filled(last), [1, rows, columns, last]);
+  return reshape(node('ReorderInput', [image], [1, whole, rows, columns], 'float32', { channels_last: 1 }, nchwc), shape);
+}
+
 /** [kh, kw, ci, co] → [co/B, ci/B, kh, kw, B, B], or with few input channels [co/B, ci, kh, kw, B]. */
 function blockedFilter(filter: Value, blockInput: boolean): Value {
   const { block } = filter.graph.target;
   const [kh, kw, ci, co] = filter.shape;
-  const [inner, outer] = [blockInput ? roundUp(ci, block) : ci, roundUp(co, block)];
-  const whole = pad(filter, [0, 0, 0, 0], [0, 0, inner - ci, outer - co]);
-  const arranged = blockInput
-    ? transpose(reshape(whole, [kh, kw, inner / block, block, outer / block, block]), [4, 2, 0, 1, 3, 5])
-    : transpose(reshape(whole, [kh, kw, ci, outer / block, block]), [3, 2, 0, 1, 4]);
-  return reshape(arranged, [outer, inner, kh, kw]);
+  const lanes = blockInput ? block : 1;
+  const inner = roundUp(ci, lanes);
+  const whole = pad(filter, [0, 0, 0, 0], [0, 0, inner - ci, 0]);
+  // Long rows are moved, and ORT's own loops do the rest.
+  const moved = transpose(reshape(whole, [kh * kw, inner / lanes, lanes * co]), [1, 0, 2]);
+  return blockedRows(reshape(moved, [kh * kw * inner, co]), (kh * kw * inner) / lanes, lanes, [roundUp(co, block), inner, kh, kw]);
 }
 
 export function blockedConv(x: Value, filter: Value, g: Geometry): Value {
@@ -79,8 +94,7 @@ export function blockedDepthwise(x: Value, filter: Value, g: Geometry): Value {
   const { block } = x.graph.target;
   const [kh, kw, c] = filter.shape;
   const channels = roundUp(c, block);
-  const whole = pad(filter, [0, 0, 0], [0, 0, channels - c]);
-  const weights = reshape(transpose(reshape(whole, [kh, kw, channels / block, block]), [2, 0, 1, 3]), [channels, 1, kh, kw]);
+  const weights = blockedRows(filter, kh, kw, [channels, 1, kh, kw]);
   const shape = [g.n, channels, g.height.out, g.width.out];
   const wide = besideZeros(x, g);
   const y = node('Conv', [toBlocked(wide.x), weights], shape, 'float32', { ...window(g.height, wide.width), group: channels }, nchwc);
