@@ -80,7 +80,7 @@ async function compiled(why: string): Promise<Execution> {
       try {
         // In micro-batches, an image does not depend on how many others it is drawn with.
         const run = await compile((x: tf.Tensor4D, ts: tf.Tensor1D) => network.apply(x, ts), [xt, t], { microBatch: 'auto' });
-        return { network: run, dispose: () => run.dispose() };
+        return { network: (x, ts) => run(x, ts), dispose: () => run.dispose() };
       } finally {
         tf.dispose([xt, t]);
       }

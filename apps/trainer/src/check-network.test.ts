@@ -113,6 +113,6 @@ describe.each(['cpu', 'compiled'] as const)('on the %s backend', (backend) => {
       () => 'none',
       ({ message: said }: Error) => said,
     );
-    expect(error).toBe(message.replaceAll('N', backend === 'cpu' ? '1' : '16'));
+    expect(error).toBe(message.replaceAll('N', backend === 'cpu' ? '1' : '8'));
   });
 });
