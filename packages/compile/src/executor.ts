@@ -1,13 +1,14 @@
 import type * as ort from 'onnxruntime-node';
 import { sizeOf } from './graph';
-import type { GroupRequest, ProgramSpec, Sums, WorkerData } from './protocol';
-import { newTensor, openSession, ortTensor } from './session';
+import type { GroupRequest, ProgramSpec, WorkerData } from './protocol';
+import type { Tensors } from './session';
+import { newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
 
 /** Runs programs on one thread: a worker's, or, where there is nothing to share out, the caller's own. */
 export interface Executor {
   open(spec: ProgramSpec): Promise<void>;
-  /** Losses and summed gradients over a group's micro-batches. */
-  sum(request: GroupRequest): Promise<Sums>;
+  /** Writes the sums of gradients over a group's micro-batches where they are wanted, and returns the losses. */
+  sum(request: GroupRequest): Promise<Float32Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
 
@@ -15,10 +16,14 @@ interface Opened {
   readonly spec: ProgramSpec;
   readonly prep?: ort.InferenceSession;
   /** What prep computes: always the same tensors, since fresh memory takes longer to get than to fill. */
-  readonly prepared: Readonly<Record<string, ort.Tensor>>;
+  readonly prepared: Tensors;
   readonly main: ort.InferenceSession;
-  /** Main's inputs that stay the same: views of parameters and of what prep computes. */
-  readonly fixed: Readonly<Record<string, ort.Tensor>>;
+  /** The running sums, one after the other. */
+  readonly sums: Float32Array;
+  /** Main's inputs but for the batch: views of parameters, of what prep computes, and of the sums. */
+  readonly feeds: Tensors;
+  /** The new sums are written over the old: each is read and written element by element. */
+  readonly fetches: Tensors;
   step: number;
 }
 
@@ -41,7 +46,7 @@ export function createExecutor({ parameters, shared }: WorkerData): Executor {
     }
     if (program.step === step) return;
     const { spec, prep, prepared } = program;
-    await prep?.run(pick(spec.prep!.inputs), prepared);
+    if (prep) await runInto(prep, pick(spec.prep!.inputs), prepared);
     program.step = step;
   };
 
@@ -50,39 +55,34 @@ export function createExecutor({ parameters, shared }: WorkerData): Executor {
       const prep = spec.prep && (await openSession(spec.prep.model, options));
       const prepared: Record<string, ort.Tensor> = {};
       for (const { name, shape, dtype } of spec.prep?.outputs ?? []) prepared[name] = newTensor(shape, dtype);
-      const fixed = Object.fromEntries(
+      const feeds = Object.fromEntries(
         spec.fixed.map(({ name, source, shape }) => [name, (prepared[source] ?? tensors[source]).reshape(shape)]),
       );
-      programs.set(spec.id, { spec, prep, prepared, main: await openSession(spec.main, options), fixed, step: -1 });
+      const fetches: Record<string, ort.Tensor> = {};
+      const sums = new Float32Array(spec.sums.reduce((total, shape) => total + sizeOf(shape), 0));
+      for (const [i, tensor] of tensorsOf(sums, spec.sums).entries()) feeds[`sum${i}`] = fetches[`total${i}`] = tensor;
+      programs.set(spec.id, { spec, prep, prepared, main: await openSession(spec.main, options), sums, feeds, fetches, step: -1 });
     },
 
-    async sum({ program: id, step, batch, microBatches, buffer }) {
+    async sum({ program: id, step, batch, microBatches, sums: destination }) {
       const program = programs.get(id)!;
       await prepare(program, step);
-      const { spec, main, fixed } = program;
-      const sizes = spec.sums.map(sizeOf);
-      const sums = new Float32Array(buffer ?? new ArrayBuffer(4 * sizes.reduce((total, size) => total + size, 0)));
-      if (buffer) sums.fill(0);
+      const { spec, main, sums, fetches } = program;
+      sums.fill(0);
       const count = spec.perExample ? spec.batch[0].shape[0] : 1;
       const losses = new Float32Array(microBatches * count);
 
-      const feeds = { ...fixed };
-      const fetches: Record<string, ort.Tensor> = {};
-      let offset = 0;
-      for (const [i, shape] of spec.sums.entries()) {
-        // The new sums are written over the old: each is read and written element by element.
-        feeds[`sum${i}`] = fetches[`total${i}`] = ortTensor(sums.subarray(offset, offset + sizes[i]), shape, 'float32');
-        offset += sizes[i];
-      }
+      const feeds = { ...program.feeds };
       for (let k = 0; k < microBatches; k++) {
         for (const [i, { name, shape, dtype }] of spec.batch.entries()) {
           const size = sizeOf(shape);
           feeds[name] = ortTensor(batch[i].subarray(k * size, (k + 1) * size), shape, dtype);
         }
         const loss = ortTensor(losses.subarray(k * count, (k + 1) * count), spec.perExample ? [count] : [], 'float32');
-        await main.run(feeds, { ...fetches, loss });
+        await runInto(main, feeds, { ...fetches, loss });
       }
-      return { sums, losses };
+      new Float32Array(destination).set(sums);
+      return losses;
     },
 
     async close() {

@@ -139,7 +139,7 @@ export function exportOnnx(
         return writeModel(
           one.traced.inputs.map((value, i) => port(inputs[i], value, other.traced.inputs[i])),
           one.traced.outputs.map((value, i) => port(outputs[i], value, other.traced.outputs[i])),
-          metadata,
+          { metadata },
         );
       }
     } catch (error) {
@@ -154,6 +154,6 @@ export function exportOnnx(
   return writeModel(
     traced.inputs.map((value, i) => ({ name: inputs[i], value })),
     traced.outputs.map((value, i) => ({ name: outputs[i], value })),
-    metadata,
+    { metadata },
   );
 }

@@ -181,7 +181,7 @@ describe('the pool of workers', () => {
   test('reports a worker that dies, instead of waiting for it', async () => {
     const pool = new Pool('compileGradients', 2, workerData);
     const { members } = pool as unknown as { members: { worker: { terminate(): Promise<number> } }[] };
-    const pending = pool.broadcast({ kind: 'group', program: 9, step: 0, batch: [], microBatches: 1 });
+    const pending = pool.broadcast({ kind: 'group', program: 9, step: 0, batch: [], microBatches: 1, sums: new SharedArrayBuffer(0) });
     void members[0].worker.terminate();
     await expect(pending).rejects.toThrow(/a worker ended unexpectedly|compileGradients/);
     await pool.close();

@@ -7,8 +7,8 @@ import { shapeText } from './onnx';
 import { checkCount, guessedMicroBatch, microBatchFor, workerCount } from './options';
 import { Pool } from './pool';
 import type { Program } from './program';
-import { addSums, finish, openProgram, parameterLayout } from './program';
-import type { GroupRequest, Sums } from './protocol';
+import { addSums, closeProgram, finishGradients, openProgram, parameterLayout } from './program';
+import type { GroupRequest } from './protocol';
 import { fastTarget, portable } from './self-test';
 import { specOf } from './trace';
 import type { LossTrace } from './trace-loss';
@@ -146,7 +146,8 @@ export async function compileGradients(
   }
 
   const sharedValues = new Float32Array(shared);
-  const buffers = new Map<number, ArrayBuffer[]>();
+  /** For each micro-batch size, memory for the sums of a group. */
+  const buffers = new Map<number, SharedArrayBuffer[]>();
   let step = 0;
 
   /** Gradients of the micro-batches from the example `start` on, added to `into`. */
@@ -164,33 +165,33 @@ export async function compileGradients(
     // One micro-batch alone is not worth sending away.
     const place = microBatches === 1 ? 'here' : 'workers';
     await open(program, place);
-    const replies = groupSizes(microBatches).map((count): Promise<Sums> => {
+    const replies = groupSizes(microBatches).map(async (count) => {
       const from = at;
       at += count * size;
-      const request = (batch: (Float32Array | Int32Array)[], buffer = free.pop()): GroupRequest => {
-        return { kind: 'group', program: spec.id, step, batch, microBatches: count, buffer };
-      };
       const range = items.map(({ item }): [number, number] => [from * sizeOf(item), (from + count * size) * sizeOf(item)]);
-      if (place === 'here') return here!.sum(request(inputs.map((data, i) => data.subarray(...range[i])))).catch(rethrow);
-      return pool.sum(() => request(inputs.map((data, i) => data.slice(...range[i]))));
+      let sums: SharedArrayBuffer;
+      const request = (batch: (Float32Array | Int32Array)[]): GroupRequest => {
+        sums = free.pop() ?? new SharedArrayBuffer(4 * program.sums.total.length);
+        return { kind: 'group', program: spec.id, step, batch, microBatches: count, sums };
+      };
+      const losses =
+        place === 'here'
+          ? await here!.sum(request(inputs.map((data, i) => data.subarray(...range[i])))).catch(rethrow)
+          : await pool.sum(() => request(inputs.map((data, i) => data.slice(...range[i]))));
+      return { losses, sums: sums! };
     });
     // Where one fails, the others are waited for, so that the next call finds the workers idle.
     const outcomes = Promise.allSettled(replies);
-    let total: Float32Array<ArrayBuffer> | undefined;
-    for (const pending of replies) {
+    for (const [i, pending] of replies.entries()) {
       const { sums, losses } = await pending.catch(async (error: unknown) => {
         await outcomes;
         throw error;
       });
       into.losses.push(losses);
-      if (!total) total = sums;
-      else {
-        await addSums(program, total, sums);
-        free.push(sums.buffer);
-      }
+      await addSums(program, new Float32Array(sums), i === 0);
+      free.push(sums);
     }
-    await finish(program, total!, into.scale, into.gradients);
-    free.push(total!.buffer);
+    await finishGradients(program, into.gradients);
   };
 
   const runNow = async (current: ReadonlyMap<string, Float32Array>, inputs: readonly (Float32Array | Int32Array)[]): Promise<Gradients> => {
@@ -207,7 +208,8 @@ export async function compileGradients(
       sharedValues.set(data, offset);
     }
     step++;
-    const into: Accumulator = { losses: [], gradients: new Map(), scale: 1 / n };
+    sharedValues[sharedValues.length - 1] = 1 / n;
+    const into: Accumulator = { losses: [], gradients: new Map() };
     const whole = Math.floor(n / microBatch);
     const rest = n % microBatch;
     // The last examples have a graph of their own size.
@@ -241,7 +243,7 @@ export async function compileGradients(
       const settled = await Promise.allSettled(programs.values());
       programs.clear();
       for (const program of settled) {
-        if (program.status === 'fulfilled') await Promise.all([program.value.finish.release(), program.value.add.release()]);
+        if (program.status === 'fulfilled') await closeProgram(program.value);
       }
     },
   };
@@ -254,8 +256,6 @@ const rethrow = (error: unknown): never => {
 interface Accumulator {
   readonly losses: Float32Array[];
   readonly gradients: Map<string, Float32Array>;
-  /** One over the batch's size. */
-  readonly scale: number;
 }
 
 /** @returns the batch's size */

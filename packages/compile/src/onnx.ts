@@ -108,11 +108,17 @@ function port({ name, value, shape = value.shape }: Port): Message {
   return new Message().text(1, name).message(2, type);
 }
 
+export interface ModelOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** The name of a first output that is an empty sequence. */
+  readonly endMarker?: string;
+}
+
 /**
  * The ONNX model that computes the outputs from the inputs; what they do not depend on is left out.
  * An output that is itself an input or a constant is passed through an Identity, since ORT wants outputs to be results of nodes.
  */
-export function writeModel(inputs: readonly Port[], outputs: readonly Port[], metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { metadata = {}, endMarker }: ModelOptions = {}): Uint8Array {
   const names = new Map<Value, string>();
   for (const { name, value } of inputs) names.set(value, name);
   const graph = new Message();
@@ -163,6 +169,11 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], me
   graph.chunks.push(...initializers.chunks);
   graph.length += initializers.length;
   for (const input of inputs) graph.message(11, port(input));
+  if (endMarker !== undefined) {
+    node('SequenceEmpty', '', [], [endMarker], {});
+    const element = new Message().message(1, new Message().int(1, elementType.float32));
+    graph.message(12, new Message().text(1, endMarker).message(2, new Message().message(4, new Message().message(1, element))));
+  }
   for (const output of outputs) graph.message(12, port(output));
 
   const model = new Message().int(1, 8).text(2, '@ddpm/compile').message(7, graph);

@@ -2,7 +2,7 @@ import type { Value } from './graph';
 import { Graph, reachable, sizeOf } from './graph';
 import { unshaped } from './fuse';
 import { nchwc } from './lower/blocked';
-import { add, concat, int64s, mul, node, reshape, transpose } from './ops';
+import { add, concat, int64s, node, reshape, transpose } from './ops';
 import type { Port } from './onnx';
 import type { Trace } from './trace';
 
@@ -17,8 +17,10 @@ export interface Partition {
   readonly main: { readonly inputs: Port[]; readonly outputs: Port[] };
   /** Those of main's inputs that are the same for every micro-batch, each with the parameter or output of prep that it is, maybe in another shape. */
   readonly fixed: (Port & { readonly source: string })[];
-  /** Sums over all examples and the factor `scale` → gradients of the mean. */
+  /** Sums over all examples → those gradients that are arranged in another way. */
   readonly finish: { readonly inputs: Port[]; readonly outputs: Port[] };
+  /** For each gradient, the name of the output of finish that it is, or of the sum. */
+  readonly gradients: string[];
   /** The running sums, in the order of their names `sum0`, `sum1`, … */
   readonly sums: Value[];
 }
@@ -87,7 +89,6 @@ export function partition(
 ): Partition {
   const { graph } = traced;
   const finishGraph = new Graph(graph.target);
-  const scale = finishGraph.input('scale', [], 'float32');
   const sums: Value[] = [];
   const places = new Map<Value, Value>();
   const arranged = gradients.map((gradient) =>
@@ -134,10 +135,25 @@ export function partition(
     prep: { inputs: parameters.filter(({ value }) => reached.has(value.node)), outputs: prepared },
     main: { inputs: [...batch, ...given, ...totals.map(({ before }) => before)], outputs },
     fixed: given,
-    finish: {
-      inputs: finishGraph.inputs.map((value) => ({ name: value.node.name!, value })),
-      outputs: arranged.map((value, i) => ({ name: `gradient${i}`, value: mul(value, scale) })),
-    },
+    ...finishing(arranged),
     sums,
   };
+}
+
+/** Each sum can be one gradient itself; what else it is, is a copy. */
+function finishing(arranged: readonly Value[]): Pick<Partition, 'finish' | 'gradients'> {
+  const taken = new Set<Value>();
+  const outputs: Port[] = [];
+  const gradients = arranged.map((value, i) => {
+    const source = unshaped(value);
+    if (source.node.op === 'Input' && !taken.has(source)) {
+      taken.add(source);
+      return source.node.name!;
+    }
+    const name = `gradient${i}`;
+    outputs.push({ name, value: value.node.op === 'Input' ? node('Identity', [value], value.shape, value.dtype) : value });
+    return name;
+  });
+  const inputs = reachable(outputs.map(({ value }) => value)).filter(({ op }) => op === 'Input');
+  return { finish: { inputs: inputs.map(({ name, outputs: [value] }) => ({ name: name!, value })), outputs }, gradients };
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { GroupRequest, Reply, Request, RunRequest, Sums, WorkerData } from './protocol';
+import type { GroupRequest, Reply, Request, RunRequest, WorkerData } from './protocol';
 import type { TensorData } from './session';
 
 /** The built worker: beside the built package, or, where the sources run directly, in the folder the build writes to. */
@@ -27,8 +27,8 @@ interface Member {
 }
 
 /** The memory that goes to the worker with a request. */
-function buffersOf(request: Request): (ArrayBufferLike | undefined)[] {
-  if (request.kind === 'group') return [...request.batch.map(({ buffer }) => buffer), request.buffer];
+function buffersOf(request: Request): ArrayBufferLike[] {
+  if (request.kind === 'group') return request.batch.map(({ buffer }) => buffer);
   return request.kind === 'run' ? request.inputs.map(({ data }) => data.buffer) : [];
 }
 
@@ -61,11 +61,14 @@ export class Pool {
     await Promise.all(this.members.map((member) => this.enqueue(member.own, () => request)));
   }
 
-  /** Sends a group to whichever worker is free first, with the memory of its arrays, which are lost here. */
-  async sum(request: () => GroupRequest): Promise<Sums> {
+  /**
+   * Sends a group to whichever worker is free first, with the memory of its batch, which is lost here.
+   * @returns the losses; the sums are where the request says
+   */
+  async sum(request: () => GroupRequest): Promise<Float32Array> {
     const reply = await this.enqueue(this.queue, request);
     if (reply.kind !== 'sums') throw new Error(`${this.who}: a worker answered ${reply.kind}`);
-    return reply;
+    return reply.losses;
   }
 
   /** Runs a graph that has been loaded on whichever worker is free first. The memory of the inputs is lost here. */

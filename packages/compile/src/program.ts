@@ -2,11 +2,12 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type * as ort from 'onnxruntime-node';
 import type { Target } from './graph';
 import { Graph, sizeOf } from './graph';
-import { writeModel } from './onnx';
+import type { Port } from './onnx';
 import { add } from './ops';
 import { partition } from './partition';
 import type { ParameterSpec, ProgramSpec } from './protocol';
-import { newTensor, openSession, ortTensor } from './session';
+import type { Tensors } from './session';
+import { modelInto, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
 import type { InputSpec } from './trace';
 import type { LossTrace } from './trace-loss';
 
@@ -14,101 +15,100 @@ import type { LossTrace } from './trace-loss';
 export interface Program {
   readonly spec: ProgramSpec;
   readonly microBatch: number;
-  readonly finish: ort.InferenceSession;
-  /** What finish computes, in the order of `names`: always the same tensors. */
-  readonly arranged: readonly ort.Tensor[];
-  /** Adds the sums of two groups: several times as fast as a loop. */
+  /** The sums of all groups so far, and those of another. */
+  readonly sums: { readonly total: Float32Array; readonly more: Float32Array };
+  /** total + more: twice as fast as a loop. */
   readonly add: ort.InferenceSession;
-  /** The parameters that the loss depends on, in the order of finish's outputs. */
-  readonly names: readonly string[];
+  /** Arranges the total, where that is needed: always the same tensors. */
+  readonly finish?: { readonly session: ort.InferenceSession; readonly feeds: Tensors; readonly fetches: Tensors };
+  /** Of the parameters that the loss depends on: parts of the total, or what finish computes. */
+  readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
-/** Where each parameter lies when all are laid one after the other. */
+/** Where each parameter lies when all are laid one after the other, and after them the scale of the loss. */
 export function parameterLayout(parameters: ReadonlyMap<string, tf.Variable>): ParameterSpec[] {
   let offset = 0;
-  return [...parameters].map(([name, { shape, size }]) => {
+  const specs = [...parameters].map(([name, { shape, size }]) => {
     const spec = { name: `parameter:${name}`, shape: [...shape], offset, size };
     offset += size;
     return spec;
   });
+  return [...specs, { name: 'scale', shape: [], offset, size: 1 }];
 }
 
 /** Writes the graphs of one micro-batch size, and opens what runs once for a batch; prep and main are for an executor to open. */
 export async function openProgram(
   n: number,
-  { traced, loss, gradients, names }: LossTrace,
+  { traced, loss, gradients: unsummed, names }: LossTrace,
   inputs: readonly InputSpec[],
   layout: readonly ParameterSpec[],
 ): Promise<Program> {
   const { target } = traced.graph;
   const batch = inputs.map(({ name }, i) => ({ name, value: traced.inputs[i] }));
   const ports = layout.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
-  const { prep, main, fixed, finish, sums } = partition(traced, batch, ports, loss, gradients);
+  const { prep, main, fixed, finish, sums, gradients } = partition(traced, batch, ports, loss, unsummed);
   const namesOf = (list: readonly { name: string }[]) => list.map(({ name }) => name);
   const spec: ProgramSpec = {
     id: n,
     prep:
       prep.outputs.length > 0
         ? {
-            model: writeModel(prep.inputs, prep.outputs),
+            model: modelInto(prep.inputs, prep.outputs),
             inputs: namesOf(prep.inputs),
             outputs: prep.outputs.map(({ name, value: { shape, dtype } }) => ({ name, shape, dtype })),
           }
         : undefined,
-    main: writeModel(main.inputs, main.outputs),
+    main: modelInto(main.inputs, main.outputs),
     batch: inputs,
     fixed: fixed.map(({ name, source, value: { shape } }) => ({ name, source, shape })),
     sums: sums.map(({ shape }) => shape),
     perExample: loss.shape.length === 1,
   };
+  const size = spec.sums.reduce((sum, shape) => sum + sizeOf(shape), 0);
+  const [total, more] = [new Float32Array(size), new Float32Array(size)];
+  const tensors: Record<string, ort.Tensor> = {};
+  for (const [i, tensor] of tensorsOf(total, spec.sums).entries()) tensors[`sum${i}`] = tensor;
+  for (const { name, value } of finish.outputs) tensors[name] = newTensor(value.shape, value.dtype);
+  const pick = (ports: readonly Port[]): Tensors => Object.fromEntries(ports.map(({ name }) => [name, tensors[name]]));
   const open = (model: Uint8Array) => openSession(model, { threads: 1, optimization: 'disabled' });
-  const [arranging, adding] = await Promise.all([
-    open(writeModel(finish.inputs, finish.outputs)),
-    open(
-      addition(
-        spec.sums.reduce((total, shape) => total + sizeOf(shape), 0),
-        target,
-      ),
-    ),
-  ]);
-  const arranged = finish.outputs.map(({ value: { shape, dtype } }) => newTensor(shape, dtype));
-  return { spec, microBatch: n, finish: arranging, arranged, add: adding, names };
+  return {
+    spec,
+    microBatch: n,
+    sums: { total, more },
+    add: await open(addition(size, target)),
+    finish:
+      finish.outputs.length > 0
+        ? { session: await open(modelInto(finish.inputs, finish.outputs)), feeds: pick(finish.inputs), fetches: pick(finish.outputs) }
+        : undefined,
+    gradients: new Map(names.map((name, i) => [name, tensors[gradients[i]].data as Float32Array])),
+  };
 }
 
 /** The graph a + b of vectors. */
 function addition(size: number, target: Target): Uint8Array {
   const graph = new Graph(target);
   const [a, b] = ['a', 'b'].map((name) => ({ name, value: graph.input(name, [size], 'float32') }));
-  return writeModel([a, b], [{ name: 'total', value: add(a.value, b.value) }]);
+  return modelInto([a, b], [{ name: 'total', value: add(a.value, b.value) }]);
 }
 
-/** Adds `more` to `sums`. */
-export async function addSums({ add: session }: Program, sums: Float32Array, more: Float32Array): Promise<void> {
-  const total = ortTensor(sums, [sums.length], 'float32');
-  await session.run({ a: total, b: ortTensor(more, [more.length], 'float32') }, { total });
+/** Adds the sums of a group to those of the groups before it. */
+export async function addSums({ sums: { total, more }, add: session }: Program, sums: Float32Array, first: boolean): Promise<void> {
+  if (first) return total.set(sums);
+  more.set(sums);
+  const [a, b] = [total, more].map((data) => ortTensor(data, [data.length], 'float32'));
+  await runInto(session, { a, b }, { total: a });
 }
 
-/** Arranges sums as gradients, times the scale, and adds them to those there already are. */
-export async function finish(
-  { spec, finish: session, arranged, names }: Program,
-  sums: Float32Array,
-  scale: number,
-  gradients: Map<string, Float32Array>,
-): Promise<void> {
-  let offset = 0;
-  const feeds = Object.fromEntries(
-    spec.sums.map((shape, i) => {
-      const size = sizeOf(shape);
-      offset += size;
-      return [`sum${i}`, ortTensor(sums.subarray(offset - size, offset), shape, 'float32')];
-    }),
-  );
-  const fetches = Object.fromEntries(arranged.map((tensor, i) => [`gradient${i}`, tensor]));
-  await session.run({ ...feeds, scale: ortTensor(Float32Array.of(scale), [], 'float32') }, fetches);
-  for (const [i, name] of names.entries()) {
-    const part = arranged[i].data as Float32Array;
-    const before = gradients.get(name);
+/** Arranges the total of the sums as gradients, and adds them to those there already are. */
+export async function finishGradients({ finish, gradients }: Program, into: Map<string, Float32Array>): Promise<void> {
+  if (finish) await runInto(finish.session, finish.feeds, finish.fetches);
+  for (const [name, part] of gradients) {
+    const before = into.get(name);
     if (before) for (let k = 0; k < part.length; k++) before[k] += part[k];
-    else gradients.set(name, part);
+    else into.set(name, part);
   }
+}
+
+export async function closeProgram({ finish, add }: Program): Promise<void> {
+  await Promise.all([finish?.session.release(), add.release()]);
 }

@@ -46,8 +46,8 @@ export interface GroupRequest {
   /** For each input, the elements of all the group's micro-batches. */
   readonly batch: readonly (Float32Array | Int32Array)[];
   readonly microBatches: number;
-  /** A buffer of an earlier reply, to be used again. */
-  readonly buffer?: ArrayBuffer;
+  /** Where the sums go. In shared memory: arrays that change hands, as large as all parameters, would keep the garbage collectors busy. */
+  readonly sums: SharedArrayBuffer;
 }
 
 /** Values of a tensor. */
@@ -74,14 +74,9 @@ export interface RunRequest {
 
 export type Request = { readonly kind: 'open'; readonly program: ProgramSpec } | GroupRequest | LoadRequest | RunRequest;
 
-/** All sums one after the other, and the losses of each micro-batch. */
-export interface Sums {
-  readonly sums: Float32Array<ArrayBuffer>;
-  readonly losses: Float32Array<ArrayBuffer>;
-}
-
 export type Reply =
   | { readonly kind: 'opened' }
-  | ({ readonly kind: 'sums' } & Sums)
+  /** The sums are where they were asked for; the losses are those of each micro-batch. */
+  | { readonly kind: 'sums'; readonly losses: Float32Array<ArrayBuffer> }
   | { readonly kind: 'results'; readonly results: readonly TensorData[] }
   | { readonly kind: 'error'; readonly message: string };

@@ -1,6 +1,8 @@
 import * as ort from 'onnxruntime-node';
 import type { DType, Shape } from './graph';
 import { sizeOf } from './graph';
+import type { Port } from './onnx';
+import { writeModel } from './onnx';
 
 // Unless told not to before its first session, ONNX Runtime sends Microsoft what it runs, and keeps an identifier in the home folder.
 process.env.ORT_DISABLE_TELEMETRY ??= '1';
@@ -26,6 +28,26 @@ export function openSession(model: Uint8Array, { threads, optimization }: Sessio
   });
 }
 
+const endMarker = 'end';
+
+/** A model for `runInto`. */
+export const modelInto = (inputs: readonly Port[], outputs: readonly Port[]): Uint8Array => writeModel(inputs, outputs, { endMarker });
+
+/**
+ * Runs a model that computes its results where `fetches` says. onnxruntime-node would then copy each of them into fresh memory as well, which
+ * for gradients takes longer than most operators do. It takes the results one by one, and gives up at a sequence, which it cannot convert;
+ * hence the marker before them.
+ */
+export async function runInto(session: ort.InferenceSession, feeds: Tensors, fetches: Tensors): Promise<void> {
+  try {
+    await session.run(feeds, { [endMarker]: null, ...fetches });
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('Non tensor type')) throw error;
+  }
+}
+
+export type Tensors = Readonly<Record<string, ort.Tensor>>;
+
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array, int64: undefined };
 
 /** The same data, but where tfjs's cpu backend holds a tensor's values in another type than its own. */
@@ -46,4 +68,14 @@ export function ortTensor(data: TensorData, shape: Shape, dtype: DType): ort.Ten
 export function newTensor(shape: Shape, dtype: DType): ort.Tensor {
   const size = sizeOf(shape);
   return new ort.Tensor(dtype as 'float32', (dtype === 'int64' ? new BigInt64Array(size) : new arrays[dtype](size)) as Float32Array, shape);
+}
+
+/** Tensors of the given shapes that lie one after the other in `data`. */
+export function tensorsOf(data: Float32Array, shapes: readonly Shape[]): ort.Tensor[] {
+  let offset = 0;
+  return shapes.map((shape) => {
+    const from = offset;
+    offset += sizeOf(shape);
+    return ortTensor(data.subarray(from, offset), shape, 'float32');
+  });
 }

@@ -10,12 +10,16 @@ export interface LossTrace {
   readonly traced: Trace;
   /** The mean loss as a scalar, or the losses of the examples. */
   readonly loss: Value;
-  /** Of the sum of the losses, for those parameters that it depends on. */
+  /** Of the sum of the losses times the scale, for those parameters that it depends on. */
   readonly gradients: readonly Value[];
   readonly names: readonly string[];
 }
 
-/** @param specs inputs with the batch on the first axis */
+/**
+ * The graph's inputs are those of the loss function, the parameters, and a scale for the loss: one over the size of the whole batch, of
+ * which this is a part, so that the gradients of all parts simply add up to that of the mean.
+ * @param specs inputs with the batch on the first axis
+ */
 export function traceLoss(
   lossFn: (...inputs: tf.Tensor[]) => tf.Tensor,
   parameters: ReadonlyMap<string, tf.Variable>,
@@ -24,6 +28,7 @@ export function traceLoss(
 ): LossTrace {
   const n = specs[0].shape[0];
   const names: string[] = [];
+  const scale = tf.tidy(() => tf.variable(tf.scalar(1), false));
   let kept: tf.Tensor | undefined;
   const lossSum = (inputs: tf.Tensor[]) => {
     const value = lossFn(...inputs);
@@ -34,8 +39,7 @@ export function traceLoss(
       );
     }
     kept = tf.keep(tf.clone(value));
-    // The sum over the examples, so that micro-batches simply add up.
-    return value.rank === 1 ? tf.sum(value) : tf.mul(value, n);
+    return tf.mul(value.rank === 1 ? tf.sum(value) : tf.mul(value, n), scale);
   };
   try {
     const traced = trace(
@@ -47,12 +51,13 @@ export function traceLoss(
       },
       specs,
       target,
-      parameters,
+      [...parameters, ['scale', scale]],
     );
     const [loss, ...gradients] = traced.outputs;
     return { traced, loss, gradients, names };
   } finally {
     kept?.dispose();
+    scale.dispose();
   }
 }
 

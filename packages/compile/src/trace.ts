@@ -174,7 +174,7 @@ export function trace(
   body: (inputs: tf.Tensor[]) => tf.Tensor[],
   specs: readonly InputSpec[],
   target: Target,
-  parameters: ReadonlyMap<string, tf.Variable> = new Map(),
+  parameters: Iterable<readonly [name: string, variable: tf.Variable]> = [],
 ): Trace {
   if (recording) throw new Error('compile: a traced function must not compile another');
   const tracer = theBackend();

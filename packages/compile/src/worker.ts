@@ -35,8 +35,8 @@ async function answer(request: Request): Promise<void> {
       const results = await run(request);
       reply({ kind: 'results', results }, results);
     } else {
-      const { sums, losses } = await executor.sum(request);
-      reply({ kind: 'sums', sums, losses }, [sums, losses]);
+      const losses = await executor.sum(request);
+      reply({ kind: 'sums', losses }, [losses]);
     }
   } catch (error) {
     reply({ kind: 'error', message: reasonOf(error) });
