@@ -155,12 +155,20 @@ export function binary(op: string, left: Value | number, right: Value | number, 
     const fused = addBias(a, b) ?? addBias(b, a) ?? fuseSum(a, b) ?? fuseSum(b, a);
     if (fused) return fused;
   }
+  if (endsInOne(shape) && (sizeOf(a.shape) === 1 || sizeOf(b.shape) === 1)) {
+    const [flatA, flatB] = [a, b].map((value) => reshape(value, sizeOf(value.shape) === 1 ? [] : flat(shape)));
+    return reshape(binary(op, flatA, flatB, dtype), shape);
+  }
   const before = beforeReshape(op, a, b, shape, outType);
   if (before) return before;
   // In one order, so that a·b and b·a are the same node.
   if (commutative.has(op) && b.id < a.id) [a, b] = [b, a];
   return node(op, [widen(a, shape), widen(b, shape)], shape, outType);
 }
+
+/** With a scalar, ORT would go through such a shape one element at a time. */
+const endsInOne = (shape: Shape) => shape.length > 1 && shape.at(-1) === 1 && sizeOf(shape) >= minSpan;
+const flat = (shape: Shape) => [sizeOf(shape)];
 
 const commutative = new Set(['Add', 'Mul', 'Max', 'Min', 'And', 'Or', 'Xor', 'Equal']);
 
@@ -184,7 +192,10 @@ export function where(condition: Value, a: Value | number, b: Value | number): V
     condition.shape,
   );
   const shape = broadcastShape(condition.shape, broadcastShape(x.shape, y.shape));
-  return expand(node('Where', [condition, x, y], shape, dtype), given);
+  const parts = [condition, x, y];
+  const apart = endsInOne(shape) && parts.every((part) => sizeOf(part.shape) === 1 || sizeOf(part.shape) === sizeOf(shape));
+  const [c, p, q] = apart ? parts.map((part) => reshape(part, sizeOf(part.shape) === 1 ? [] : flat(shape))) : parts;
+  return expand(reshape(node('Where', [c, p, q], apart ? flat(shape) : shape, dtype), shape), given);
 }
 
 const castCode: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };

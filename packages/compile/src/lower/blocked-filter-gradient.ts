@@ -67,10 +67,21 @@ function correlation(image: Value, filter: Value, { n, height, width, inChannels
 
   const [last, whole] = [roundUp(outChannels, 4), roundUp(outChannels, block)];
   const filled = pad(filter, [0, 0, 0, 0], [0, strips * stripRows - height.out, 0, last - outChannels]);
+  // Channels are put into blocks, [co/B, groups, B strips, pixels, B], and then the strips moved inwards, as if they were blocks of channels.
   const groups = (n * strips) / block;
   const pixels = stripRows * width.out;
-  const together = reshape(transpose(reshape(filled, [groups, block, pixels, last]), [0, 2, 1, 3]), [1, groups * pixels, block, last]);
-  const blockedFilter = node('ReorderInput', [together], [1, whole, groups * pixels, block], 'float32', { channels_last: 1 }, nchwc);
+  const view = reshape(filled, [1, groups * block, pixels, last]);
+  const inBlocks = node('ReorderInput', [view], [1, whole, groups * block, pixels], 'float32', { channels_last: 1 }, nchwc);
+  const pairs = block * block;
+  const outer = (whole / block) * groups;
+  const blockedFilter = node(
+    'ReorderOutput',
+    [reshape(inBlocks, [outer, pairs, 1, pixels])],
+    [outer, 1, pixels, pairs],
+    'float32',
+    { channels: pairs, channels_last: 1 },
+    nchwc,
+  );
 
   const y = node(
     'Conv',
