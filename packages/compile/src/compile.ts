@@ -42,9 +42,6 @@ export interface CompiledFunction<F extends (...inputs: never[]) => TensorResult
   dispose(): Promise<void>;
 }
 
-/** Bytes of the largest intermediate result that 'auto' aims for. */
-const targetBytes = 2 ** 21;
-
 /** How to put a function's results together again. */
 type Structure = { kind: 'tensor' } | { kind: 'list' } | { kind: 'record'; keys: string[] };
 
@@ -125,7 +122,7 @@ async function openShared(
   let size = microBatch === 'auto' ? guessedMicroBatch : microBatch;
   let { traced, structure } = traceFor(size);
   if (microBatch === 'auto') {
-    const chosen = microBatchFor(largestResult(traced, specs.length) / guessedMicroBatch, targetBytes);
+    const chosen = microBatchFor(largestResult(traced, specs.length) / guessedMicroBatch);
     if (chosen !== size) ({ traced, structure } = traceFor((size = chosen)));
   }
   for (const [i, { shape }] of traced.outputs.entries()) {

@@ -53,12 +53,6 @@ export interface CompiledGradients {
 /** A batch is cut into at most this many groups of micro-batches, whatever the number of workers, so that sums are always taken in the same order. */
 const maxGroups = 8;
 
-/**
- * Bytes of the largest intermediate result that 'auto' aims for: what leaves room for a few of them in a core's share of the cache.
- * It takes 128 examples at most: of what needs so little, more gain nothing.
- */
-const targetBytes = 2 ** 22;
-
 /** How many micro-batches each group has; as even as can be, and the same for any number of workers. */
 function groupSizes(microBatches: number): number[] {
   const groups = Math.min(maxGroups, microBatches);
@@ -101,7 +95,7 @@ export async function compileGradients(
   let microBatch = asked === 'auto' ? guessedMicroBatch : asked;
   let first: LossTrace | undefined = traceFor(microBatch);
   if (asked === 'auto') {
-    const chosen = microBatchFor(largestResult(first.traced, items.length, first.gradients) / guessedMicroBatch, targetBytes);
+    const chosen = microBatchFor(largestResult(first.traced, items.length, first.gradients) / guessedMicroBatch);
     if (chosen !== microBatch) first = undefined;
     microBatch = chosen;
   }

@@ -13,6 +13,8 @@ export const workerCount = (workers: 'auto' | number = 'auto'): number => (worke
 /** Traced to find out how large results are, where the micro-batch is to follow from that. */
 export const guessedMicroBatch = 8;
 
-/** The power of two that brings a result of so many bytes an example closest to what it should have; 128 at most: of what needs so little, more gain nothing. */
-export const microBatchFor = (bytesEach: number, targetBytes: number): number =>
-  2 ** Math.max(0, Math.min(7, Math.round(Math.log2(targetBytes / bytesEach))));
+/** Bytes of the largest intermediate result that 'auto' aims for: what leaves room for a few of them in a core's share of the cache. */
+const targetBytes = 2 ** 22;
+
+/** The power of two that brings a result of so many bytes an example closest to that; 128 at most: of what needs so little, more gain nothing. */
+export const microBatchFor = (bytesEach: number): number => 2 ** Math.max(0, Math.min(7, Math.round(Math.log2(targetBytes / bytesEach))));
