@@ -112,6 +112,35 @@ describe('compileGradients', () => {
     tf.engine().endScope();
   });
 
+  test('takes many small parameters, and a sum that is the gradient of two', async () => {
+    tf.engine().startScope();
+    const parameters = new Map(
+      Array.from({ length: 50 }, (_, i) => [`p${i}`, tf.tidy(() => tf.variable(values(i < 2 ? [3] : [3, 3], i, { scale: 0.5 })))] as const),
+    );
+    const [shared, ...layers] = [...parameters.values()];
+    const loss = (x: tf.Tensor) =>
+      tf.mean(
+        layers.reduce<tf.Tensor>(
+          (h, p, i) => (i === 0 ? tf.add(h, tf.add(p, shared)) : tf.add(h, tf.tanh(tf.matMul(h as tf.Tensor2D, p as tf.Tensor2D)))),
+          x,
+        ),
+      );
+    const compiled = await compileGradients(loss, parameters, [values([1, 3], 1)], { microBatch: 2, workers: 2 });
+    const x = values([7, 3], 9);
+    const expected = eager(() => loss(x), parameters);
+    for (let run = 0; run < 2; run++) {
+      const actual = await compiled.run(current(parameters), [x.dataSync() as Float32Array]);
+      expect(actual.loss).toBeCloseTo(expected.loss, 5);
+      for (const [name, gradient] of expected.gradients) {
+        actual.gradients.get(name)!.forEach((value, i) => expect(value).toBeCloseTo(gradient[i], 4));
+      }
+    }
+    expect(new Set([...(await compiled.run(current(parameters), [x.dataSync() as Float32Array])).gradients.values()]).size).toBe(50);
+    await compiled.dispose();
+    parameters.forEach((variable) => variable.dispose());
+    tf.engine().endScope();
+  });
+
   test('takes calls that overlap one after the other, and keeps no tensors', async () => {
     const before = tf.memory().numTensors;
     const { parameters, mean } = network();

@@ -76,6 +76,8 @@ export interface Port {
   readonly name: string;
   readonly value: Value;
   readonly shape?: readonly (number | string)[];
+  /** For an input: what lies in it one after the other, where the graph uses those values, and not the port's own. */
+  readonly parts?: readonly Value[];
 }
 
 function attribute(name: string, value: Attribute): Message {
@@ -99,6 +101,14 @@ function tensor(name: string, value: Value): Message {
     .int(2, elementType[value.dtype])
     .text(8, name)
     .blob(9, tensorBytes(value.node.data!, sizeOf(value.shape), value.dtype));
+}
+
+function int64Tensor(name: string, values: readonly number[]): Message {
+  return new Message()
+    .int(1, values.length)
+    .int(2, elementType.int64)
+    .text(8, name)
+    .blob(9, tensorBytes(Float64Array.from(values), values.length, 'int64'));
 }
 
 function port({ name, value, shape = value.shape }: Port): Message {
@@ -143,7 +153,9 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { 
     graph.message(1, message);
   };
 
-  const given = new Set(inputs.map(({ value }) => value));
+  const constant = (name: string, values: readonly number[]) => initializers.message(5, int64Tensor(name, values));
+
+  const given = new Set(inputs.flatMap(({ value, parts = [value] }) => parts));
   const nodes = reachable(
     outputs.map(({ value }) => value),
     given,
@@ -154,6 +166,17 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { 
   }
   const used = new Set(nodes.flatMap(({ inputs: from }) => from.map((value) => value && value.graph.resolve(value))));
   for (const { value } of outputs) used.add(value.graph.resolve(value));
+  for (const { name, parts } of inputs) {
+    if (!parts) continue;
+    const flat = parts.map((_, i) => `${name}.${i}`);
+    const sizes = parts.map(({ shape }) => sizeOf(shape));
+    constant(`${name}.sizes`, sizes);
+    node('Split', '', [name, `${name}.sizes`], flat, { axis: 0 });
+    for (const [i, part] of parts.entries()) {
+      constant(`${flat[i]}.shape`, part.shape);
+      node('Reshape', '', [flat[i], `${flat[i]}.shape`], [nameOf(part)], {});
+    }
+  }
   for (const { op, domain, inputs: from, outputs: to, attributes, name } of nodes) {
     if (op === 'Constant') initializers.message(5, tensor(nameOf(to[0]), to[0]));
     else if (op === 'Input') throw new Error(`writeModel: the outputs depend on ${name}, which is not among the inputs`);

@@ -382,6 +382,8 @@ export function matMul(a: Value, b: Value, transposeA = false, transposeB = fals
   if (inner === 0) return full(graph, shape, 0);
   const apart = joinedProduct(a, b, transposeA, transposeB);
   if (apart) return apart;
+  // ORT turns all of a before it multiplies: with few columns, that takes longer than to turn the result.
+  if (transposeA && !transposeB && columns <= 32 && 2 * columns < rows) return transpose(matMul(b, a, true, false), swapped(shape.length));
   if (!transposeA && !transposeB) return node('MatMul', [a, b], shape, a.dtype);
   if (a.shape.length === 2 && b.shape.length === 2 && a.dtype === 'float32') {
     return node('Gemm', [a, b], shape, a.dtype, { transA: Number(transposeA), transB: Number(transposeB) });

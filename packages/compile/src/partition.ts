@@ -1,4 +1,4 @@
-import type { Value } from './graph';
+import type { Shape, Value } from './graph';
 import { Graph, reachable, sizeOf } from './graph';
 import { unshaped } from './fuse';
 import { nchwc } from './lower/blocked';
@@ -21,8 +21,10 @@ export interface Partition {
   readonly finish: { readonly inputs: Port[]; readonly outputs: Port[] };
   /** For each gradient, the name of the output of finish that it is, or of the sum. */
   readonly gradients: string[];
-  /** The running sums, in the order of their names `sum0`, `sum1`, … */
-  readonly sums: Value[];
+  /** Shapes of the running sums, in the order of their names `sum0`, `sum1`, … */
+  readonly sums: Shape[];
+  /** What lies in them, one after the other: finish's inputs, and what is a gradient as it is. */
+  readonly parts: { readonly name: string; readonly shape: Shape }[];
 }
 
 /** Which values change from one micro-batch to the next. */
@@ -33,6 +35,21 @@ function dependents(outputs: readonly Value[], batch: ReadonlySet<Value>): Set<V
   }
   return changing;
 }
+
+/** Passing a tensor to ORT costs as much as copying so many numbers: smaller ones are passed as one, if they are many. */
+const maxPacked = 4096;
+const fewTensors = 32;
+
+function smallOf(values: readonly Value[]): Value[] {
+  const small = values.filter(({ shape, dtype }) => dtype === 'float32' && sizeOf(shape) <= maxPacked);
+  return small.length > fewTensors ? small : [];
+}
+
+const packed = (values: readonly Value[]): Value =>
+  concat(
+    values.map((value) => reshape(value, [sizeOf(value.shape)])),
+    0,
+  );
 
 /** So many numbers, a few for each example, are summed over the examples when all micro-batches have been. */
 const maxRows = 2 ** 14;
@@ -89,20 +106,21 @@ export function partition(
 ): Partition {
   const { graph } = traced;
   const finishGraph = new Graph(graph.target);
-  const sums: Value[] = [];
   const places = new Map<Value, Value>();
   const arranged = gradients.map((gradient) =>
     arrange(gradient, (value) => {
       let place = places.get(value);
       if (!place) {
-        place = finishGraph.input(`sum${sums.length}`, value.shape, value.dtype);
+        place = finishGraph.input(`part${places.size}`, value.shape, value.dtype);
         places.set(value, place);
-        sums.push(value);
       }
       return place;
     }),
   );
 
+  const small = smallOf([...places.keys()]);
+  const large = [...places.keys()].filter((value) => !small.includes(value));
+  const sums = small.length > 0 ? [...large, packed(small)] : large;
   const totals = sums.map((value, i) => {
     const before = graph.input(`sum${i}`, value.shape, value.dtype);
     return { before: { name: `sum${i}`, value: before }, after: { name: `total${i}`, value: accumulated(before, value) } };
@@ -122,21 +140,29 @@ export function partition(
       if (value && !changing.has(value) && value.node.op !== 'Constant') fixed.add(value);
     }
   }
+  const few = smallOf([...fixed]);
+  for (const value of few) fixed.delete(value);
   // Another shape costs nothing here, and a copy in prep.
   const sources = new Map<Value, string>();
   for (const value of fixed) {
     const source = unshaped(value);
     if (!sources.has(source)) sources.set(source, parameters.find((port) => port.value === source)?.name ?? `prep${sources.size}`);
   }
-  const given = [...fixed].map((value, i) => ({ name: `fixed${i}`, value, source: sources.get(unshaped(value))! }));
+  const given: Partition['fixed'] = [...fixed].map((value, i) => ({ name: `fixed${i}`, value, source: sources.get(unshaped(value))! }));
   const prepared = [...sources].filter(([{ node }]) => node.op !== 'Input').map(([value, name]) => ({ name, value }));
+  if (few.length > 0) {
+    const together = { name: 'packed', value: packed(few) };
+    prepared.push(together);
+    given.push({ ...together, parts: few, source: together.name });
+  }
   const reached = new Set(reachable(prepared.map(({ value }) => value)));
   return {
     prep: { inputs: parameters.filter(({ value }) => reached.has(value.node)), outputs: prepared },
     main: { inputs: [...batch, ...given, ...totals.map(({ before }) => before)], outputs },
     fixed: given,
     ...finishing(arranged),
-    sums,
+    sums: sums.map(({ shape }) => shape),
+    parts: [...large, ...small].map((value) => ({ name: places.get(value)!.node.name!, shape: value.shape })),
   };
 }
 

@@ -46,7 +46,7 @@ export async function openProgram(
   const { target } = traced.graph;
   const batch = inputs.map(({ name }, i) => ({ name, value: traced.inputs[i] }));
   const ports = layout.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
-  const { prep, main, fixed, finish, sums, gradients } = partition(traced, batch, ports, loss, unsummed);
+  const { prep, main, fixed, finish, sums, parts, gradients } = partition(traced, batch, ports, loss, unsummed);
   const namesOf = (list: readonly { name: string }[]) => list.map(({ name }) => name);
   const spec: ProgramSpec = {
     id: n,
@@ -61,13 +61,14 @@ export async function openProgram(
     main: modelInto(main.inputs, main.outputs),
     batch: inputs,
     fixed: fixed.map(({ name, source, value: { shape } }) => ({ name, source, shape })),
-    sums: sums.map(({ shape }) => shape),
+    sums,
     perExample: loss.shape.length === 1,
   };
   const size = spec.sums.reduce((sum, shape) => sum + sizeOf(shape), 0);
   const [total, more] = [new Float32Array(size), new Float32Array(size)];
   const tensors: Record<string, ort.Tensor> = {};
-  for (const [i, tensor] of tensorsOf(total, spec.sums).entries()) tensors[`sum${i}`] = tensor;
+  const shapes = parts.map(({ shape }) => shape);
+  for (const [i, tensor] of tensorsOf(total, shapes).entries()) tensors[parts[i].name] = tensor;
   for (const { name, value } of finish.outputs) tensors[name] = newTensor(value.shape, value.dtype);
   const pick = (ports: readonly Port[]): Tensors => Object.fromEntries(ports.map(({ name }) => [name, tensors[name]]));
   const open = (model: Uint8Array) => openSession(model, { threads: 1, optimization: 'disabled' });
