@@ -37,7 +37,7 @@ function dependents(outputs: readonly Value[], batch: ReadonlySet<Value>): Set<V
 }
 
 /** Passing a tensor to ORT costs as much as copying so many numbers: smaller ones are passed as one, if they are many. */
-const maxPacked = 4096;
+const maxPacked = 2048;
 const fewTensors = 32;
 
 function smallOf(values: readonly Value[]): Value[] {
@@ -92,6 +92,20 @@ function accumulated(before: Value, value: Value): Value {
 }
 
 /**
+ * ORT computes what the last output needs first, then what the one before it needs besides, and so on: with those that depend on the longest
+ * chains of nodes in front, each sum is taken as soon as what it is the sum of is there, and still in the cache.
+ */
+function lateFirst(outputs: readonly Port[]): Port[] {
+  const depths = new Map<Value, number>();
+  const depth = (value: Value | undefined) => (value && depths.get(value.graph.resolve(value))) ?? 0;
+  for (const { inputs, outputs: results } of reachable(outputs.map(({ value }) => value))) {
+    const longest = inputs.reduce((most, value) => Math.max(most, depth(value)), 0);
+    for (const value of results) depths.set(value, longest + 1);
+  }
+  return [...outputs].sort((a, b) => depth(b.value) - depth(a.value));
+}
+
+/**
  * @param batch the trace's inputs that hold a micro-batch
  * @param parameters its other inputs, with their names
  * @param loss its first output
@@ -125,7 +139,7 @@ export function partition(
     const before = graph.input(`sum${i}`, value.shape, value.dtype);
     return { before: { name: `sum${i}`, value: before }, after: { name: `total${i}`, value: accumulated(before, value) } };
   });
-  const outputs = [{ name: 'loss', value: loss }, ...totals.map(({ after }) => after)];
+  const outputs = lateFirst([{ name: 'loss', value: loss }, ...totals.map(({ after }) => after)]);
   const changing = dependents(
     outputs.map(({ value }) => value),
     new Set([...batch.map(({ value }) => value), ...totals.map(({ before }) => before.value)]),
