@@ -24,8 +24,8 @@ const sides = {
 };
 const tutorial = { op: 'build', blocks: 'convnext', dim: 28, mults: [1, 2, 4], channels: 1, groups: 4 };
 
-/** Medians of each side's seconds, taken in turn, and its peak memory. */
-async function compare(model, request, names = Object.keys(sides)) {
+/** Medians of each side's seconds, taken in turn so many times, and its peak memory. */
+async function compare(model, request, { names = Object.keys(sides), times = rounds } = {}) {
   const peers = [];
   for (const name of names) {
     const peer = await sides[name]();
@@ -35,7 +35,7 @@ async function compare(model, request, names = Object.keys(sides)) {
   const results = {};
   // The first runs compile, allocate and warm up.
   for (const { name, peer } of peers) results[name] = { preparation: (await peer.ask({ ...request, repeat: 2 })).preparation };
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < times; round++) {
     for (const { name, peer, seconds } of peers) {
       const answer = await peer.ask({ ...request, repeat: 1 });
       seconds.push(...answer.seconds);
@@ -58,7 +58,8 @@ rows.push([
   'the same with ResNet blocks, 4 groups',
   await compare({ ...tutorial, blocks: 'resnet' }, { op: 'step', batch: 128, size: 28 }),
 ]);
-rows.push(['sampling forward, 64 images', await compare(tutorial, { op: 'forward', batch: 64, size: 28 })]);
+// Short enough for more of them.
+rows.push(['sampling forward, 64 images', await compare(tutorial, { op: 'forward', batch: 64, size: 28 }, { times: 4 * rounds })]);
 if (!step.torch) console.log(`(no PyTorch: ${options.python} cannot import torch)`);
 console.log('\n| what | ours | PyTorch | ratio | PyTorch, allocator tuned | ratio |\n|---|---|---|---|---|---|');
 for (const [what, { ours, torch, tuned: other }] of rows) {
@@ -79,7 +80,7 @@ if (options.scaling) {
     ['width 56, batch 32', { ...tutorial, dim: 56 }, { batch: 32, size: 28 }],
   ];
   for (const [what, model, request] of cases) {
-    const { ours, torch } = await compare(model, { op: 'step', ...request }, ['ours', 'torch']);
+    const { ours, torch } = await compare(model, { op: 'step', ...request }, { names: ['ours', 'torch'] });
     console.log(`| ${what} | ${seconds(ours)} | ${megabytes(ours)} | ${seconds(torch)} | ${ratio(ours, torch)} |`);
   }
 }
