@@ -103,14 +103,6 @@ function tensor(name: string, value: Value): Message {
     .blob(9, tensorBytes(value.node.data!, sizeOf(value.shape), value.dtype));
 }
 
-function int64Tensor(name: string, values: readonly number[]): Message {
-  return new Message()
-    .int(1, values.length)
-    .int(2, elementType.int64)
-    .text(8, name)
-    .blob(9, tensorBytes(Float64Array.from(values), values.length, 'int64'));
-}
-
 function port({ name, value, shape = value.shape }: Port): Message {
   const dimensions = new Message();
   for (const size of shape) dimensions.message(1, typeof size === 'string' ? new Message().text(2, size) : new Message().int(1, size));
@@ -118,7 +110,9 @@ function port({ name, value, shape = value.shape }: Port): Message {
   return new Message().text(1, name).message(2, type);
 }
 
+/** What a model has besides its graph's inputs and outputs. */
 export interface ModelOptions {
+  /** What runtimes show of it, by key. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** The name of a first output that is an empty sequence. */
   readonly endMarker?: string;
@@ -153,8 +147,6 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { 
     graph.message(1, message);
   };
 
-  const constant = (name: string, values: readonly number[]) => initializers.message(5, int64Tensor(name, values));
-
   const given = new Set(inputs.flatMap(({ value, parts = [value] }) => parts));
   const nodes = reachable(
     outputs.map(({ value }) => value),
@@ -168,14 +160,15 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { 
   for (const { value } of outputs) used.add(value.graph.resolve(value));
   for (const { name, parts } of inputs) {
     if (!parts) continue;
+    const int64s = (values: readonly number[]): string => {
+      const value = parts[0].graph.constant(values, [values.length], 'int64');
+      const to = `${name}.int64s${initializers.chunks.length}`;
+      initializers.message(5, tensor(to, value));
+      return to;
+    };
     const flat = parts.map((_, i) => `${name}.${i}`);
-    const sizes = parts.map(({ shape }) => sizeOf(shape));
-    constant(`${name}.sizes`, sizes);
-    node('Split', '', [name, `${name}.sizes`], flat, { axis: 0 });
-    for (const [i, part] of parts.entries()) {
-      constant(`${flat[i]}.shape`, part.shape);
-      node('Reshape', '', [flat[i], `${flat[i]}.shape`], [nameOf(part)], {});
-    }
+    node('Split', '', [name, int64s(parts.map(({ shape }) => sizeOf(shape)))], flat, { axis: 0 });
+    for (const [i, part] of parts.entries()) node('Reshape', '', [flat[i], int64s(part.shape)], [nameOf(part)], {});
   }
   for (const { op, domain, inputs: from, outputs: to, attributes, name } of nodes) {
     if (op === 'Constant') initializers.message(5, tensor(nameOf(to[0]), to[0]));

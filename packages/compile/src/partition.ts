@@ -40,11 +40,13 @@ function dependents(outputs: readonly Value[], batch: ReadonlySet<Value>): Set<V
 const maxPacked = 2048;
 const fewTensors = 32;
 
+/** Those that are passed as one: none, where they are few. */
 function smallOf(values: readonly Value[]): Value[] {
   const small = values.filter(({ shape, dtype }) => dtype === 'float32' && sizeOf(shape) <= maxPacked);
   return small.length > fewTensors ? small : [];
 }
 
+/** All elements, [their number]. */
 const packed = (values: readonly Value[]): Value =>
   concat(
     values.map((value) => reshape(value, [sizeOf(value.shape)])),
@@ -132,9 +134,9 @@ export function partition(
     }),
   );
 
-  const small = smallOf([...places.keys()]);
-  const large = [...places.keys()].filter((value) => !small.includes(value));
-  const sums = small.length > 0 ? [...large, packed(small)] : large;
+  const smallSums = smallOf([...places.keys()]);
+  const large = [...places.keys()].filter((value) => !smallSums.includes(value));
+  const sums = smallSums.length > 0 ? [...large, packed(smallSums)] : large;
   const totals = sums.map((value, i) => {
     const before = graph.input(`sum${i}`, value.shape, value.dtype);
     return { before: { name: `sum${i}`, value: before }, after: { name: `total${i}`, value: accumulated(before, value) } };
@@ -154,8 +156,8 @@ export function partition(
       if (value && !changing.has(value) && value.node.op !== 'Constant') fixed.add(value);
     }
   }
-  const few = smallOf([...fixed]);
-  for (const value of few) fixed.delete(value);
+  const smallFixed = smallOf([...fixed]);
+  for (const value of smallFixed) fixed.delete(value);
   // Another shape costs nothing here, and a copy in prep.
   const sources = new Map<Value, string>();
   for (const value of fixed) {
@@ -164,10 +166,10 @@ export function partition(
   }
   const given: Partition['fixed'] = [...fixed].map((value, i) => ({ name: `fixed${i}`, value, source: sources.get(unshaped(value))! }));
   const prepared = [...sources].filter(([{ node }]) => node.op !== 'Input').map(([value, name]) => ({ name, value }));
-  if (few.length > 0) {
-    const together = { name: 'packed', value: packed(few) };
+  if (smallFixed.length > 0) {
+    const together = { name: 'packed', value: packed(smallFixed) };
     prepared.push(together);
-    given.push({ ...together, parts: few, source: together.name });
+    given.push({ ...together, parts: smallFixed, source: together.name });
   }
   const reached = new Set(reachable(prepared.map(({ value }) => value)));
   return {
@@ -176,7 +178,7 @@ export function partition(
     fixed: given,
     ...finishing(arranged),
     sums: sums.map(({ shape }) => shape),
-    parts: [...large, ...small].map((value) => ({ name: places.get(value)!.node.name!, shape: value.shape })),
+    parts: [...large, ...smallSums].map((value) => ({ name: places.get(value)!.node.name!, shape: value.shape })),
   };
 }
 

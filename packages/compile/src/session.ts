@@ -46,6 +46,7 @@ export async function runInto(session: ort.InferenceSession, feeds: Tensors, fet
   }
 }
 
+/** By the names of a model's inputs or outputs. */
 export type Tensors = Readonly<Record<string, ort.Tensor>>;
 
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array, int64: undefined };
