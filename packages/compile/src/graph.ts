@@ -52,6 +52,8 @@ export class Graph {
   readonly inputs: Value[] = [];
   /** Those of the inputs that stay the same while others change. */
   readonly weights = new Set<Value>();
+  /** Of convolutions: the same with a bias [channels], which they add at no cost. */
+  readonly biased = new Map<Value, (bias: Value) => Value>();
   private readonly known = new Map<string, Node>();
   private readonly replacements = new Map<Value, Value>();
   private nextId = 0;

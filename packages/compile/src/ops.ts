@@ -491,13 +491,8 @@ function addBias(value: Value, b: Value): Value | undefined {
   const channels = value.shape.at(-1);
   if (b.shape.at(-1) !== channels || sizeOf(b.shape) !== channels) return undefined;
   const bias = reshape(b, [channels]);
-  if (value.node.op === 'ReorderOutput') {
-    const { inputs, attributes, domain, op, outputs } = value.node.inputs[0]!.node;
-    if (op !== 'Conv' || inputs.length !== 2) return undefined;
-    const blocked = outputs[0].shape;
-    const biased = node('Conv', [...inputs, pad(bias, [0], [blocked[1] - channels])], blocked, 'float32', attributes, domain);
-    return node('ReorderOutput', [biased], value.shape, 'float32', value.node.attributes, value.node.domain);
-  }
+  const convolution = value.graph.biased.get(value);
+  if (convolution) return convolution(bias);
   const product = value.node.op === 'Reshape' ? value.node.inputs[0]! : value;
   if (product.node.op !== 'MatMul' || product.shape.length !== 2 || product.dtype !== 'float32' || product.shape[1] !== channels)
     return undefined;

@@ -87,6 +87,8 @@ function arrange(gradient: Value, sum: (value: Value) => Value): Value {
 function accumulated(before: Value, value: Value): Value {
   const { op, domain, inputs, attributes } = value.node;
   if (op === 'Gemm' && inputs.length === 2) return node(op, [...inputs, before], value.shape, value.dtype, attributes);
+  if (op === 'MatMul' && value.dtype === 'float32' && inputs.every((input) => input!.shape.length === 2))
+    return node('Gemm', [...inputs, before], value.shape, value.dtype);
   // Between them would be a bias.
   if (domain === nchwc && op === 'Conv' && inputs.length === 2)
     return node(op, [...inputs, undefined, before], value.shape, value.dtype, attributes, domain);

@@ -3,6 +3,7 @@ import { Graph } from './graph';
 import { blockedConv, blockedDepthwise, blockedDepthwiseFilter } from './lower/blocked';
 import { blockedFilterGradient } from './lower/blocked-filter-gradient';
 import type { Axis, Geometry } from './lower/conv-geometry';
+import { winogradConv } from './lower/winograd';
 import { writeModel } from './onnx';
 import { openSession, ortTensor } from './session';
 
@@ -83,11 +84,13 @@ async function computes(block: number): Promise<boolean> {
   const [x, thin, dy, wideFilter, narrowFilter, eachFilter] = inputs.map(({ value }) => value);
   const outputs = [
     { name: 'wide', value: blockedConv(x, wideFilter, wide) },
+    { name: 'tiled', value: winogradConv(x, wideFilter, wide) },
     { name: 'narrow', value: blockedConv(thin, narrowFilter, narrow) },
     { name: 'each', value: blockedDepthwise(x, eachFilter, each) },
     { name: 'eachGradient', value: blockedDepthwiseFilter(x, dy, each) },
     { name: 'filterGradient', value: blockedFilterGradient(thin, dy, narrow) },
   ];
+  const expectedWide = reference(wide, data.x.values, data.wideFilter.values);
   const expectedEach = new Float32Array(size * 20);
   const expectedGradient = new Float32Array(9 * 20);
   products(each, (_, pixel, tap, output) => {
@@ -104,7 +107,8 @@ async function computes(block: number): Promise<boolean> {
       );
       const results = await session.run(feeds);
       return (
-        close(results.wide.data as Float32Array, reference(wide, data.x.values, data.wideFilter.values)) &&
+        close(results.wide.data as Float32Array, expectedWide) &&
+        close(results.tiled.data as Float32Array, expectedWide) &&
         close(results.narrow.data as Float32Array, reference(narrow, data.thin.values, data.narrowFilter.values)) &&
         close(results.each.data as Float32Array, expectedEach) &&
         close(results.eachGradient.data as Float32Array, expectedGradient) &&

@@ -23,6 +23,8 @@ export function openSession(model: Uint8Array, { threads, optimization }: Sessio
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
+    // Otherwise ORT keeps what a first run took, and a second time as much in one piece.
+    enableMemPattern: false,
     // What goes wrong is thrown; it need not be printed as well.
     logSeverityLevel: 4,
   });

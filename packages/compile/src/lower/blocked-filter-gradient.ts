@@ -1,8 +1,10 @@
-import type { Graph, Value } from '../graph';
-import { gather, node, pad, reshape, slice, transpose } from '../ops';
+import type { Graph, Shape, Value } from '../graph';
+import { sizeOf } from '../graph';
+import { node, pad, reshape, slice, transpose } from '../ops';
 import { nchwc, roundUp } from './blocked';
 import type { Axis, Geometry } from './conv-geometry';
-import { backwards, unstrided } from './conv-geometry';
+import { backwards, pixelIndex, take, unstrided } from './conv-geometry';
+import { fromPoints, pixelsAtPoints, points, tapsAtPoints, tile, tilesOf, worthTiling } from './winograd';
 
 /*
  * The gradient of a filter is a convolution as well: one that sums over images and pixels, and whose results are the taps. So that it runs
@@ -12,6 +14,7 @@ import { backwards, unstrided } from './conv-geometry';
  *     pixels × channels, its dilation the channels;
  *   - strips are cut into parts of a few rows, which are further channels, so that the part of the filter that an inner loop goes through
  *     stays in the cache.
+ * Of Winograd's tiles along the width, what is summed is the product at each point, where a tile's outputs are the taps of a filter, F(3, 4).
  */
 
 /** Bytes that an inner loop should find in the second-level cache, and at most how many it may go through. */
@@ -46,77 +49,96 @@ export function blockedFilterGradient(x: Value, dy: Value, g: Geometry): Value {
   return correlation(x, dy, g);
 }
 
+/** The columns that the windows see of an image, and those of the filter, both once for each point of Winograd's. */
+function columnsOf(width: Axis, tiled: boolean): { image: number[][]; filter: number[][] } {
+  const range = (length: number, from: number, step: number) => Array.from({ length }, (_, i) => from + i * step);
+  if (!tiled) return { image: [range((width.out - 1) * width.stride + width.kernel, -width.before, 1)], filter: [range(width.out, 0, 1)] };
+  const tiles = tilesOf(width);
+  return {
+    image: range(points, -width.before, 1).map((first) => range(tiles, first, tile)),
+    filter: range(tile, 0, 1).map((first) => range(tiles, first, tile)),
+  };
+}
+
 /** Σ over images and pixels p of image[p · stride + tap − before, a] · filter[p, b]: [kh, kw, a, b]. */
-function correlation(image: Value, filter: Value, { n, height, width, inChannels, outChannels }: Geometry): Value {
+function correlation(image: Value, filter: Value, g: Geometry): Value {
   const { graph } = image;
   const { block } = graph.target;
+  const { n, height, width, inChannels, outChannels } = g;
+  const tiled = worthTiling(g);
+  const columns = columnsOf(width, tiled);
+  const [groups, imageColumns, filterColumns] = [columns.image.length, columns.image[0].length, columns.filter[0].length];
+
   const strips = block / commonDivisor(n, block);
   const stripRows = Math.ceil(height.out / strips);
-  const partRows = largestDivisor(stripRows, targetBytes / rowBytes(graph, width.out));
+  const partRows = largestDivisor(stripRows, targetBytes / rowBytes(graph, filterColumns));
   const parts = stripRows / partRows;
   const channels = n * strips * parts;
-
-  const columns = (width.out - 1) * width.stride + width.kernel;
   const seenRows = (partRows - 1) * height.stride + height.kernel;
-  const framed = frame(image, height, (strips * stripRows - 1) * height.stride + height.kernel, width, columns);
-  const firsts = Array.from({ length: strips * parts }, (_, part) => part * partRows * height.stride);
-  const rows = firsts.flatMap((first) => Array.from({ length: seenRows }, (_, row) => first + row));
-  const seen = rows.length === framed.shape[1] ? framed : gather(framed, graph.constant(rows, [rows.length], 'int32'), 1);
-  const strip = [1, n * strips, parts * seenRows, columns * inChannels];
-  const blockedImage = node('ReorderInput', [reshape(seen, strip)], strip, 'float32', { channels_last: 0 }, nchwc);
+
+  const firsts = Array.from({ length: strips * parts }, (_, part) => part * partRows * height.stride - height.before);
+  const imageRows = firsts.flatMap((first) => Array.from({ length: seenRows }, (_, row) => first + row));
+  const filterRows = Array.from({ length: strips * stripRows }, (_, row) => row);
+  const indices = (shape: Shape, rows: number[], table: number[][]): number[] => {
+    const pixel = pixelIndex(shape);
+    const list: number[] = [];
+    for (const row of table) for (let i = 0; i < n; i++) for (const y of rows) for (const x of row) list.push(pixel(i, y, x));
+    return list;
+  };
+  const seen = reshape(take(image, indices(image.shape, imageRows, columns.image)), [
+    groups,
+    n * strips,
+    parts * seenRows,
+    imageColumns * inChannels,
+  ]);
+  const values = tiled ? pixelsAtPoints(seen) : seen;
+  const blockedImage = node('ReorderInput', [values], values.shape, 'float32', { channels_last: 0 }, nchwc);
 
   const [last, whole] = [roundUp(outChannels, 4), roundUp(outChannels, block)];
-  const filled = pad(filter, [0, 0, 0, 0], [0, strips * stripRows - height.out, 0, last - outChannels]);
-  // Channels are put into blocks, [co/B, groups, B strips, pixels, B], and then the strips moved inwards, as if they were blocks of channels.
-  const groups = (n * strips) / block;
-  const pixels = stripRows * width.out;
-  const view = reshape(filled, [1, groups * block, pixels, last]);
-  const inBlocks = node('ReorderInput', [view], [1, whole, groups * block, pixels], 'float32', { channels_last: 1 }, nchwc);
+  const pixelCount = stripRows * filterColumns;
+  const taken = reshape(take(filter, indices(filter.shape, filterRows, columns.filter)), [
+    columns.filter.length,
+    n * strips,
+    pixelCount,
+    outChannels,
+  ]);
+  const factors = pad(tiled ? tapsAtPoints(taken) : taken, [0, 0, 0, 0], [0, 0, 0, last - outChannels]);
+  // Channels are put into blocks, [co/B, images and strips, pixels, B], and then B of the latter moved inwards, as if they were channels.
+  const inBlocks = node('ReorderInput', [factors], [groups, whole, n * strips, pixelCount], 'float32', { channels_last: 1 }, nchwc);
   const pairs = block * block;
-  const outer = (whole / block) * groups;
+  const outer = (groups * (whole / block) * (n * strips)) / block;
   const blockedFilter = node(
     'ReorderOutput',
-    [reshape(inBlocks, [outer, pairs, 1, pixels])],
-    [outer, 1, pixels, pairs],
+    [reshape(inBlocks, [outer, pairs, 1, pixelCount])],
+    [outer, 1, pixelCount, pairs],
     'float32',
     { channels: pairs, channels_last: 1 },
     nchwc,
   );
 
+  const [kernel, dilation] = tiled ? [1, 1] : [width.kernel, width.stride];
   const y = node(
     'Conv',
-    [reshape(blockedImage, [1, channels, seenRows, columns * inChannels]), reshape(blockedFilter, [whole, channels, partRows, width.out])],
-    [1, whole, height.kernel, width.kernel * inChannels],
+    [
+      reshape(blockedImage, [1, groups * channels, seenRows, imageColumns * inChannels]),
+      reshape(blockedFilter, [groups * whole, channels, partRows, filterColumns]),
+    ],
+    [1, groups * whole, height.kernel, kernel * inChannels],
     'float32',
     {
-      kernel_shape: [partRows, width.out],
-      dilations: [height.stride, width.stride * inChannels],
+      kernel_shape: [partRows, filterColumns],
+      dilations: [height.stride, dilation * inChannels],
       strides: [1, 1],
       pads: [0, 0, 0, 0],
-      group: 1,
+      group: groups,
     },
     nchwc,
   );
+  const atTaps = tiled ? fromPoints(reshape(y, [groups, sizeOf(y.shape) / groups]), width.kernel) : y;
+  const spread = reshape(atTaps, [width.kernel / kernel, whole / block, height.kernel, kernel, inChannels, block]);
   const taps = [height.kernel, width.kernel, inChannels];
-  const arranged = reshape(transpose(reshape(y, [whole / block, ...taps, block]), [1, 2, 3, 0, 4]), [...taps, whole]);
+  const arranged = reshape(transpose(spread, [2, 0, 3, 4, 1, 5]), [...taps, whole]);
   return slice(arranged, [0, 0, 0, 0], [...taps, outChannels]);
-}
-
-/** What the windows see of an image [n, h, w, c]: zeros around it, and nothing beyond the last window. */
-function frame(image: Value, height: Axis, rows: number, width: Axis, columns: number): Value {
-  const [n, , , c] = image.shape;
-  const axes = [
-    { ...height, length: rows },
-    { ...width, length: columns },
-  ].map(({ size, before, length }) => {
-    const first = Math.max(0, -before);
-    const end = Math.max(first, Math.min(size, length - before));
-    const zeros = Math.max(0, before);
-    return { first, count: end - first, zeros, behind: length - zeros - (end - first) };
-  });
-  const [y, x] = axes;
-  const cut = slice(image, [0, y.first, x.first, 0], [n, y.count, x.count, c]);
-  return pad(cut, [0, y.zeros, x.zeros, 0], [0, y.behind, x.behind, 0]);
 }
 
 function commonDivisor(a: number, b: number): number {

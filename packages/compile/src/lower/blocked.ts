@@ -38,29 +38,28 @@ export function fromBlocked(x: Value, channels: number): Value {
   return node('ReorderOutput', [x], [n, h, w, channels], 'float32', { channels, channels_last: 1 }, nchwc);
 }
 
-const window = (height: Axis, width: Axis) => ({
+export const window = (height: Axis, width: Axis) => ({
   kernel_shape: [height.kernel, width.kernel],
   strides: [height.stride, width.stride],
   dilations: [height.dilation, width.dilation],
   pads: [height.before, width.before, after(height), after(width)],
 });
 
-/** [rows, columns, c] of any meaning → [c/B, rows, columns, B] in memory. */
-function blockedRows(x: Value, rows: number, columns: number, shape: Shape): Value {
+/** [groups, rows, columns, c] of any meaning → [groups, c/B, rows, columns, B] in memory. */
+function blockedRows(x: Value, shape: Shape): Value {
   const { block, inference } = x.graph.target;
-  const channels = x.shape.at(-1)!;
+  const [groups, rows, columns, channels] = x.shape;
   const whole = roundUp(channels, block);
-  const filled = (to: number) => reshape(pad(reshape(x, [rows * columns, channels]), [0, 0], [0, to - channels]), [rows, columns, to]);
+  const filled = (to: number) => pad(x, [0, 0, 0, 0], [0, 0, 0, to - channels]);
   if (inference) {
     // Of constants, which ORT computes once, but not by the operator that is faster.
-    return reshape(transpose(reshape(filled(whole), [rows * columns, whole / block, block]), [1, 0, 2]), shape);
+    return reshape(transpose(reshape(filled(whole), [groups, rows * columns, whole / block, block]), [0, 2, 1, 3]), shape);
   }
-  const last = roundUp(channels, 4);
-  const image = reshape(filled(last), [1, rows, columns, last]);
-  return reshape(node('ReorderInput', [image], [1, whole, rows, columns], 'float32', { channels_last: 1 }, nchwc), shape);
+  const image = filled(roundUp(channels, 4));
+  return reshape(node('ReorderInput', [image], [groups, whole, rows, columns], 'float32', { channels_last: 1 }, nchwc), shape);
 }
 
-/** [kh, kw, ci, co] → [co/B, ci/B, kh, kw, B, B], or with few input channels [co/B, ci, kh, kw, B]. */
+/** [kh, kw, ci, co] → [co/B, ci/B, kh, kw, B, B] in memory, or with few input channels [co/B, ci, kh, kw, B]. */
 function blockedFilter(filter: Value, blockInput: boolean): Value {
   const { block } = filter.graph.target;
   const [kh, kw, ci, co] = filter.shape;
@@ -69,17 +68,36 @@ function blockedFilter(filter: Value, blockInput: boolean): Value {
   const whole = pad(filter, [0, 0, 0, 0], [0, 0, inner - ci, 0]);
   // Long rows are moved, and ORT's own loops do the rest.
   const moved = transpose(reshape(whole, [kh * kw, inner / lanes, lanes * co]), [1, 0, 2]);
-  return blockedRows(reshape(moved, [kh * kw * inner, co]), (kh * kw * inner) / lanes, lanes, [roundUp(co, block), inner, kh, kw]);
+  return blockedRows(reshape(moved, [1, (kh * kw * inner) / lanes, lanes, co]), [roundUp(co, block), inner, kh, kw]);
+}
+
+/** Each column of [kh, kw, ci, co] as a filter of its own: [kw, co/B, ci/B, kh, B, B] in memory. */
+export function blockedColumns(filter: Value): Value {
+  const { block } = filter.graph.target;
+  const [kh, kw, ci, co] = filter.shape;
+  const [inner, outer] = [roundUp(ci, block), roundUp(co, block)];
+  const whole = pad(filter, [0, 0, 0, 0], [0, 0, inner - ci, 0]);
+  const moved = transpose(reshape(whole, [kh, kw, inner / block, block * co]), [1, 2, 0, 3]);
+  return blockedRows(reshape(moved, [kw, (inner / block) * kh, block, co]), [kw, outer, inner, kh]);
 }
 
 export function blockedConv(x: Value, filter: Value, g: Geometry): Value {
-  const { block } = x.graph.target;
+  const { graph } = x;
+  const { block } = graph.target;
   // With fewer channels than a block, the input stays as it is, channels first.
   const blockInput = g.inChannels >= block / 2;
   const input = blockInput ? toBlocked(x) : transpose(x, [0, 3, 1, 2]);
-  const shape = [g.n, roundUp(g.outChannels, block), g.height.out, g.width.out];
-  const y = node('Conv', [input, blockedFilter(filter, blockInput)], shape, 'float32', { ...window(g.height, g.width), group: 1 }, nchwc);
-  return fromBlocked(y, g.outChannels);
+  const weights = blockedFilter(filter, blockInput);
+  const channels = roundUp(g.outChannels, block);
+  const shape = [g.n, channels, g.height.out, g.width.out];
+  const convolved = (...bias: Value[]) =>
+    fromBlocked(
+      node('Conv', [input, weights, ...bias], shape, 'float32', { ...window(g.height, g.width), group: 1 }, nchwc),
+      g.outChannels,
+    );
+  const y = convolved();
+  graph.biased.set(y, (bias) => convolved(pad(bias, [0], [channels - g.outChannels])));
+  return y;
 }
 
 /** Zeros left and right of x. At the borders, ORT's loops for one filter a channel take one pixel at a time, and several elsewhere. */
@@ -94,11 +112,15 @@ export function blockedDepthwise(x: Value, filter: Value, g: Geometry): Value {
   const { block } = x.graph.target;
   const [kh, kw, c] = filter.shape;
   const channels = roundUp(c, block);
-  const weights = blockedRows(filter, kh, kw, [channels, 1, kh, kw]);
+  const weights = blockedRows(reshape(filter, [1, kh, kw, c]), [channels, 1, kh, kw]);
   const shape = [g.n, channels, g.height.out, g.width.out];
   const wide = besideZeros(x, g);
-  const y = node('Conv', [toBlocked(wide.x), weights], shape, 'float32', { ...window(g.height, wide.width), group: channels }, nchwc);
-  return fromBlocked(y, c);
+  const attributes = { ...window(g.height, wide.width), group: channels };
+  const input = toBlocked(wide.x);
+  const convolved = (...bias: Value[]) => fromBlocked(node('Conv', [input, weights, ...bias], shape, 'float32', attributes, nchwc), c);
+  const y = convolved();
+  x.graph.biased.set(y, (bias) => convolved(pad(bias, [0], [channels - c])));
+  return y;
 }
 
 /**

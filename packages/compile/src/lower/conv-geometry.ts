@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Graph, Shape, Value } from '../graph';
 import { sizeOf } from '../graph';
-import { gather, pad, reshape } from '../ops';
+import { concat, full, gather, pad, reshape } from '../ops';
 
 /** A convolution along one axis. */
 export interface Axis {
@@ -129,4 +129,20 @@ export function patches(x: Value, rows: number[][], columns: number[][]): Value 
   const flat = reshape(x, [n, h * w, c]);
   const taken = gather(padded ? pad(flat, [0, 0, 0], [0, 1, 0]) : flat, table, 1);
   return reshape(taken, [n * rows.length * columns.length, sizeOf(taken.shape) / n / rows.length / columns.length]);
+}
+
+/** The index of each pixel of images [n, h, w, …]; that of those outside is behind the last. */
+export const pixelIndex =
+  ([n, h, w]: Shape) =>
+  (image: number, row: number, column: number): number =>
+    row >= 0 && row < h && column >= 0 && column < w ? (image * h + row) * w + column : n * h * w;
+
+/** Pixels of x [n, h, w, c] by their index, zeros where that is behind the last: [pixels, c]. */
+export function take(x: Value, indices: readonly number[]): Value {
+  const [n, h, w, c] = x.shape;
+  const outside = n * h * w;
+  const all = reshape(x, [outside, c]);
+  if (indices.length === outside && indices.every((index, i) => index === i)) return all;
+  const source = indices.includes(outside) ? concat([all, full(x.graph, [1, c], 0)], 0) : all;
+  return gather(source, x.graph.constant(indices, [indices.length], 'int32'), 0);
 }

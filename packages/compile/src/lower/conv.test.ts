@@ -75,6 +75,30 @@ describe('conv2d', () => {
     );
     tf.dispose([x, f, bias]);
   });
+  test('with so many channels that rows are cut into tiles', async () => {
+    await forAll(
+      fc.record({
+        n: fc.constantFrom(1, 2, 3, 8),
+        h: small(2, 5),
+        w: fc.constantFrom(4, 6, 7, 8, 11),
+        ci: fc.constantFrom(48, 50, 64),
+        co: fc.constantFrom(49, 56),
+        kh: small(1, 3),
+        strideY: small(1, 2),
+        pad: fc.constantFrom<'same' | 'valid' | [number, number]>('same', 'valid', [0, 2], [2, 1]),
+        seed,
+      }),
+      ({ n, h, w, ci, co, kh, strideY, pad, seed: from }) => {
+        const padding = typeof pad === 'string' ? pad : ([[0, 0], [kh >> 1, kh >> 1], pad, [0, 0]] as tf.backend_util.ExplicitPadding);
+        return expectSame(
+          (x, f, b) => tf.add(tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, [strideY, 1], padding), b),
+          [values([n, Math.max(h, kh), w, ci], from), weights([kh, 3, ci, co], from + 1), values([co], from + 2)],
+          { tolerance: 2e-5, gradient: strideY === 1 },
+        );
+      },
+      8,
+    );
+  });
   test('larger than a block of channels or a tile of pixels', async () => {
     tf.engine().startScope();
     await expectSame(

@@ -6,6 +6,7 @@ import type { ConvAttrs, Geometry } from './conv-geometry';
 import { after, backwards, geometry, patches, pointwise, seeing, seen, unstrided } from './conv-geometry';
 import { blockedConv, canBlock } from './blocked';
 import { blockedFilterGradient, canBlockFilterGradient } from './blocked-filter-gradient';
+import { winogradConv, worthTiling } from './winograd';
 import type { KernelCall, Lowerings } from './lowering';
 
 const toLast = (x: Value, format?: string) => (format === 'NCHW' ? transpose(x, [0, 2, 3, 1]) : x);
@@ -39,12 +40,14 @@ function standardConv(x: Value, filter: Value, g: Geometry): Value {
   return transpose(y, [0, 2, 3, 1]);
 }
 
+const fastConv = (x: Value, filter: Value, g: Geometry) => (worthTiling(g) ? winogradConv(x, filter, g) : blockedConv(x, filter, g));
+
 /** x [n, h, w, ci] * filter [kh, kw, ci, co] → [n, h', w', co]. */
 function convolve(x: Value, filter: Value, g: Geometry): Value {
   const shape = [g.n, g.height.out, g.width.out, g.outChannels];
   const pixels = g.n * g.height.out * g.width.out;
   if (pointwise(g)) return reshape(matMul(reshape(x, [pixels, g.inChannels]), reshape(filter, [g.inChannels, g.outChannels])), shape);
-  if (canBlock(x.graph, g)) return blockedConv(x, filter, g);
+  if (canBlock(x.graph, g)) return fastConv(x, filter, g);
   if (!x.graph.target.contrib) return standardConv(x, filter, g);
   const windows = patches(x, seen(g.height), seen(g.width));
   return reshape(matMul(windows, reshape(filter, [windows.shape[1], g.outChannels])), shape);
@@ -58,7 +61,7 @@ function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
     return reshape(matMul(reshape(dy, [pixels, g.outChannels]), reshape(filter, [g.inChannels, g.outChannels]), false, true), shape);
   if (unstrided(g)) {
     const back = backwards(g);
-    if (canBlock(dy.graph, back)) return blockedConv(dy, flipped(filter), back);
+    if (canBlock(dy.graph, back)) return fastConv(dy, flipped(filter), back);
   }
   return byPhase(dy, filter, g);
 }

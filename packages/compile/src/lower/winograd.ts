@@ -1,0 +1,113 @@
+import type { Value } from '../graph';
+import { sizeOf } from '../graph';
+import { matMul, node, pad, reshape } from '../ops';
+import { blockedColumns, fromBlocked, nchwc, roundUp, toBlocked, window } from './blocked';
+import type { Axis, Geometry } from './conv-geometry';
+import { pixelIndex, take } from './conv-geometry';
+
+/*
+ * Winograd's minimal filtering along the width: of rows cut into tiles of four outputs, three taps take 6 products a tile instead of 12. The
+ * six pixels that a tile sees, and the taps, are turned into values at the points 0, 1, −1, 2, −2 and ∞ of polynomials; at each point the
+ * values are convolved as pixels would be, along the height alone, and from what comes out at all points follow the outputs.
+ * (Lavin & Gray, 2015, Fast Algorithms for Convolutional Neural Networks, F(4, 3) in §4.) Tiles along both axes would take fewer products
+ * still, but four times the memory for filters, which then takes longer to read than the products that are saved.
+ */
+
+export const tile = 4;
+const taps = 3;
+export const points = tile + taps - 1;
+const finite = [0, 1, -1, 2, -2];
+
+/** Bᵀ [points, pixels]. */
+const pixelsAt = [
+  [4, 0, -5, 0, 1, 0],
+  [0, -4, -4, 1, 1, 0],
+  [0, 4, -4, -1, 1, 0],
+  [0, -2, -1, 2, 1, 0],
+  [0, 2, -1, -2, 1, 0],
+  [0, 4, 0, -5, 0, 1],
+];
+/** What Bᵀ leaves to the filter's values: 1 / ∏ (point − other point), and for ∞ nothing. */
+const scales = [1 / 4, -1 / 6, -1 / 6, 1 / 24, 1 / 24];
+
+/** G [points, length], of filters of any length: a filter's value at a point, or its last tap. */
+const filterAt = (length: number) => [
+  ...finite.map((point, i) => Array.from({ length }, (_, power) => scales[i] * point ** power)),
+  Array.from({ length }, (_, power) => Number(power === length - 1)),
+];
+
+/** Aᵀ [length, points]. */
+const outputsFrom = (length: number) =>
+  Array.from({ length }, (_, power) => [...finite.map((point) => point ** power), Number(power === length - 1)]);
+
+/** The point 1: what is added there is added to every output. */
+const biasPoint = 1;
+
+/** x with its first axis turned into another by a matrix. */
+function transformed(matrix: number[][], x: Value): Value {
+  const [from, ...rest] = x.shape;
+  const constant = x.graph.constant(matrix.flat(), [matrix.length, from], 'float32');
+  return reshape(matMul(constant, reshape(x, [from, sizeOf(rest)])), [matrix.length, ...rest]);
+}
+
+/** The pixels of tiles [6, …] → their values at the points [6, …]. */
+export const pixelsAtPoints = (x: Value): Value => transformed(pixelsAt, x);
+/** The taps of filters [taps, …] → their values at the points [6, …]. */
+export const tapsAtPoints = (x: Value): Value => transformed(filterAt(x.shape[0]), x);
+/** Products at the points [6, …] → outputs [outputs, …]. */
+export const fromPoints = (x: Value, outputs: number): Value => transformed(outputsFrom(outputs), x);
+
+export const tilesOf = ({ out }: Axis): number => Math.ceil(out / tile);
+
+/** Whether the products that are saved take longer than to get to the points and back. */
+export function worthTiling({ width, inChannels, outChannels }: Geometry): boolean {
+  const { kernel, stride, dilation, out } = width;
+  const fits = kernel === taps && stride === 1 && dilation === 1 && points * tilesOf(width) <= 0.7 * kernel * out;
+  return fits && inChannels * outChannels >= 24 * (inChannels + outChannels);
+}
+
+/** What blockedConv computes, where that is worth it. */
+export function winogradConv(x: Value, filter: Value, g: Geometry): Value {
+  const { graph } = x;
+  const { n, height, width, inChannels, outChannels } = g;
+  const { block } = graph.target;
+  const [inner, outer] = [roundUp(inChannels, block), roundUp(outChannels, block)];
+  const tiles = tilesOf(width);
+  // All images beside each other: there is nothing between tiles that a convolution along the height would see.
+  const columns = n * tiles;
+
+  const pixel = pixelIndex(x.shape);
+  const seen: number[] = [];
+  for (let point = 0; point < points; point++)
+    for (let row = 0; row < height.size; row++)
+      for (let image = 0; image < n; image++) for (let i = 0; i < tiles; i++) seen.push(pixel(image, row, i * tile + point - width.before));
+  const values = pixelsAtPoints(reshape(take(x, seen), [points, height.size, columns, inChannels]));
+  const input = reshape(toBlocked(values), [1, points * inner, height.size, columns]);
+
+  const weights = tapsAtPoints(blockedColumns(filter));
+
+  const one: Axis = { size: columns, out: columns, kernel: 1, stride: 1, dilation: 1, before: 0 };
+  const shape = [points, outer, height.out, columns];
+  const output = pixelIndex([tile * height.out, n, tiles]);
+  const outputs: number[] = [];
+  for (let image = 0; image < n; image++)
+    for (let row = 0; row < height.out; row++)
+      for (let column = 0; column < width.out; column++)
+        outputs.push(output((column % tile) * height.out + row, image, Math.floor(column / tile)));
+
+  const convolved = (...bias: Value[]) => {
+    const products = node(
+      'Conv',
+      [input, reshape(weights, [points * outer, inner, height.kernel, 1]), ...bias],
+      [1, points * outer, height.out, columns],
+      'float32',
+      { ...window(height, one), group: points },
+      nchwc,
+    );
+    const y = fromBlocked(fromPoints(reshape(products, shape), tile), outChannels);
+    return reshape(take(reshape(y, [tile * height.out, n, tiles, outChannels]), outputs), [n, height.out, width.out, outChannels]);
+  };
+  const y = convolved();
+  graph.biased.set(y, (bias) => convolved(pad(bias, [biasPoint * outer], [(points - biasPoint) * outer - outChannels])));
+  return y;
+}
