@@ -1,4 +1,4 @@
-import type { Graph, Shape, Value } from '../graph';
+import type { Graph, Value } from '../graph';
 import { sizeOf } from '../graph';
 import { node, pad, reshape, slice, transpose } from '../ops';
 import { nchwc, roundUp } from './blocked';
@@ -79,30 +79,22 @@ function correlation(image: Value, filter: Value, g: Geometry): Value {
   const firsts = Array.from({ length: strips * parts }, (_, part) => part * partRows * height.stride - height.before);
   const imageRows = firsts.flatMap((first) => Array.from({ length: seenRows }, (_, row) => first + row));
   const filterRows = Array.from({ length: strips * stripRows }, (_, row) => row);
-  const indices = (shape: Shape, rows: number[], table: number[][]): number[] => {
-    const pixel = pixelIndex(shape);
-    const list: number[] = [];
-    for (const row of table) for (let i = 0; i < n; i++) for (const y of rows) for (const x of row) list.push(pixel(i, y, x));
-    return list;
-  };
-  const seen = reshape(take(image, indices(image.shape, imageRows, columns.image)), [
-    groups,
-    n * strips,
-    parts * seenRows,
-    imageColumns * inChannels,
-  ]);
+  const taken = (x: Value, rows: number[], table: number[][]): Value =>
+    take(x, `${rows.join()}|${table.map((list) => list.join()).join('|')}`, () => {
+      const pixel = pixelIndex(x.shape);
+      const indices: number[] = [];
+      for (const list of table)
+        for (let i = 0; i < n; i++) for (const row of rows) for (const column of list) indices.push(pixel(i, row, column));
+      return indices;
+    });
+  const seen = reshape(taken(image, imageRows, columns.image), [groups, n * strips, parts * seenRows, imageColumns * inChannels]);
   const values = tiled ? pixelsAtPoints(seen) : seen;
   const blockedImage = node('ReorderInput', [values], values.shape, 'float32', { channels_last: 0 }, nchwc);
 
   const [last, whole] = [roundUp(outChannels, 4), roundUp(outChannels, block)];
   const pixelCount = stripRows * filterColumns;
-  const taken = reshape(take(filter, indices(filter.shape, filterRows, columns.filter)), [
-    columns.filter.length,
-    n * strips,
-    pixelCount,
-    outChannels,
-  ]);
-  const factors = pad(tiled ? tapsAtPoints(taken) : taken, [0, 0, 0, 0], [0, 0, 0, last - outChannels]);
+  const pixels = reshape(taken(filter, filterRows, columns.filter), [columns.filter.length, n * strips, pixelCount, outChannels]);
+  const factors = pad(tiled ? tapsAtPoints(pixels) : pixels, [0, 0, 0, 0], [0, 0, 0, last - outChannels]);
   // Channels are put into blocks, [co/B, images and strips, pixels, B], and then B of the latter moved inwards, as if they were channels.
   const inBlocks = node('ReorderInput', [factors], [groups, whole, n * strips, pixelCount], 'float32', { channels_last: 1 }, nchwc);
   const pairs = block * block;

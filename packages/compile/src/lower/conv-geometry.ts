@@ -137,12 +137,35 @@ export const pixelIndex =
   (image: number, row: number, column: number): number =>
     row >= 0 && row < h && column >= 0 && column < w ? (image * h + row) * w + column : n * h * w;
 
-/** Pixels of x [n, h, w, c] by their index, zeros where that is behind the last: [pixels, c]. */
-export function take(x: Value, indices: readonly number[]): Value {
+interface Table {
+  /** Undefined where every pixel is taken once, in order. */
+  readonly indices?: Value;
+  readonly outside: boolean;
+}
+const tables = new WeakMap<Graph, Map<string, Table>>();
+
+/**
+ * Pixels of x [n, h, w, c] by their index, zeros where that is behind the last: [pixels, c].
+ * @param key what the indices follow from besides the shape of x: they are made once
+ */
+export function take(x: Value, key: string, makeIndices: () => number[]): Value {
+  const { graph } = x;
   const [n, h, w, c] = x.shape;
-  const outside = n * h * w;
-  const all = reshape(x, [outside, c]);
-  if (indices.length === outside && indices.every((index, i) => index === i)) return all;
-  const source = indices.includes(outside) ? concat([all, full(x.graph, [1, c], 0)], 0) : all;
-  return gather(source, x.graph.constant(indices, [indices.length], 'int32'), 0);
+  const behind = n * h * w;
+  const all = reshape(x, [behind, c]);
+  if (!tables.has(graph)) tables.set(graph, new Map());
+  const known = tables.get(graph)!;
+  const name = `${n},${h},${w}|${key}`;
+  let table = known.get(name);
+  if (!table) {
+    const indices = makeIndices();
+    const inOrder = indices.length === behind && indices.every((index, i) => index === i);
+    table = {
+      outside: indices.includes(behind),
+      indices: inOrder ? undefined : graph.constant(indices, [indices.length], 'int32'),
+    };
+    known.set(name, table);
+  }
+  if (!table.indices) return all;
+  return gather(table.outside ? concat([all, full(graph, [1, c], 0)], 0) : all, table.indices, 0);
 }

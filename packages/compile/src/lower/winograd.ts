@@ -77,23 +77,31 @@ export function winogradConv(x: Value, filter: Value, g: Geometry): Value {
   const columns = n * tiles;
 
   const pixel = pixelIndex(x.shape);
-  const seen: number[] = [];
-  for (let point = 0; point < points; point++)
-    for (let row = 0; row < height.size; row++)
-      for (let image = 0; image < n; image++) for (let i = 0; i < tiles; i++) seen.push(pixel(image, row, i * tile + point - width.before));
-  const values = pixelsAtPoints(reshape(take(x, seen), [points, height.size, columns, inChannels]));
+  const seen = take(x, `tiles ${JSON.stringify(width)}`, () => {
+    const indices: number[] = [];
+    for (let point = 0; point < points; point++)
+      for (let row = 0; row < height.size; row++)
+        for (let image = 0; image < n; image++)
+          for (let i = 0; i < tiles; i++) indices.push(pixel(image, row, i * tile + point - width.before));
+    return indices;
+  });
+  const values = pixelsAtPoints(reshape(seen, [points, height.size, columns, inChannels]));
   const input = reshape(toBlocked(values), [1, points * inner, height.size, columns]);
 
   const weights = tapsAtPoints(blockedColumns(filter));
 
   const one: Axis = { size: columns, out: columns, kernel: 1, stride: 1, dilation: 1, before: 0 };
   const shape = [points, outer, height.out, columns];
-  const output = pixelIndex([tile * height.out, n, tiles]);
-  const outputs: number[] = [];
-  for (let image = 0; image < n; image++)
-    for (let row = 0; row < height.out; row++)
-      for (let column = 0; column < width.out; column++)
-        outputs.push(output((column % tile) * height.out + row, image, Math.floor(column / tile)));
+  const sourceShape = [tile * height.out, n, tiles, outChannels];
+  const source = pixelIndex(sourceShape);
+  const placed = (): number[] => {
+    const indices: number[] = [];
+    for (let image = 0; image < n; image++)
+      for (let row = 0; row < height.out; row++)
+        for (let column = 0; column < width.out; column++)
+          indices.push(source((column % tile) * height.out + row, image, Math.floor(column / tile)));
+    return indices;
+  };
 
   const convolved = (...bias: Value[]) => {
     const products = node(
@@ -105,7 +113,7 @@ export function winogradConv(x: Value, filter: Value, g: Geometry): Value {
       nchwc,
     );
     const y = fromBlocked(fromPoints(reshape(products, shape), tile), outChannels);
-    return reshape(take(reshape(y, [tile * height.out, n, tiles, outChannels]), outputs), [n, height.out, width.out, outChannels]);
+    return reshape(take(reshape(y, sourceShape), `untiled ${width.out}`, placed), [n, height.out, width.out, outChannels]);
   };
   const y = convolved();
   graph.biased.set(y, (bias) => convolved(pad(bias, [biasPoint * outer], [(points - biasPoint) * outer - outChannels])));
