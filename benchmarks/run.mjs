@@ -24,7 +24,7 @@ const sides = {
 };
 const tutorial = { op: 'build', blocks: 'convnext', dim: 28, mults: [1, 2, 4], channels: 1, groups: 4 };
 
-/** Medians of each side's seconds, taken in turn so many times, and its peak memory. */
+/** Of each side, taken in turn so many times: the median of its seconds, that of their ratio to ours, and its peak memory. */
 async function compare(model, request, { names = Object.keys(sides), times = rounds } = {}) {
   const peers = [];
   for (const name of names) {
@@ -42,12 +42,15 @@ async function compare(model, request, { names = Object.keys(sides), times = rou
       Object.assign(results[name], { seconds: median(seconds), peakMegabytes: answer.peakMegabytes });
     }
   }
+  // Of each round, since other work on the machine slows a whole round more often than one side of it.
+  const [ours] = peers;
+  for (const { name, seconds } of peers) results[name].ratio = median(seconds.map((time, round) => time / ours.seconds[round]));
   for (const { peer } of peers) peer.stop();
   return results;
 }
 
 const seconds = (result) => (result ? `${result.seconds.toFixed(3)} s` : '–');
-const ratio = (ours, other) => (other ? `${(other.seconds / ours.seconds).toFixed(2)}×` : '–');
+const ratio = (result) => (result ? `${result.ratio.toFixed(2)}×` : '–');
 const megabytes = (result) => (result ? `${Math.round(result.peakMegabytes)} MB` : '–');
 
 console.log(`${cpus()[0].model}, ${threads} processors; Node ${process.version}; ${rounds} rounds, medians`);
@@ -63,7 +66,7 @@ rows.push(['sampling forward, 64 images', await compare(tutorial, { op: 'forward
 if (!step.torch) console.log(`(no PyTorch: ${options.python} cannot import torch)`);
 console.log('\n| what | ours | PyTorch | ratio | PyTorch, allocator tuned | ratio |\n|---|---|---|---|---|---|');
 for (const [what, { ours, torch, tuned: other }] of rows) {
-  console.log(`| ${what} | ${seconds(ours)} | ${seconds(torch)} | ${ratio(ours, torch)} | ${seconds(other)} | ${ratio(ours, other)} |`);
+  console.log(`| ${what} | ${seconds(ours)} | ${seconds(torch)} | ${ratio(torch)} | ${seconds(other)} | ${ratio(other)} |`);
 }
 console.log(`| peak memory of the training step | ${megabytes(step.ours)} | ${megabytes(step.torch)} | | ${megabytes(step.tuned)} | |`);
 console.log(`| tracing and opening, before the first step | ${step.ours.preparation.toFixed(2)} s | | | | |`);
@@ -81,7 +84,7 @@ if (options.scaling) {
   ];
   for (const [what, model, request] of cases) {
     const { ours, torch } = await compare(model, { op: 'step', ...request }, { names: ['ours', 'torch'] });
-    console.log(`| ${what} | ${seconds(ours)} | ${megabytes(ours)} | ${seconds(torch)} | ${ratio(ours, torch)} |`);
+    console.log(`| ${what} | ${seconds(ours)} | ${megabytes(ours)} | ${seconds(torch)} | ${ratio(torch)} |`);
   }
 }
 process.exit(0);

@@ -166,9 +166,10 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { 
       initializers.message(5, tensor(to, value));
       return to;
     };
-    const flat = parts.map((_, i) => `${name}.${i}`);
+    const flat = parts.map((part, i) => (part.shape.length === 1 ? nameOf(part) : `${name}.${i}`));
     node('Split', '', [name, int64s(parts.map(({ shape }) => sizeOf(shape)))], flat, { axis: 0 });
-    for (const [i, part] of parts.entries()) node('Reshape', '', [flat[i], int64s(part.shape)], [nameOf(part)], {});
+    for (const [i, part] of parts.entries())
+      if (part.shape.length !== 1) node('Reshape', '', [flat[i], int64s(part.shape)], [nameOf(part)], {});
   }
   for (const { op, domain, inputs: from, outputs: to, attributes, name } of nodes) {
     if (op === 'Constant') initializers.message(5, tensor(nameOf(to[0]), to[0]));
