@@ -81,8 +81,8 @@ export class Graph {
     const node = { op: 'Constant', domain: '', inputs: [], attributes: {}, data: values };
     // Large ones are parameters; comparing their values with each other's would cost more than it saves. Tables of indices are worth it.
     if (values.length > 4096 && dtype === 'float32') return this.create(node, spec)[0];
-    const key = `Constant|${dtype}|${shape.join()}|${dtype === 'float32' ? Array.from(values, (value) => (Object.is(value, -0) ? '-0' : value)).join() : values.join()}`;
-    return this.unique(key, node, spec)[0];
+    const text = dtype === 'float32' ? Array.from(values, (value) => (Object.is(value, -0) ? '-0' : value)).join() : values.join();
+    return this.unique(`Constant|${dtype}|${shape.join()}|${text}`, node, spec)[0];
   }
 
   node(

