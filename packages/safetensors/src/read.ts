@@ -1,5 +1,6 @@
 import type { Dtype, StoredTensor } from './format';
 import { dtypes } from './format';
+import { otherFormat } from './other-formats';
 
 /** What a safetensors file holds. */
 export interface Safetensors {
@@ -20,23 +21,27 @@ const isSize = (value: unknown): value is number => Number.isSafeInteger(value) 
 /**
  * Reads a safetensors file: a u64 header length, a JSON header `{ name: { dtype, shape, data_offsets } }`, and the raw little-endian data.
  * Nothing in the file is executed, and no more is allocated than the file has bytes, but twice as much for the dtypes F16 and BF16.
- * @throws Error in one line that says what is wrong: a truncated file, a header that is not JSON of this form, a dtype that is not known,
+ * @throws Error in one line that says what is wrong: another format, which is named where it is known, a truncated file, a header that is not JSON of this form, a dtype that is not known,
  *   offsets that overlap, leave holes, go past the end or do not match the shape.
  */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
   const fail = (what: string): never => {
     throw new Error(`safetensors: ${what}`);
   };
-  if (bytes.length < 8) fail(`the file has ${bytes.length} bytes, fewer than the 8 of its header length`);
+  /** What is wrong with the header, unless it is that of another format. */
+  const failHeader = (what: string) => fail(otherFormat(bytes) ?? what);
+  if (bytes.length < 8) failHeader(`the file has ${bytes.length} bytes, fewer than the 8 of its header length; it is cut off`);
   const headerLength = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
-  if (headerLength > MAX_HEADER) fail(`the header is said to have ${headerLength} bytes; at most ${MAX_HEADER} are allowed`);
-  if (headerLength > bytes.length - 8) fail(`the header is said to have ${headerLength} bytes, but only ${bytes.length - 8} follow`);
+  if (headerLength > MAX_HEADER)
+    failHeader(`the header is said to have ${headerLength} bytes; at most ${MAX_HEADER} are allowed; this is no safetensors file`);
+  if (headerLength > bytes.length - 8)
+    failHeader(`the header is said to have ${headerLength} bytes, but only ${bytes.length - 8} follow; the file is cut off`);
 
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + headerLength)));
   } catch {
-    fail('the header is not JSON');
+    failHeader('the header is not JSON');
   }
   if (!isRecord(header)) return fail('the header is not a JSON object');
 
@@ -63,7 +68,9 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
     if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) return fail(`${who} has no pair of data_offsets`);
     const [start, end] = offsets;
     if (start > end || end > data.length) {
-      return fail(`${who} lies at bytes ${start} … ${end}, outside the ${data.length} bytes of data`);
+      return fail(
+        `${who} lies at bytes ${start} … ${end}, outside the ${data.length} bytes of data${start <= end ? '; the file is cut off' : ''}`,
+      );
     }
     const expected = shape.reduce((product, dimension) => product * dimension, dtypes[dtype as Dtype].size);
     if (expected !== end - start) {

@@ -62,7 +62,7 @@ describe('refuses, in one line, a file with', () => {
   test.each<[string, Uint8Array, string]>([
     ['too few bytes', Uint8Array.of(1, 2), 'the file has 2 bytes, fewer than the 8 of its header length'],
     ['a huge header', file('{}', [], 2n ** 63n), 'the header is said to have 9223372036854776000 bytes; at most 100000000 are allowed'],
-    ['a truncated header', file('{}', [], 50n), 'the header is said to have 50 bytes, but only 2 follow'],
+    ['a truncated header', file('{}', [], 50n), 'the header is said to have 50 bytes, but only 2 follow; the file is cut off'],
     ['a header that is no JSON', file('{"x":'), 'the header is not JSON'],
     ['a header that nests too deep', file('['.repeat(100_000)), 'the header is not JSON'],
     ['a header that is no object', file('[1]'), 'the header is not a JSON object'],
@@ -73,13 +73,57 @@ describe('refuses, in one line, a file with', () => {
     ['an inherited dtype', file(tensor({ dtype: 'toString' }), eight), 'has dtype "toString"'],
     ['a negative dimension', file(tensor({ shape: [-2] }), eight), 'tensor "x" has no shape of whole numbers'],
     ['a fractional offset', file(tensor({ data_offsets: [0, 7.5] }), eight), 'tensor "x" has no pair of data_offsets'],
-    ['data past the end', file(tensor({}), [1, 2, 3]), 'tensor "x" lies at bytes 0 … 8, outside the 3 bytes of data'],
+    ['data past the end', file(tensor({}), [1, 2, 3]), 'tensor "x" lies at bytes 0 … 8, outside the 3 bytes of data; the file is cut off'],
     ['a shape unlike its data', file(tensor({ shape: [3] }), eight), 'tensor "x" of F32 [3] needs 12 bytes, but its data_offsets span 8'],
     ['a shape that overflows', file(tensor({ shape: [2 ** 52, 2 ** 52] }), eight), 'its data_offsets span 8'],
     ['overlapping tensors', file({ ...tensor({}), y: tensor({}).x }, eight), 'overlaps another'],
     ['a hole', file(tensor({ data_offsets: [4, 12] }), new Uint8Array(12)), 'starts at byte 4, where 0 is due'],
     ['bytes of no tensor', file(tensor({}), new Uint8Array(9)), '1 bytes of data belong to no tensor'],
   ])('%s', (_, bytes, message) => expect(() => readSafetensors(bytes)).toThrow(message));
+});
+
+describe('says what a file of another kind is:', () => {
+  const text = (content: string) => new TextEncoder().encode(content);
+  const hex = (digits: string) => Uint8Array.from(Buffer.from(digits, 'hex'));
+  test.each<[string, Uint8Array, string]>([
+    ['an empty file', new Uint8Array(), 'the file is empty'],
+    [
+      'a Git LFS pointer',
+      text(
+        'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n',
+      ),
+      'this is a Git LFS pointer, not the file that it stands for; fetch that with git lfs pull',
+    ],
+    ['a web page', text('\uFEFF\n<!DOCTYPE html>\n<html lang="en">'), 'this is a web page (HTML), not what the link was to lead to'],
+    [
+      // python: z = zipfile.ZipFile(f, 'w'); z.writestr('archive/data.pkl', b'')
+      'what torch.save writes',
+      hex('504b03041400000000004f7a5c5b00000000000000000000000010000000' + Buffer.from('archive/data.pkl').toString('hex')),
+      'this is a PyTorch pickle (zip); convert it in Python with safetensors.torch.save_file',
+    ],
+    ['another zip archive', hex('504b03041400000000004f7a5c5b0000000000000000000000000b000000782f64612e706b6c'), 'this is a zip archive'],
+    [
+      // The magic number with which PyTorch before 1.6 begins: pickle.dumps(0x1950a86a20f9469cfc6c, protocol=2)
+      'what torch.save wrote once',
+      hex('80028a0a6cfc9c46f9206aa850192e'),
+      'this is a Python pickle, such as old PyTorch files are; convert it in Python with safetensors.torch.save_file',
+    ],
+    // pickle.dumps({'w': [1.0]}, protocol=4)
+    ['a pickle', hex('80049512000000000000007d948c0177945d9447'), 'this is a Python pickle'],
+    ['HDF5', hex('894844460d0a1a0a00000000'), 'this is an HDF5 file, such as Keras writes'],
+    ['GGUF', text('GGUF\x03\0\0\0\0\0'), 'this is a GGUF file'],
+    ['gzip', hex('1f8b08000000000000030300'), 'the file is compressed by gzip; unpack it first'],
+  ])('%s', (_, bytes, message) => expect(() => readSafetensors(bytes)).toThrow(`safetensors: ${message}`));
+
+  test('but not of a safetensors file whose length begins like another’s first bytes', () => {
+    const whole = file(
+      { x: { dtype: 'F32', shape: [2], data_offsets: [0, 8] }, __metadata__: { k: 'v'.repeat(640 - 78) } },
+      new Uint8Array(8),
+    );
+    expect([...whole.subarray(0, 2)]).toEqual([0x80, 2]);
+    expect(readSafetensors(whole).tensors.size).toBe(1);
+    expect(() => readSafetensors(whole.subarray(0, 200))).toThrow('the header is said to have 640 bytes, but only 192 follow');
+  });
 });
 
 test('says it in one short line, however long and deep what it says it of', () => {
