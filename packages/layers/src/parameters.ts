@@ -49,7 +49,7 @@ export async function parameterValues(module: object): Promise<Map<string, Tenso
 /**
  * Sets a module's parameters, all or none.
  * @param tensors float32 values by the parameters' paths
- * @throws Error that lists every tensor that is missing, unexpected, or not of its parameter's shape.
+ * @throws Error that names tensors that are missing, unexpected, or not of their parameter's shape.
  */
 export function loadParameters(module: object, tensors: ReadonlyMap<string, TensorValues>): void {
   const parameters = namedParameters(module);
@@ -63,7 +63,10 @@ export function assign(variable: tf.Variable, values: Float32Array): void {
   tf.tidy(() => variable.assign(tf.tensor(values, variable.shape, 'float32')));
 }
 
-/** @throws Error that lists every tensor that is missing, unexpected, misshapen or not float32. */
+/** Tensors that a message names at most. */
+const NAMED = 5;
+
+/** @throws Error that names the first tensors that are missing, unexpected, misshapen or not float32, and says how many more are. */
 export function checkTensors(
   who: string,
   expected: ReadonlyMap<string, readonly number[]>,
@@ -81,5 +84,7 @@ export function checkTensors(
     }
   }
   for (const name of tensors.keys()) if (!expected.has(name)) problems.push(`${name} is unexpected`);
-  if (problems.length > 0) throw new Error(`${who}: ${problems.join('; ')}`);
+  if (problems.length === 0) return;
+  const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
+  throw new Error(`${who}: ${problems.slice(0, NAMED).join('; ')}${more}`);
 }

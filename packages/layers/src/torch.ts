@@ -40,7 +40,7 @@ export function toTorchLayout(path: string, x: tf.Tensor): tf.Tensor {
  * Sets a module's parameters, all or none, from the tensors of a PyTorch `state_dict`.
  * @param tensors float32 values by PyTorch's names, in PyTorch's layout
  * @param nameOf PyTorch's name of the parameter at a path
- * @throws Error that lists every tensor that is missing, unexpected, or not of its parameter's shape.
+ * @throws Error that names tensors that are missing, unexpected, or not of their parameter's shape.
  */
 export function loadTorchTensors(module: object, tensors: ReadonlyMap<string, TensorValues>, nameOf = torchName): void {
   const parameters = [...namedParameters(module)].map(([path, variable]) => {

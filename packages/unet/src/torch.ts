@@ -15,13 +15,25 @@ export function unetTorchName(path: string): string {
   return torchName(positional);
 }
 
+/** What `DataParallel`, `torch.compile`, and classes that hold an average of the weights or the network put before every name. */
+const wrapper = /^(module|_orig_mod|ema_model|model)\./;
+
+/** The tensors by the network's own names: without what wrappers of it put before all of them. */
+function unwrapped<T>(tensors: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+  const [first] = tensors.keys();
+  const [prefix] = wrapper.exec(first ?? '') ?? [];
+  if (prefix === undefined || ![...tensors.keys()].every((name) => name.startsWith(prefix))) return tensors;
+  return unwrapped(new Map([...tensors].map(([name, tensor]) => [name.slice(prefix.length), tensor])));
+}
+
 /**
  * Sets the U-Net's weights, all or none, from the tutorial's PyTorch `state_dict`, as `readSafetensors` gives it.
- * @param tensors float32 values by the tutorial's names, in PyTorch's layout
- * @throws Error that lists every tensor that is missing, unexpected or misshapen.
+ * @param tensors float32 values by the tutorial's names, in PyTorch's layout; `module.`, `_orig_mod.`, `ema_model.` and `model.` before all
+ *   of the names are passed over
+ * @throws Error that names tensors that are missing, unexpected or misshapen.
  */
 export function loadTorchStateDict(unet: Unet, tensors: ReadonlyMap<string, TensorValues>): void {
-  loadTorchTensors(unet, tensors, unetTorchName);
+  loadTorchTensors(unet, unwrapped(tensors), unetTorchName);
 }
 
 /**
@@ -33,12 +45,13 @@ export function toTorchStateDict(unet: Unet): Promise<Map<string, TensorValues>>
 }
 
 /**
- * The options of the U-Net whose `state_dict` this is, as far as the shapes tell: not the groups of ResNet blocks, for which the default stays.
+ * The options of the U-Net whose `state_dict` this is (its names as `loadTorchStateDict` takes them), as far as the shapes tell: not the groups of ResNet blocks, for which the default stays.
  * @throws Error if the names or shapes are not those of the tutorial's U-Net
  */
 export function unetOptionsFromTorch(
-  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  stateDict: ReadonlyMap<string, { readonly shape: readonly number[] }>,
 ): UnetOptions & { channels: number } {
+  const tensors = unwrapped(stateDict);
   const axis = (name: string, i: number): number => {
     const size = tensors.get(name)?.shape[i];
     if (size === undefined) throw new Error(`this is no state_dict of the tutorial's U-Net: ${name} is missing`);

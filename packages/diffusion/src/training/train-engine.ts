@@ -20,6 +20,9 @@ export interface TrainEngineOptions {
   dispose?: () => void;
 }
 
+/** Arrays of a state that do not fit, which a message names at most. */
+const NAMED = 5;
+
 /**
  * An engine whose gradients come from any function, and whose parameters and optimizer live in plain arrays. A step whose loss or gradient
  * is not finite is not taken.
@@ -64,7 +67,10 @@ export function trainEngine({ parameters, gradients, optimizer = adam(), clipNor
           ),
         ...[...state.keys()].filter((key) => !lengths.has(key)).map((key) => `${key} is not part of this engine's state`),
       ];
-      if (wrong.length > 0) return Promise.reject(new Error(`TrainEngine.restore: ${wrong.join('; ')}`));
+      if (wrong.length > 0) {
+        const more = wrong.length > NAMED ? `; and ${wrong.length - NAMED} more` : '';
+        return Promise.reject(new Error(`TrainEngine.restore: ${wrong.slice(0, NAMED).join('; ')}${more}`));
+      }
       const under = (prefix: string) =>
         new Map([...state].filter(([key]) => key.startsWith(prefix)).map(([key, values]) => [key.slice(prefix.length), values]));
       for (const [name, values] of current) values.set(state.get(`parameters/${name}`)!);
