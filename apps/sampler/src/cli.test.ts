@@ -42,6 +42,9 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'other.safetensors'), writeSafetensors(new Map([['w', { shape: [1], data: new Float32Array(1) }]])));
   const stateDict = await toTorchStateDict(new Unet(options));
   writeFileSync(join(folder, 'torch.safetensors'), writeSafetensors(stateDict, { format: 'pt' }));
+  const wrapped = new Map([...stateDict].map(([name, tensor]) => [`module.${name}`, tensor]));
+  writeFileSync(join(folder, 'wrapped.safetensors'), writeSafetensors(wrapped, { format: 'pt' }));
+  writeFileSync(join(folder, 'torch.pt'), Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from('archive/data.pkl')]));
   writeFileSync(join(folder, 'truncated.safetensors'), readFileSync(join(folder, 'run', 'checkpoint.safetensors')).subarray(0, 2000));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -136,21 +139,13 @@ describe('ddpm-sample options', () => {
     expect(Buffer.from(file('few', 'trajectory.npz')).toString('latin1')).toContain("'shape': (3, 2, 4, 6, 3)");
   });
   test('a PyTorch state_dict gives the images of the network that it holds', () => {
-    const { status, stdout } = run(
-      'torch.safetensors',
-      '--count',
-      '1',
-      '--timesteps',
-      '5',
-      '--schedule',
-      'cosine',
-      '--image-size',
-      '4',
-      '--out',
-      'from-torch',
-    );
+    const asked = ['--count', '1', '--format', 'npz', '--timesteps', '5', '--schedule', 'cosine', '--image-size', '4'];
+    const { status, stdout } = run('torch.safetensors', ...asked, '--out', 'from-torch');
     expect({ status }).toEqual({ status: 0 });
     expect(stdout).toContain('Model: a PyTorch state_dict, images of 4×4×3, cosine schedule of 5 timesteps');
+    // As DataParallel saves it.
+    expect(run('wrapped.safetensors', ...asked, '--out', 'from-wrapped').status).toBe(0);
+    expect(file('from-wrapped', 'images.npz')).toEqual(file('from-torch', 'images.npz'));
   });
 });
 
@@ -164,10 +159,15 @@ describe('what is wrong is one line', () => {
     [2, ['run', '--format', 'png,jpg'], '--format must be one of png, grid, gif, apng, npz, got ["png","jpg"]'],
     [1, ['run', '--steps', '6'], "steps must be a whole number from 1 to 5, the schedule's timesteps; got 6"],
     [2, ['run', '--timesteps', '9'], '--schedule, --timesteps and --image-size are for a PyTorch state_dict; run tells its own'],
-    [1, ['other.safetensors'], "other.safetensors: this is no state_dict of the tutorial's U-Net"],
-    [1, ['truncated.safetensors'], 'truncated.safetensors is not a usable checkpoint: safetensors: the header is said to have'],
+    [1, ['other.safetensors'], "other.safetensors cannot be used: this is no state_dict of the tutorial's U-Net"],
+    [
+      1,
+      ['truncated.safetensors'],
+      /truncated\.safetensors cannot be used: safetensors: the header is said to have .* follow; the file is cut off/,
+    ],
+    [1, ['torch.pt'], 'torch.pt cannot be used: safetensors: this is a PyTorch pickle (zip); convert it in Python with'],
     [1, ['foreign'], 'network no-such-network cannot be found'],
-    [1, ['misfit'], 'loadParameters: initConv.weight is missing'],
+    [1, ['misfit'], `${join('misfit', 'checkpoint.safetensors')} cannot be used: loadParameters: initConv.weight is missing`],
     [1, ['run', '--out', 'run'], 'run cannot be written to: it holds files already'],
   ])('exit code %i: %j', (code, args, message) => {
     const { status, stderr } = run(...args);

@@ -1,13 +1,15 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ImageShape } from '@ddpm/app-common';
 import { schedules, UsageError } from '@ddpm/app-common';
-import { findCheckpoint, loadNetwork, reason } from '@ddpm/checkpoint';
+import type { Checkpoint } from '@ddpm/checkpoint';
+import { checkpointFrom, findCheckpoint, loadNetwork, reason } from '@ddpm/checkpoint';
 import type { Network, Objective } from '@ddpm/diffusion';
 import { epsilon, velocity, xStart } from '@ddpm/diffusion';
 import type { TensorValues } from '@ddpm/layers';
 import { loadParameters } from '@ddpm/layers';
+import type { Safetensors } from '@ddpm/safetensors';
 import { readSafetensors } from '@ddpm/safetensors';
 import type { NoiseSchedule } from '@ddpm/schedules';
 import { scheduleFromBetas } from '@ddpm/schedules';
@@ -33,51 +35,71 @@ const objectives = { epsilon, xStart, velocity };
 
 /** Loads a run folder's newest usable checkpoint, a checkpoint file, or a PyTorch state_dict of the tutorial's U-Net. */
 export async function loadModel(path: string, settings: Settings): Promise<Model> {
-  if (await isStateDict(path)) return loadStateDict(path, settings);
+  const file = await readModelFile(path);
+  const stateDict = file && !file.metadata.format?.startsWith('ddpm-');
+  if (stateDict) return stateDictModel(path, file.tensors as ReadonlyMap<string, TensorValues>, settings);
   if (settings.schedule !== undefined || settings.timesteps !== undefined || settings.imageSize !== undefined) {
     throw new UsageError(`--schedule, --timesteps and --image-size are for a PyTorch state_dict; ${path} tells its own`);
   }
-  const { checkpoint, path: file, unusable } = await findCheckpoint(path);
-  const { model, betas, step, parameters } = checkpoint;
+  if (file)
+    return checkpointModel(
+      path,
+      named(path, () => checkpointFrom(file)),
+      { folder: dirname(path) },
+    );
+  const found = await findCheckpoint(path);
+  return checkpointModel(found.path, found.checkpoint, { folder: path, unusable: found.unusable });
+}
+
+/** What a file holds; undefined for a folder. */
+async function readModelFile(path: string): Promise<Safetensors | undefined> {
+  const bytes = await stat(path)
+    .then((found) => (found.isDirectory() ? undefined : readFile(path)))
+    .catch((error: unknown) => {
+      throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
+    });
+  return bytes && named(path, () => readSafetensors(bytes));
+}
+
+/** Does what may fail, with the file's name before what is wrong. */
+function named<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new Error(`${path} cannot be used: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+async function checkpointModel(
+  path: string,
+  { model, betas, step, parameters }: Checkpoint,
+  { folder, unusable = [] }: { folder: string; unusable?: readonly string[] },
+): Promise<Model> {
   const network = await loadNetwork<Network>(model.network, [fileURLToPath(import.meta.url)]);
-  loadParameters(network, parameters);
+  named(path, () => loadParameters(network, parameters));
   return {
     network,
     schedule: scheduleFromBetas(betas),
     objective: objectives[model.objective],
     objectiveName: model.objective,
     imageShape: model.imageShape,
-    folder: path === file ? dirname(path) : path,
+    folder,
     description: `${model.network.name} after ${step} steps, images of ${model.imageShape.join('×')}`,
     unusable,
   };
 }
 
-/** Whether a file is safetensors, but not one of our checkpoints. What cannot be read is left to who reads it. */
-async function isStateDict(path: string): Promise<boolean> {
-  try {
-    const { metadata } = readSafetensors(await readFile(path));
-    return metadata.format === undefined || !metadata.format.startsWith('ddpm-');
-  } catch {
-    return false;
-  }
-}
-
-async function loadStateDict(path: string, { schedule = 'linear', timesteps = 200, imageSize = 28 }: Settings): Promise<Model> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
-  });
-  const tensors = readSafetensors(bytes).tensors as ReadonlyMap<string, TensorValues>;
-  let unet: Unet;
-  let channels: number;
-  try {
+function stateDictModel(
+  path: string,
+  tensors: ReadonlyMap<string, TensorValues>,
+  { schedule = 'linear', timesteps = 200, imageSize = 28 }: Settings,
+): Model {
+  const { unet, channels } = named(path, () => {
     const options = unetOptionsFromTorch(tensors);
-    channels = options.channels;
-    unet = new Unet(options);
+    const unet = new Unet(options);
     loadTorchStateDict(unet, tensors);
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
-  }
+    return { unet, channels: options.channels };
+  });
   return {
     network: unet,
     schedule: schedules[schedule]({ timesteps }),

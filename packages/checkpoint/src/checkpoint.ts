@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { StoredTensor } from '@ddpm/safetensors';
+import type { Safetensors, StoredTensor } from '@ddpm/safetensors';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import { z } from 'zod';
 import { reason, writeFileAtomic } from './write-file-atomic';
@@ -76,7 +76,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
   }
   try {
-    return parseCheckpoint(bytes);
+    return checkpointFrom(readSafetensors(bytes));
   } catch (error) {
     throw new Error(`${path} is not a usable checkpoint: ${oneLine((error as Error).message)}`, { cause: error });
   }
@@ -88,8 +88,12 @@ function oneLine(message: string): string {
   return line.length > 300 ? `${line.slice(0, 300)}…` : line;
 }
 
-function parseCheckpoint(bytes: Uint8Array): Checkpoint {
-  const { tensors, metadata } = readSafetensors(bytes);
+/**
+ * The checkpoint that a safetensors file holds.
+ * @param file as `readSafetensors` gives it; a checkpoint's `metadata.format` begins with `ddpm-`
+ * @throws Error that says what is wrong with it
+ */
+export function checkpointFrom({ tensors, metadata }: Safetensors): Checkpoint {
   if (metadata.format !== FORMAT) throw new Error(`its metadata should say format ${FORMAT}, not ${metadata.format}`);
   const step = Number(metadata.step);
   if (!/^\d+$/.test(metadata.step ?? '') || !Number.isSafeInteger(step)) throw new Error(`its step is ${metadata.step}`);

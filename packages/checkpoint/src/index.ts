@@ -1,4 +1,4 @@
-export { readCheckpoint, writeCheckpoint } from './checkpoint';
+export { checkpointFrom, readCheckpoint, writeCheckpoint } from './checkpoint';
 export type { Checkpoint, ModelDescription } from './checkpoint';
 export { loadNetwork } from './network';
 export type { NetworkReference } from './network';
