@@ -2,6 +2,7 @@ import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import { checkChannels, checkSizes } from './check';
 import { uniformParameter } from './parameter';
+import type { TorchAxes } from './torch';
 
 /** What a `ConvTranspose2d` is made from. */
 export interface ConvTranspose2dOptions {
@@ -21,6 +22,8 @@ export interface ConvTranspose2dOptions {
 
 /** Transposed convolution as PyTorch's `ConvTranspose2d`, with its initialisation. */
 export class ConvTranspose2d {
+  /** (in, out, h, w). */
+  static readonly torchAxes: TorchAxes = { weight: [3, 2, 0, 1] };
   /** [kernelSize, kernelSize, outChannels, inChannels]. */
   readonly weight: tf.Variable;
   /** [outChannels]. */

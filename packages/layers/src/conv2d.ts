@@ -2,6 +2,7 @@ import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import { checkChannels, checkSizes } from './check';
 import { uniformParameter } from './parameter';
+import type { TorchAxes } from './torch';
 
 /** What a `Conv2d` is made from. */
 export interface Conv2dOptions {
@@ -23,6 +24,8 @@ export interface Conv2dOptions {
 
 /** Convolution as PyTorch's `Conv2d`, with its initialisation: a size that the stride does not divide is rounded down. */
 export class Conv2d {
+  /** (out, in, h, w). */
+  static readonly torchAxes: TorchAxes = { weight: [3, 2, 0, 1] };
   /** [kernelSize, kernelSize, inChannels, outChannels]. */
   readonly weight: tf.Variable;
   /** [outChannels]. */

@@ -2,9 +2,12 @@ import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import { checkChannels, checkSizes } from './check';
 import { uniformParameter } from './parameter';
+import type { TorchAxes } from './torch';
 
 /** One filter for each channel: PyTorch's `Conv2d` with as many groups as channels, at stride 1. */
 export class DepthwiseConv2d {
+  /** (channels, 1, h, w). */
+  static readonly torchAxes: TorchAxes = { weight: [2, 3, 0, 1] };
   /** [kernelSize, kernelSize, channels, 1]. */
   readonly weight: tf.Variable;
   /** [channels]. */

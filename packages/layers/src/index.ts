@@ -20,4 +20,5 @@ export { Residual } from './residual';
 export type { Layer } from './residual';
 export { ResnetBlock } from './resnet-block';
 export { SinusoidalPositionEmbeddings } from './sinusoidal';
-export { loadTorchTensors, torchName, toTorchLayout, toTorchTensors } from './torch';
+export { loadTorchTensors, torchAxes, toTorchTensors } from './torch';
+export type { TorchAxes } from './torch';

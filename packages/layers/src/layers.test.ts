@@ -22,8 +22,10 @@ import {
   ResnetBlock,
   silu,
   SinusoidalPositionEmbeddings,
+  toTorchTensors,
   Upsample,
 } from './index';
+import type { TorchAxes } from './index';
 
 const rng = new Random(5);
 const image = (...shape: [number, number, number, number]) => tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
@@ -152,6 +154,38 @@ describe('parameters', () => {
     ).toThrow('loadParameters: weight should have 6 elements, not 5; bias is not float32');
     expect(() => loadTorchTensors(module, new Map())).toThrow('loadTorchTensors: weight is missing; bias is missing');
     expect(await parameterValues(module)).toEqual(before);
+  });
+});
+
+describe('PyTorch’s layout', () => {
+  /** A user's own: fields whose names mean nothing to us, and a weight that PyTorch would have the other way round. */
+  class Own {
+    static readonly torchAxes: TorchAxes = { turned: [1, 2, 0] };
+    readonly turned = tf.variable(tf.tensor3d([0, 1, 2, 3, 4, 5], [1, 2, 3]));
+    readonly norm1 = tf.variable(tf.tensor2d([0, 1, 2, 3], [2, 2]));
+    readonly conv1 = new Conv2d({ inChannels: 2, outChannels: 3, kernelSize: 5, rng });
+    readonly mlp = [new Linear({ inFeatures: 2, outFeatures: 3, rng })];
+    readonly dsConv = new ConvTranspose2d({ inChannels: 2, outChannels: 3, kernelSize: 4, rng });
+    readonly filters = new DepthwiseConv2d({ channels: 2, kernelSize: 3, rng });
+  }
+
+  test('is what each class says, under the fields’ names', async () => {
+    const tensors = await toTorchTensors(new Own());
+    expect([...tensors].map(([name, { shape }]) => `${name} ${shape.join('×')}`)).toEqual([
+      ...['turned 2×3×1', 'norm1 2×2', 'conv1.weight 3×2×5×5', 'conv1.bias 3', 'mlp.0.weight 3×2', 'mlp.0.bias 3'],
+      ...['dsConv.weight 2×3×4×4', 'dsConv.bias 3', 'filters.weight 2×1×3×3', 'filters.bias 2'],
+    ]);
+    expect([...tensors.get('norm1')!.data]).toEqual([0, 1, 2, 3]);
+  });
+
+  test('comes back to the bit, under names of one’s own', async () => {
+    const [from, to] = [new Own(), new Own()];
+    const nameOf = (path: string) => `model.${path.replace('mlp.0', 'fc')}`;
+    const tensors = await toTorchTensors(from, nameOf);
+    expect([...tensors.keys()]).toContain('model.fc.weight');
+    loadTorchTensors(to, tensors, nameOf);
+    expect(await parameterValues(to)).toEqual(await parameterValues(from));
+    expect(() => loadTorchTensors(to, tensors)).toThrow('turned is missing');
   });
 });
 

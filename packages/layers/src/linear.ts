@@ -2,9 +2,12 @@ import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import { checkChannels, checkSizes } from './check';
 import { uniformParameter } from './parameter';
+import type { TorchAxes } from './torch';
 
 /** y = x W + b, with PyTorch's initialisation. */
 export class Linear {
+  /** (out, in). */
+  static readonly torchAxes: TorchAxes = { weight: [1, 0] };
   /** [inFeatures, outFeatures]. */
   readonly weight: tf.Variable;
   /** [outFeatures]. */

@@ -8,23 +8,35 @@ export interface TensorValues {
   readonly data: Float32Array;
 }
 
+/** A variable, the object that holds it, and the name of the field there. */
+interface Held {
+  readonly variable: tf.Variable;
+  readonly owner: object;
+  readonly field: string;
+}
+
+/** What `namedParameters` finds, with the objects that hold it. */
+export function heldParameters(module: object): Map<string, Held> {
+  const parameters = new Map<string, Held>();
+  const seen = new Set<object>();
+  const visit = (value: unknown, path: string, owner: object, field: string) => {
+    if (typeof value !== 'object' || value === null || seen.has(value)) return;
+    seen.add(value);
+    if (value instanceof tf.Variable) parameters.set(path, { variable: value as tf.Variable, owner, field });
+    else if (!(value instanceof tf.Tensor) && !ArrayBuffer.isView(value)) {
+      for (const [key, child] of Object.entries(value)) visit(child, path === '' ? key : `${path}.${key}`, value, key);
+    }
+  };
+  visit(module, '', module, '');
+  return parameters;
+}
+
 /**
  * Every `tf.Variable` reachable through the module's fields, by its path (`downs.0.block1.conv1.weight`), in the order of the fields.
  * A variable reachable by two paths appears once, by the first.
  */
 export function namedParameters(module: object): Map<string, tf.Variable> {
-  const parameters = new Map<string, tf.Variable>();
-  const seen = new Set<object>();
-  const visit = (value: unknown, path: string) => {
-    if (typeof value !== 'object' || value === null || seen.has(value)) return;
-    seen.add(value);
-    if (value instanceof tf.Variable) parameters.set(path, value as tf.Variable);
-    else if (!(value instanceof tf.Tensor) && !ArrayBuffer.isView(value)) {
-      for (const [key, child] of Object.entries(value)) visit(child, path === '' ? key : `${path}.${key}`);
-    }
-  };
-  visit(module, '');
-  return parameters;
+  return new Map([...heldParameters(module)].map(([path, { variable }]) => [path, variable]));
 }
 
 /** How many numbers a module learns. */

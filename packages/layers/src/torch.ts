@@ -1,50 +1,36 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { TensorValues } from './parameters';
-import { checkTensors, namedParameters } from './parameters';
-
-/** Our fields that PyTorch's `Sequential`s know by position. */
-const segments: Readonly<Record<string, string>> = {
-  mlp: 'mlp.1',
-  norm1: 'net.0',
-  conv1: 'net.1',
-  norm2: 'net.3',
-  conv2: 'net.4',
-  outConv: 'to_out.0',
-  outNorm: 'to_out.1',
-};
-
-/** The name in a PyTorch `state_dict` of the parameter at a path within these layers: `mlp.weight` → `mlp.1.weight`. */
-export function torchName(path: string): string {
-  return path
-    .split('.')
-    .map((segment) => segments[segment] ?? segment.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
-    .join('.');
-}
+import { checkTensors, heldParameters, namedParameters } from './parameters';
 
 /**
- * A parameter's axes in PyTorch's order: linear [in, out] becomes (out, in); convolution [h, w, in, out] becomes (out, in, h, w), which also
- * turns a transposed convolution's [h, w, out, in] into (in, out, h, w); depthwise [h, w, c, 1] becomes (c, 1, h, w).
+ * For those fields of a class whose axes PyTorch has in another order: which of our axes each of PyTorch's is. A class says so itself,
+ * as `static readonly torchAxes: TorchAxes = { weight: [1, 0] }`.
  */
-function torchAxes(path: string, rank: number): number[] {
-  if (rank === 2) return [1, 0];
-  if (rank === 4) return /(^|\.)dsConv\./.test(path) ? [2, 3, 0, 1] : [3, 2, 0, 1];
-  return Array.from({ length: rank }, (_, axis) => axis);
-}
+export type TorchAxes = Readonly<Record<string, readonly number[]>>;
 
-/** The parameter at `path`, or its gradient, in PyTorch's layout: linear (out, in), convolution (out, in, h, w), and so on. */
-export function toTorchLayout(path: string, x: tf.Tensor): tf.Tensor {
-  return tf.transpose(x, torchAxes(path, x.rank));
+/**
+ * Which axis of ours each of PyTorch's is, for every parameter of a module by its path, as the classes that hold them say: `tf.transpose` by
+ * them brings a parameter, or its gradient, into PyTorch's layout.
+ */
+export function torchAxes(module: object): Map<string, number[]> {
+  return new Map(
+    [...heldParameters(module)].map(([path, { variable, owner, field }]) => {
+      const { torchAxes: declared } = owner.constructor as { torchAxes?: TorchAxes };
+      return [path, [...(declared?.[field] ?? variable.shape.keys())]];
+    }),
+  );
 }
 
 /**
  * Sets a module's parameters, all or none, from the tensors of a PyTorch `state_dict`.
  * @param tensors float32 values by PyTorch's names, in PyTorch's layout
- * @param nameOf PyTorch's name of the parameter at a path
+ * @param nameOf PyTorch's name of the parameter at a path; the path itself by default
  * @throws Error that names tensors that are missing, unexpected, or not of their parameter's shape.
  */
-export function loadTorchTensors(module: object, tensors: ReadonlyMap<string, TensorValues>, nameOf = torchName): void {
+export function loadTorchTensors(module: object, tensors: ReadonlyMap<string, TensorValues>, nameOf = (path: string) => path): void {
+  const allAxes = torchAxes(module);
   const parameters = [...namedParameters(module)].map(([path, variable]) => {
-    const axes = torchAxes(path, variable.rank);
+    const axes = allAxes.get(path)!;
     return { name: nameOf(path), variable, axes, shape: axes.map((axis) => variable.shape[axis]) };
   });
   checkTensors('loadTorchTensors', new Map(parameters.map(({ name, shape }) => [name, shape])), tensors);
@@ -56,13 +42,14 @@ export function loadTorchTensors(module: object, tensors: ReadonlyMap<string, Te
 
 /**
  * A module's parameters as the tensors of a PyTorch `state_dict`: what `loadTorchTensors` takes, to the bit.
- * @param nameOf PyTorch's name of the parameter at a path
+ * @param nameOf PyTorch's name of the parameter at a path; the path itself by default
  * @returns float32 values by PyTorch's names, in PyTorch's layout
  */
-export async function toTorchTensors(module: object, nameOf = torchName): Promise<Map<string, TensorValues>> {
+export async function toTorchTensors(module: object, nameOf = (path: string) => path): Promise<Map<string, TensorValues>> {
   const tensors = new Map<string, TensorValues>();
+  const axes = torchAxes(module);
   for (const [path, variable] of namedParameters(module)) {
-    const turned = toTorchLayout(path, variable);
+    const turned = tf.transpose(variable, axes.get(path));
     tensors.set(nameOf(path), { shape: turned.shape, data: await turned.data<'float32'>() });
     turned.dispose();
   }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { eagerGradients, epsilon, pLosses, pSample, qSample, sample, trainEngine } from '@ddpm/diffusion';
 import type { Network } from '@ddpm/diffusion';
-import { disposeParameters, namedParameters, parameterValues, toTorchLayout } from '@ddpm/layers';
+import { disposeParameters, namedParameters, parameterValues, torchAxes } from '@ddpm/layers';
 import { readSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule, linearSchedule } from '@ddpm/schedules';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -117,10 +117,11 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
     tidily(() => {
       const [x0, noise, t] = [image('x0'), image('noise'), times('t')];
       const parameters = namedParameters(unet);
+      const axes = torchAxes(unet);
       const { grads } = tf.variableGrads(() => pLosses(schedule, unet, x0, t, noise, { loss: 'huber' }), [...parameters.values()]);
       const errors = [...parameters].map(([path, variable]) => ({
         path,
-        error: relativeError(toTorchLayout(path, grads[variable.name]), stored(`grad_huber/${unetTorchName(path)}`)),
+        error: relativeError(tf.transpose(grads[variable.name], axes.get(path)), stored(`grad_huber/${unetTorchName(path)}`)),
       }));
       expect(errors.filter(({ error }) => !(error < 1e-4))).toEqual([]);
     }));
@@ -143,9 +144,10 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
       expect(Math.abs(loss / golden.get('adam/loss')!.data[i] - 1)).toBeLessThan(1e-4);
     }
     // In the L2 norm: Adam divides each element's gradient by its own size, so that one whose gradient is nearly zero is decided by rounding.
+    const axes = torchAxes(unet);
     const errors = [...engine.parameters()].map(([path, values]) =>
       tf.tidy(() => {
-        const actual = toTorchLayout(path, tf.tensor(values, parameters.get(path)!.shape));
+        const actual = tf.transpose(tf.tensor(values, parameters.get(path)!.shape), axes.get(path));
         const expected = stored(`adam/param/${unetTorchName(path)}`);
         return { path, error: tf.div(tf.norm(tf.sub(actual, expected)), tf.norm(expected)).dataSync()[0] };
       }),

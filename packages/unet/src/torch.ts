@@ -1,6 +1,17 @@
 import type { TensorValues } from '@ddpm/layers';
-import { loadTorchTensors, torchName, toTorchTensors } from '@ddpm/layers';
+import { loadTorchTensors, toTorchTensors } from '@ddpm/layers';
 import type { Unet, UnetOptions } from './unet';
+
+/** Our fields that the tutorial's `nn.Sequential`s know by position. */
+const positions: Readonly<Record<string, string>> = {
+  mlp: 'mlp.1',
+  norm1: 'net.0',
+  conv1: 'net.1',
+  norm2: 'net.3',
+  conv2: 'net.4',
+  outConv: 'to_out.0',
+  outNorm: 'to_out.1',
+};
 
 const levelParts = ['block1', 'block2', 'attention', '(?:down|up)sample'];
 
@@ -12,7 +23,10 @@ export function unetTorchName(path: string): string {
     .replace('timeMlp.linear2', 'time_mlp.3')
     .replace('finalBlock', 'final_conv.0')
     .replace('finalConv', 'final_conv.1');
-  return torchName(positional);
+  return positional
+    .split('.')
+    .map((field) => positions[field] ?? field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
+    .join('.');
 }
 
 /** What `DataParallel`, `torch.compile`, and classes that hold an average of the weights or the network put before every name. */
