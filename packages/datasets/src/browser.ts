@@ -5,5 +5,6 @@ export type { Channels, Dataset } from './dataset';
 export { parseIdx } from './idx';
 export type { IdxArray } from './idx';
 export { idxDataset } from './idx-dataset';
-export { crop, fitted, pad, resize } from './transform';
+export { resize } from './resize';
+export { crop, fitted, pad } from './transform';
 export type { Fit } from './transform';

@@ -1,8 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Random } from '@ddpm/random';
-import sharp from 'sharp';
 import { arrayDataset } from './dataset';
-import { crop, fitImage, fitted, pad, resize } from './transform';
+import { crop, fitImage, fitted, pad } from './transform';
 
 const random = new Random(3);
 const noise = (n: number) => Uint8Array.from(random.integers(n, 256));
@@ -29,56 +28,6 @@ describe('pad and crop', () => {
   test('name sizes that do not go', () => {
     expect(() => pad(noise(4), [2, 2, 1], [2, 1])).toThrow('pad: a 2×2 image is larger than 2×1');
     expect(() => crop(noise(4), [2, 2, 1], [3, 2])).toThrow('crop: a 2×2 image is smaller than 3×2');
-  });
-});
-
-describe('resize', () => {
-  test('is the identity at the same size, and keeps a constant at any', () => {
-    const pixels = noise(7 * 5 * 3);
-    expect(resize(pixels, [7, 5, 3], [7, 5])).toEqual(pixels);
-    for (const size of [
-      [1, 1],
-      [3, 11],
-      [20, 2],
-    ] as const) {
-      expect(new Set(resize(new Uint8Array(35).fill(77), [7, 5, 1], size))).toEqual(new Set([77]));
-    }
-  });
-
-  test('doubles with the Catmull–Rom weights at quarter distances', () => {
-    // Output 4 lies at 2.25 in input centres' units, a quarter before input 2's centre at 2.5: weights (−9, 111, 29, −3) / 128, mirrored.
-    const out = resize(Uint8Array.of(0, 0, 128, 0, 0, 0), [1, 6, 1], [1, 12]);
-    expect([...out]).toEqual([0, 0, 0, 29, 111, 111, 29, 0, 0, 0, 0, 0]);
-  });
-
-  test('reproduces a ramp inside, and mirrors with its input', () => {
-    const ramp = Uint8Array.from({ length: 32 }, (_, x) => 8 * x);
-    const half = resize(ramp, [1, 32, 1], [1, 16]);
-    for (let x = 3; x < 13; x++) expect(Math.abs(half[x] - (16 * x + 4))).toBeLessThanOrEqual(1);
-    const pixels = noise(9 * 6);
-    const there = resize(pixels, [9, 6, 1], [5, 10]).reverse();
-    expect(resize(pixels.reverse(), [9, 6, 1], [5, 10])).toEqual(there);
-  });
-
-  test('agrees with libvips when it shrinks a smooth picture', async () => {
-    const [h, w] = [40, 32];
-    const pixels = Uint8Array.from({ length: h * w * 3 }, (_, i) => {
-      const [y, x, c] = [Math.floor(i / 3 / w), Math.floor(i / 3) % w, i % 3];
-      return 128 + 100 * Math.sin(x / 5 + c) * Math.cos(y / 7);
-    });
-    for (const [height, width] of [
-      [20, 16],
-      [13, 11],
-      [40, 16],
-    ]) {
-      const theirs = await sharp(pixels, { raw: { width: w, height: h, channels: 3 } })
-        .resize({ width, height, fit: 'fill', kernel: 'cubic' })
-        .raw()
-        .toBuffer();
-      const ours = resize(pixels, [h, w, 3], [height, width]);
-      const difference = ours.reduce((sum, value, i) => sum + Math.abs(value - theirs[i]), 0) / ours.length;
-      expect(difference).toBeLessThan(0.4);
-    }
   });
 });
 
