@@ -26,6 +26,20 @@ const images = ['--dataset', 'folder', '--data-dir', 'images'];
 const tiny = [...images, '--dim', '4', '--dim-mults', '1', '--timesteps', '4', '--batch-size', '4', '--backend', 'cpu'];
 
 describe('ddpm-train', () => {
+  test('makes a folder of mixed images one by --channels, which the refusal names; mirrors none unless asked', () => {
+    mkdirSync(join(folder, 'mixed'));
+    for (const channels of [1, 3] as const) {
+      const data = new Uint8Array(64 * channels);
+      writeFileSync(join(folder, 'mixed', `${channels}.png`), encodePng({ width: 8, height: 8, channels, data }));
+    }
+    const mixed = [...tiny, '--data-dir', 'mixed', '--dry-run'];
+    expect(run(...mixed)).toMatchObject({ status: 1, stderr: expect.stringMatching(/^ddpm-train: [^\n]*--channels[^\n]*\n$/) });
+    const { status, stdout } = run(...mixed, '--channels', '3');
+    expect(status).toBe(0);
+    expect(stdout).toContain('Dataset: folder, 2 images of 8×8×3');
+    expect(stdout).toContain('flip: false');
+  });
+
   test('trains, and leaves everything in the run folder', () => {
     const { status, stdout, stderr } = run(...tiny, '--epochs', '2', '--out', 'run');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });

@@ -24,7 +24,8 @@ export async function dryRun(run: Run, reporter: Reporter, start: number): Promi
   let before = performance.now();
   const trained = train({
     engine,
-    batches: ({ epoch, start: from }) => batches(dataset, { batchSize, seed: settings.seed, epoch, start: from }),
+    batches: ({ epoch, start: from }) =>
+      batches(dataset, { batchSize, seed: settings.seed, epoch, start: from, flip: settings.flip ? 0.5 : 0 }),
     batchesPerEpoch,
     timesteps: schedule.timesteps,
     steps: TIMED + 1,

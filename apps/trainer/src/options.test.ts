@@ -15,7 +15,16 @@ describe('settings', () => {
   test('of the tutorial preset are the tutorial’s run', () => {
     const tutorial = parse();
     expect(tutorial).toEqual({
-      ...{ dataset: 'fashion-mnist', epochs: 5, batchSize: 128, learningRate: 1e-3, loss: 'huber', schedule: 'linear', timesteps: 200 },
+      ...{
+        dataset: 'fashion-mnist',
+        flip: true,
+        epochs: 5,
+        batchSize: 128,
+        learningRate: 1e-3,
+        loss: 'huber',
+        schedule: 'linear',
+        timesteps: 200,
+      },
       ...{ network: '@ddpm/unet', networkOptions: {}, dim: 28, dimMults: [1, 2, 4], blocks: 'convnext', blind: false },
       ...{ backend: 'auto', seed: 0 },
       ...{
@@ -47,6 +56,15 @@ describe('settings', () => {
     expect(settings).toMatchObject({ dataset: 'fashion-mnist-10k', epochs: 2, steps: undefined, dimMults: [1, 3] });
     expect(networkOptions(settings, 3)).toEqual({ channels: 3, seed: 0, dim: 28, dimMults: [1, 3], useConvnext: false, convnextMult: 1 });
   });
+  test('mirror only what the preset is made for, unless asked', () => {
+    expect(['tutorial', 'quick'].map((preset) => parse('--preset', preset).flip)).toEqual([true, true]);
+    expect(parse('--dataset', 'fashion-mnist').flip).toBe(true);
+    for (const dataset of ['mnist', 'cifar10', 'folder']) {
+      expect(parse('--preset', 'quick', '--dataset', dataset).flip).toBe(false);
+      expect(parse('--dataset', dataset, '--flip').flip).toBe(true);
+    }
+    expect(parse('--no-flip').flip).toBe(false);
+  });
   test('of another network are its own options alone', () => {
     const settings = parse('--network', './mlp.mjs', '--network-options', '{"width": 64, "seed": 5}');
     expect(networkOptions(settings, 1)).toEqual({ channels: 1, seed: 5, width: 64 });
@@ -58,6 +76,7 @@ describe('settings', () => {
     [['--backend', 'cuda'], "--backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'"],
     [['--schedule', 'exponential'], "--schedule must be one of linear, scaled-linear, quadratic, sigmoid, cosine, got 'exponential'"],
     [['--loss', 'mse'], "--loss must be one of l1, l2, huber, got 'mse'"],
+    [['--channels', '2'], '--channels must be 1, 3 or 4, got 2'],
     [['--batch-size', '0'], '--batch-size must be a whole number of at least 1, got 0'],
     [['--epochs', 'ten'], "--epochs must be a whole number of at least 1, got 'ten'"],
     [['--epochs', '1', '--steps', '1'], '--epochs and --steps say the same thing; give one of them'],
@@ -90,6 +109,9 @@ describe('--config and --resume', () => {
     expect(parse('--config', path, '--dim', '12').steps).toBeUndefined();
     expect(parse('--config', path, '--steps', '5')).toMatchObject({ steps: 5, epochs: undefined });
     expect(parse('--config', path, '--preset', 'tutorial').dataset).toBe('fashion-mnist');
+    expect(parse('--config', path, '--dataset', 'mnist').flip).toBe(false);
+    expect(parse('--config', write({ dataset: 'mnist' })).flip).toBe(false);
+    expect(parse('--config', write({ dataset: 'mnist', flip: true })).flip).toBe(true);
   });
 
   test.each<[unknown, string]>([
@@ -119,6 +141,8 @@ describe('--config and --resume', () => {
         saved,
       );
     expect(resume('--steps', '500')).toMatchObject({ preset: 'quick', resume: 'run', settings: { dim: 8, steps: 500 } });
+    expect(resume('--steps', '500').settings.flip).toBe(true);
+    expect(() => resume('--no-flip')).toThrow('--flip cannot change in a run that is resumed');
     expect(() => resume('--dim', '12', '--loss', 'l1')).toThrow('--dim, --loss cannot change in a run that is resumed; only --epochs,');
     expect(() => resume('--preset', 'quick')).toThrow('--resume takes its settings from the run');
   });

@@ -15,6 +15,8 @@ const settingsSchema = z.strictObject({
   dataset: oneOf(datasetNames),
   dataDir: z.string().optional(),
   imageSize: wholeNumber(1).optional(),
+  channels: z.literal([1, 3, 4], { error: 'must be 1, 3 or 4' }).optional(),
+  flip: z.boolean({ error: 'must be true or false' }),
   epochs: wholeNumber(1).optional(),
   steps: wholeNumber(1).optional(),
   batchSize: wholeNumber(1),
@@ -53,9 +55,10 @@ const settingsSchema = z.strictObject({
 /** All that a run is made from: a preset, changed by the command line. */
 export type Settings = z.infer<typeof settingsSchema>;
 
-/** The tutorial's run, exactly; that samples come from the average of the weights does not change the training. */
+/** The tutorial's run, exactly, which mirrors garments; that samples come from the average of the weights does not change the training. */
 const tutorial: Settings = {
   dataset: 'fashion-mnist',
+  flip: true,
   epochs: 5,
   batchSize: 128,
   learningRate: 1e-3,
@@ -108,6 +111,9 @@ export function trainCommand(): Command {
     .option('--dataset <name>', datasetNames.join(', '))
     .option('--data-dir <folder>', "where the dataset's files are")
     .option('--image-size <pixels>', 'resize the images to this height and width', number)
+    .option('--channels <n>', 'make every image gray (1), RGB (3) or RGBA (4)', number)
+    .option('--flip', 'mirror half of the images left to right (a preset does so to its own dataset alone)')
+    .option('--no-flip', 'mirror none')
     .option('--epochs <n>', 'how often to go through the dataset', number)
     .option('--steps <n>', 'how many steps to take, instead of epochs', number)
     .option('--batch-size <n>', 'images in a step', number)
@@ -209,12 +215,20 @@ export function readInvocation(options: CommandOptions, saved?: Readonly<Record<
   if (typeof preset !== 'string' || !Object.hasOwn(presets, preset)) {
     throw new UsageError(`--preset must be one of ${Object.keys(presets).join(', ')}, got ${show(preset)}`);
   }
-  const settings = checked(withLength(checked(withLength(presets[preset], fromFile), `${String(config)}: `), given));
+  const settings = checked(
+    withLength(checked(withLength(presetFor(preset, { ...fromFile, ...given }), fromFile), `${String(config)}: `), given),
+  );
   const unetOnly = ['dim', 'dimMults', 'blocks'].filter((name) => given[name] !== undefined);
   if (settings.network !== tutorial.network && unetOnly.length > 0) {
     throw new UsageError(`${flags(unetOnly)} only shape the U-Net; give another network its options by --network-options`);
   }
   return { settings, preset, dryRun: Boolean(dryRun), output };
+}
+
+/** A preset for what is asked for: whether mirrored images are still right, it knows of its own dataset alone. */
+function presetFor(name: string, { dataset }: Readonly<Record<string, unknown>>): Settings {
+  const preset = presets[name];
+  return dataset === undefined || dataset === preset.dataset ? preset : { ...preset, flip: false };
 }
 
 /** Settings over others; epochs and steps say the same thing, so that one given replaces the other. */

@@ -4,7 +4,7 @@ import { createProgress, prepareExecution, schedules } from '@ddpm/app-common';
 import type { ModelDescription } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
-import { batchCount, openDataset } from '@ddpm/datasets';
+import { batchCount, datasetSplits, openDataset } from '@ddpm/datasets';
 import type { Network, TrainEngine } from '@ddpm/diffusion';
 import { adam, inParts, minSnrWeights, pLossesPerImage, trainEngine } from '@ddpm/diffusion';
 import { namedParameters, parameterCount } from '@ddpm/layers';
@@ -71,6 +71,7 @@ async function openData({
   dataset: name,
   dataDir,
   imageSize,
+  channels,
   validation: held,
 }: Settings): Promise<{ dataset: Dataset; validation?: Dataset }> {
   let progress: ReturnType<typeof createProgress> | undefined;
@@ -78,6 +79,7 @@ async function openData({
     openDataset(name, {
       dataDir,
       imageSize,
+      channels,
       split,
       onProgress: ({ name: file, received, total = 0 }) => {
         progress ??= createProgress({ label: `Downloading ${file} (bytes)`, total });
@@ -90,7 +92,7 @@ async function openData({
   try {
     const whole = await open('train');
     if (held === 0) return { dataset: whole };
-    if (name === 'fashion-mnist' || name === 'mnist' || name === 'cifar10') {
+    if (datasetSplits[name].includes('test')) {
       const test = await open('test');
       if (held < test.size) return { dataset: whole, validation: subset(test, 0, held) };
       return { dataset: whole, validation: test };

@@ -66,7 +66,8 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
   try {
     const trained = train({
       engine,
-      batches: ({ epoch, start: from }) => batches(dataset, { batchSize, seed: settings.seed, epoch, start: from }),
+      batches: ({ epoch, start: from }) =>
+        batches(dataset, { batchSize, seed: settings.seed, epoch, start: from, flip: settings.flip ? 0.5 : 0 }),
       batchesPerEpoch,
       timesteps: schedule.timesteps,
       steps,

@@ -31,7 +31,7 @@ describe('batches', () => {
       indices.forEach((i, k) => {
         const row = [...images.subarray(3 * k, 3 * k + 3)];
         expect(row[1]).toBe(1);
-        expect([row, row.toReversed()]).toContainEqual([Math.fround(i / 127.5 - 1), 1, -1]);
+        expect(row).toEqual([Math.fround(i / 127.5 - 1), 1, -1]);
         expect(labels?.[k]).toBe(i % 10);
       });
     }
@@ -47,7 +47,7 @@ describe('batches', () => {
     expect(again).toEqual(one);
     for (const other of [seed, epoch]) expect(flat(other, 'indices')).not.toEqual(flat(one, 'indices'));
     expect(flat(await collect(dataset, { batchSize: 7 }), 'images')).toEqual(flat(one, 'images'));
-    expect(flat(await collect(dataset, { flip: 0 }), 'indices')).toEqual(flat(one, 'indices'));
+    expect(flat(await collect(dataset, { flip: 0.5 }), 'indices')).toEqual(flat(one, 'indices'));
     // Pinned, so that no version changes the order unnoticed.
     expect(flat(one, 'indices').slice(0, 8)).toMatchInlineSnapshot(`
      [

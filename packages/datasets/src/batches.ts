@@ -24,7 +24,7 @@ export interface BatchOptions {
   readonly epoch: number;
   /** Number of the first batch to give, to go on within an epoch; 0 by default. */
   readonly start?: number;
-  /** The probability that an image is mirrored left to right; 0.5 by default. */
+  /** The probability that an image is mirrored left to right; 0 by default. */
   readonly flip?: number;
 }
 
@@ -51,7 +51,7 @@ export function batchCount(dataset: Dataset, batchSize: number): number {
  */
 export function batches(
   dataset: Dataset,
-  { batchSize, seed, epoch, start = 0, flip = 0.5 }: BatchOptions,
+  { batchSize, seed, epoch, start = 0, flip = 0 }: BatchOptions,
 ): AsyncGenerator<Batch, void, undefined> {
   const count = batchCount(dataset, batchSize);
   if (!Number.isSafeInteger(start) || start < 0 || start > count) {

@@ -66,10 +66,12 @@ describe('openFolder', () => {
   test('mixed sizes and channels are an error unless a size and channels are asked for', async () => {
     write('a.png', 8, 8, 3);
     write('b.png', 8, 6, 3);
-    await expect(openFolder(folder)).rejects.toThrow(/sizes are mixed \(.*a\.png is 8×8, .*b\.png is 8×6\); ask for an image size$/);
+    await expect(openFolder(folder)).rejects.toThrow(
+      /sizes are mixed \(.*a\.png is 8×8, .*b\.png is 8×6\); say what size to bring them to \(imageSize, or --image-size\)$/,
+    );
     write('c.png', 4, 4, 1);
     await expect(openFolder(folder, { size: [8, 8] })).rejects.toThrow(
-      /kinds are mixed \(.*a\.png has 3 channels, .*c\.png has 1\); ask for/,
+      /kinds are mixed \(.*a\.png has 3 channels, .*c\.png has 1\); say what to make of them: [^\n]* \(channels, or --channels\)$/,
     );
     for (const channels of [1, 3, 4] as const) {
       const dataset = await openDataset('folder', { dataDir: folder, imageSize: 8, channels });

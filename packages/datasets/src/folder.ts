@@ -48,14 +48,18 @@ export async function openFolder(path: string, { size, channels, fit = 'resize' 
     const i = odd((header) => header.width !== width || header.height !== height);
     if (i >= 0) {
       const other = `${headers[i].width}×${headers[i].height}`;
-      throw new RangeError(`${path}: sizes are mixed (${files[0]} is ${width}×${height}, ${files[i]} is ${other}); ask for an image size`);
+      throw new RangeError(
+        `${path}: sizes are mixed (${files[0]} is ${width}×${height}, ${files[i]} is ${other}); say what size to bring them to (imageSize, or --image-size)`,
+      );
     }
   }
   if (!channels) {
     const i = odd((header) => header.channels !== first.channels);
     if (i >= 0) {
       const kinds = `${files[0]} has ${first.channels} channels, ${files[i]} has ${headers[i].channels}`;
-      throw new RangeError(`${path}: kinds are mixed (${kinds}); ask for 1, 3 or 4 channels`);
+      throw new RangeError(
+        `${path}: kinds are mixed (${kinds}); say what to make of them: gray 1, RGB 3 or RGBA 4 (channels, or --channels)`,
+      );
     }
   }
   if (fit !== 'resize') {

@@ -4,7 +4,7 @@ export { readCifar10 } from './cifar10';
 export type { Progress } from './download';
 export { openFolder } from './folder';
 export type { FolderOptions } from './folder';
-export { datasetNames, openDataset } from './open';
+export { datasetNames, datasetSplits, openDataset } from './open';
 export type { OpenOptions } from './open';
 export { readIdx } from './read-idx';
 export type { Split } from './split';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { datasetNames, openDataset, type OpenOptions } from './open';
+import { datasetNames, datasetSplits, openDataset, type OpenOptions } from './open';
 
 test('fashion-mnist-10k comes with the package', async () => {
   const dataset = await openDataset('fashion-mnist-10k');
@@ -35,6 +35,7 @@ test('names what is wrong, and suggests', async () => {
   const open = (name: string, options: Record<string, unknown> = {}) => openDataset(name, options);
   const names = 'fashion-mnist, fashion-mnist-10k, mnist, cifar10, folder';
   expect(datasetNames.join(', ')).toBe(names);
+  expect(datasetNames.filter((name) => datasetSplits[name].includes('test'))).toEqual(['fashion-mnist', 'mnist', 'cifar10']);
   await expect(open('fashion_mnist')).rejects.toThrow(
     `dataset: expected one of ${names}, got "fashion_mnist" (did you mean fashion-mnist?)`,
   );
@@ -44,7 +45,7 @@ test('names what is wrong, and suggests', async () => {
   await expect(open('mnist', { channels: 2 })).rejects.toThrow('dataset: channels must be one of 1, 3, 4, got 2');
   await expect(open('mnist', { fit: 'stretch' })).rejects.toThrow('dataset: fit must be one of resize, pad, crop, got stretch');
   await expect(open('mnist', { imageSize: 0.5 })).rejects.toThrow('dataset: imageSize must be whole numbers from 1 to 65536, got 0.5×0.5');
-  await expect(open('fashion-mnist-10k', { split: 'test' })).rejects.toThrow('fashion-mnist-10k: has only a train split');
+  await expect(open('fashion-mnist-10k', { split: 'test' })).rejects.toThrow('fashion-mnist-10k: has no test split, only train');
   await expect(open('folder')).rejects.toThrow('folder: needs the data folder (dataDir) that holds the images');
-  await expect(open('folder', { dataDir: '.', split: 'test' })).rejects.toThrow('folder: has no test split');
+  await expect(open('folder', { dataDir: '.', split: 'test' })).rejects.toThrow('folder: has no test split, only train');
 });

@@ -35,24 +35,34 @@ export interface OpenOptions {
 
 type Open = (options: OpenOptions & { cacheDir: string; split: Split; size?: readonly [h: number, w: number] }) => Promise<Dataset>;
 
-/** Every dataset that can be opened by name. */
-const datasets: Readonly<Record<string, Open>> = {
-  'fashion-mnist': async (options) => fitted(await openArchive(fashionMnist, options), options),
-  'fashion-mnist-10k': async (options) => fitted(await openFashionMnist10k(options), options),
-  mnist: async (options) => fitted(await openArchive(mnist, options), options),
-  cifar10: async (options) => {
-    const folders = [...(options.dataDir === undefined ? [] : [options.dataDir]), join(options.cacheDir, 'cifar10')];
-    return fitted(await openCifar10({ folders, split: options.split }), options);
+/** Every dataset that can be opened by name, and the splits that it has. */
+const datasets: Readonly<Record<string, { splits: readonly Split[]; open: Open }>> = {
+  'fashion-mnist': { splits: ['train', 'test'], open: async (options) => fitted(await openArchive(fashionMnist, options), options) },
+  'fashion-mnist-10k': { splits: ['train'], open: async (options) => fitted(await openFashionMnist10k(), options) },
+  mnist: { splits: ['train', 'test'], open: async (options) => fitted(await openArchive(mnist, options), options) },
+  cifar10: {
+    splits: ['train', 'test'],
+    open: async (options) => {
+      const folders = [...(options.dataDir === undefined ? [] : [options.dataDir]), join(options.cacheDir, 'cifar10')];
+      return fitted(await openCifar10({ folders, split: options.split }), options);
+    },
   },
-  folder: (options) => {
-    if (options.dataDir === undefined) throw new RangeError('folder: needs the data folder (dataDir) that holds the images');
-    if (options.split === 'test') throw new RangeError('folder: has no test split; open the folder that holds the test images');
-    return openFolder(options.dataDir, options);
+  folder: {
+    splits: ['train'],
+    open: (options) => {
+      if (options.dataDir === undefined) throw new RangeError('folder: needs the data folder (dataDir) that holds the images');
+      return openFolder(options.dataDir, options);
+    },
   },
 };
 
 /** What `openDataset` knows. */
 export const datasetNames: readonly string[] = Object.keys(datasets);
+
+/** Which splits each of them has. */
+export const datasetSplits: Readonly<Record<string, readonly Split[]>> = Object.fromEntries(
+  Object.entries(datasets).map(([name, { splits }]) => [name, splits]),
+);
 
 /**
  * Opens a dataset by name.
@@ -67,13 +77,14 @@ export async function openDataset(name: string, options: OpenOptions = {}): Prom
   }
   const { split = 'train', cacheDir = defaultCacheDir(), imageSize, channels, fit } = options;
   oneOf('split', split, ['train', 'test']);
+  if (!datasetSplits[name].includes(split)) throw new RangeError(`${name}: has no ${split} split, only ${datasetSplits[name].join(', ')}`);
   if (channels !== undefined) oneOf('channels', channels, [1, 3, 4]);
   if (fit !== undefined) oneOf('fit', fit, ['resize', 'pad', 'crop']);
   const size = typeof imageSize === 'number' ? ([imageSize, imageSize] as const) : imageSize;
   if (size && !(size.length === 2 && size.every((side) => Number.isSafeInteger(side) && side >= 1 && side <= 65536))) {
     throw new RangeError(`dataset: imageSize must be whole numbers from 1 to 65536, got ${size.join('×')}`);
   }
-  return datasets[name]({ ...options, split, cacheDir, size });
+  return datasets[name].open({ ...options, split, cacheDir, size });
 }
 
 function oneOf<T>(option: string, value: T, allowed: readonly T[]): void {
@@ -81,8 +92,7 @@ function oneOf<T>(option: string, value: T, allowed: readonly T[]): void {
 }
 
 /** The first 10,000 training images of Fashion-MNIST, which come with this package. */
-async function openFashionMnist10k({ split }: { split: Split }): Promise<Dataset> {
-  if (split !== 'train') throw new RangeError('fashion-mnist-10k: has only a train split; fashion-mnist has both');
+async function openFashionMnist10k(): Promise<Dataset> {
   const read = async (kind: string) =>
     readIdx(await readFile(fileURLToPath(new URL(`../data/fashion-mnist-10k-${kind}-ubyte.gz`, import.meta.url))));
   return idxDataset(await read('images-idx3'), await read('labels-idx1'), fashionMnist.classNames);
