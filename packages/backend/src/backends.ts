@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { importOptional, inNode } from './optional-package';
+import { registerCpuKernels } from './register-cpu-kernels';
 import { registerWasmKernels } from './register-wasm-kernels';
 import type { WasmBackend } from './wasm-backend';
 import { refuseWhenFull } from './wasm-memory';
@@ -71,7 +72,9 @@ export const backends = {
   cpu: {
     async start() {
       await import('@tensorflow/tfjs-backend-cpu');
-      return (await tf.setBackend('cpu')) ? undefined : 'unable to start';
+      if (!(await tf.setBackend('cpu'))) return 'unable to start';
+      registerCpuKernels();
+      return undefined;
     },
     advice: 'it is plain JavaScript and runs everywhere',
   },

@@ -1,3 +1,4 @@
+import { registerGradients } from '@ddpm/gradients';
 import type { BackendName, BackendOptions } from './backends';
 import { backends } from './backends';
 
@@ -14,10 +15,12 @@ const preference = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const satisf
 
 /**
  * Makes one of tfjs's backends the current one, ready for training; `auto` takes the first that works of tfjs-node-gpu (where it sees a
- * CUDA device), tfjs-node, wasm and cpu. tfjs-node, tfjs-node-gpu and webgpu are used where their packages are installed.
+ * CUDA device), tfjs-node, wasm and cpu. tfjs-node, tfjs-node-gpu and webgpu are used where their packages are installed. On all of them, tfjs's
+ * gradients are completed by those of @ddpm/gradients.
  * @throws RangeError if there is no such backend; Error if it cannot be used, which says how to get it.
  */
 export async function prepareBackend(name: BackendName | 'auto', options: BackendOptions = {}): Promise<PreparedBackend> {
+  registerGradients();
   if (name === 'auto') return firstThatStarts(preference, (candidate) => backends[candidate].start(options));
   if (!Object.hasOwn(backends, name)) {
     throw new RangeError(`prepareBackend: unknown backend "${name}"; expected one of auto, ${Object.keys(backends).join(', ')}`);

@@ -69,3 +69,58 @@ test('the gradient of max pooling agrees with cpu', async () => {
     );
   }
 });
+
+test('nothing is lost where types are mixed', async () => {
+  const whole: TensorSpec = { shape: [2], dtype: 'int32', values: Int32Array.of(1, -2) };
+  const half: TensorSpec = { shape: [2], values: Float32Array.of(0.5, -1.5) };
+  const truth: TensorSpec = { shape: [2], dtype: 'bool', values: Uint8Array.of(1, 0) };
+  for (const backend of ['cpu', 'wasm'] as const) {
+    const [intFirst, boolFirst, ints, chosen, other, scaled] = await computeOn(
+      backend,
+      [whole, half, truth],
+      (i: tf.Tensor1D, f: tf.Tensor1D, b: tf.Tensor1D) => [
+        tf.concat([i, f]),
+        tf.concat([b, f]),
+        tf.concat([b, i]),
+        tf.where(b, i, f),
+        tf.where(b, f, i),
+        tf.prelu(f, i),
+      ],
+    );
+    expect(intFirst).toMatchObject({ dtype: 'float32', values: [1, -2, 0.5, -1.5] });
+    expect(boolFirst).toMatchObject({ dtype: 'float32', values: [1, 0, 0.5, -1.5] });
+    expect(ints).toMatchObject({ dtype: 'int32', values: [1, 0, 1, -2] });
+    expect(chosen).toMatchObject({ dtype: 'float32', values: [1, -1.5] });
+    expect(other).toMatchObject({ dtype: 'float32', values: [0.5, -2] });
+    expect(scaled).toMatchObject({ dtype: 'float32', values: [0.5, 3] });
+  }
+});
+
+test('an index that is outside is an error that names it', async () => {
+  const table = draws(6).tensor([3, 2]);
+  const outside = (...values: number[]): TensorSpec => ({ shape: [1, 2], dtype: 'int32', values: Int32Array.from(values) });
+  const gather = (x: tf.Tensor, at: tf.Tensor) => tf.gatherND(x, at);
+  const scatter = (x: tf.Tensor, at: tf.Tensor) =>
+    tf.tidy(() => tf.scatterND(at as tf.Tensor2D, tf.slice(tf.reshape(x, [6]), 0, 1), [3, 2]));
+  for (const backend of ['cpu', 'wasm'] as const) {
+    await expect(computeOn(backend, [table, outside(0, 5)], gather)).rejects.toThrow(
+      'gatherND: the index 5 is not in [0, 1], axis 1 of [3, 2]',
+    );
+    await expect(computeOn(backend, [table, outside(-1, 1)], gather)).rejects.toThrow('gatherND: the index -1 is not in [0, 2], axis 0');
+    await expect(computeOn(backend, [table, outside(0, -1)], scatter)).rejects.toThrow('scatterND: the index -1 is not in [0, 1], axis 1');
+  }
+});
+
+test('average pooling and resizing have the same gradients on wasm as on cpu', async () => {
+  const image = draws(7).tensor([2, 5, 4, 3]);
+  await expectSame('average pooling', [image], (input: tf.Tensor4D) =>
+    tf.tidy(() => tf.grad((x) => tf.sum(tf.square(tf.avgPool(x as tf.Tensor4D, 3, 2, 'same'))))(input)),
+  );
+  for (const half of [false, true]) {
+    for (const resize of [tf.image.resizeBilinear, tf.image.resizeNearestNeighbor]) {
+      await expectSame(`resizing ${half}`, [image], (input: tf.Tensor4D) =>
+        tf.tidy(() => tf.grad((x) => tf.sum(tf.square(resize(x as tf.Tensor4D, [7, 3], false, half))))(input)),
+      );
+    }
+  }
+});

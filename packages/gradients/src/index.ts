@@ -1,0 +1,2 @@
+export { einsum } from './einsum';
+export { registerGradients } from './register-gradients';
