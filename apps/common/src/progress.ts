@@ -1,4 +1,5 @@
-import { SingleBar } from 'cli-progress';
+import type { WriteStream } from 'node:tty';
+import { bottomLine } from './bottom-line';
 
 /** Shows how far a long piece of work is: a bar on a terminal, a line now and then elsewhere. */
 export interface Progress {
@@ -11,21 +12,35 @@ export interface Progress {
 
 /** Time between two lines where there is no terminal, in milliseconds. */
 const INTERVAL = 10_000;
+/** Time between two drawings of the bar, in milliseconds. */
+const REDRAW = 100;
+/** Columns of the bar itself, where there is room. */
+const BAR = 24;
 
-/** @param done how much was done before it began */
+/**
+ * @param total how much there is to do; left out where nobody knows
+ * @param done how much was done before it began
+ * @param stderr what else may write to the same terminal
+ */
 export function createProgress({
   label,
-  total,
+  total = Infinity,
   done = 0,
   stream = process.stdout,
+  stderr = process.stderr,
 }: {
   label: string;
-  total: number;
+  total?: number;
   done?: number;
-  stream?: NodeJS.WriteStream;
+  stream?: WriteStream;
+  stderr?: WriteStream;
 }): Progress {
   const start = performance.now();
   const timeLeft = (now: number) => (now > done ? formatSeconds(((performance.now() - start) / 1000 / (now - done)) * (total - now)) : '?');
+  const words = (now: number, note = '') =>
+    total === Infinity
+      ? [now, note].filter(Boolean).join('  ')
+      : [`${now}/${total}`, note, now < total && `${timeLeft(now)} left`].filter(Boolean).join('  ');
 
   if (!stream.isTTY) {
     let next = start;
@@ -33,31 +48,42 @@ export function createProgress({
       update(now, note) {
         if (performance.now() < next && now < total) return;
         next = performance.now() + INTERVAL;
-        stream.write(`${[`${label} ${now}/${total}`, note, now < total && `${timeLeft(now)} left`].filter(Boolean).join('  ')}\n`);
+        stream.write(`${label} ${words(now, note)}\n`);
       },
       log: (line) => void stream.write(`${line}\n`),
       stop: () => undefined,
     };
   }
 
-  const bar = new SingleBar({
-    stream,
-    format: `${label} {bar} {value}/{total}  {note}  {left} left`,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    barsize: 24,
-    hideCursor: true,
-    gracefulExit: false,
-  });
-  bar.start(total, done, { note: '', left: '?' });
+  let state: [now: number, note?: string] = [done];
+  const barOf = (columns: number) => {
+    const after = words(...state);
+    const size = Math.min(BAR, columns - `${label}  ${after}`.length);
+    if (size <= 0 || total === Infinity) return `${label} ${after}`;
+    const full = Math.round(size * Math.min(1, state[0] / total));
+    return `${label} ${'█'.repeat(full)}${'░'.repeat(size - full)} ${after}`;
+  };
+  const line = bottomLine(barOf, stream, [stderr]);
+  let next = start + REDRAW;
+  let timer: NodeJS.Timeout | undefined;
+  const draw = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    next = performance.now() + REDRAW;
+    line.draw();
+  };
   return {
-    update: (now, note = '') => bar.update(now, { note, left: timeLeft(now) }),
-    log(line) {
-      // The line takes the bar's place, and the bar goes on below it.
-      stream.write(`\r\x1b[K${line}\n`);
-      bar.render();
+    update(...args) {
+      state = args;
+      const wait = next - performance.now();
+      if (wait <= 0) draw();
+      else timer ??= setTimeout(draw, wait).unref();
     },
-    stop: () => bar.stop(),
+    log: (text) => line.log(text),
+    stop() {
+      clearTimeout(timer);
+      line.stop();
+    },
   };
 }
 

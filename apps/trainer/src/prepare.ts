@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
-import type { Execution, ImageShape } from '@ddpm/app-common';
+import type { Execution, ImageShape, Progress } from '@ddpm/app-common';
 import { createProgress, prepareExecution, schedules } from '@ddpm/app-common';
 import type { ModelDescription } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
-import type { Dataset } from '@ddpm/datasets';
+import type { Dataset, Progress as DownloadProgress } from '@ddpm/datasets';
 import { batchCount, datasetSplits, openDataset } from '@ddpm/datasets';
 import type { Network, TrainEngine } from '@ddpm/diffusion';
 import { adam, inParts, minSnrWeights, pLossesPerImage, trainEngine } from '@ddpm/diffusion';
@@ -74,21 +74,8 @@ async function openData({
   channels,
   validation: held,
 }: Settings): Promise<{ dataset: Dataset; validation?: Dataset }> {
-  let progress: ReturnType<typeof createProgress> | undefined;
-  const open = (split: 'train' | 'test') =>
-    openDataset(name, {
-      dataDir,
-      imageSize,
-      channels,
-      split,
-      onProgress: ({ name: file, received, total = 0 }) => {
-        progress ??= createProgress({ label: `Downloading ${file} (bytes)`, total });
-        progress.update(received);
-        if (received < total) return;
-        progress.stop();
-        progress = undefined;
-      },
-    });
+  const bars = downloadBars();
+  const open = (split: 'train' | 'test') => openDataset(name, { dataDir, imageSize, channels, split, onProgress: bars.show });
   try {
     const whole = await open('train');
     if (held === 0) return { dataset: whole };
@@ -101,8 +88,23 @@ async function openData({
     const kept = whole.size - held;
     return { dataset: subset(whole, 0, kept), validation: subset(whole, kept, whole.size) };
   } finally {
-    progress?.stop();
+    bars.stop();
   }
+}
+
+/** A bar for each file that is downloaded. */
+function downloadBars() {
+  let shown: { name: string; bar: Progress } | undefined;
+  return {
+    show: ({ name, received, total }: DownloadProgress) => {
+      if (name !== shown?.name) {
+        shown?.bar.stop();
+        shown = { name, bar: createProgress({ label: `Downloading ${name} (bytes)`, total }) };
+      }
+      shown.bar.update(received);
+    },
+    stop: () => shown?.bar.stop(),
+  };
 }
 
 /** The engine that trains the network. */
