@@ -1,6 +1,8 @@
+import { registerGradients } from '@ddpm/gradients';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DType, Shape, Target, Value } from './graph';
 import { Graph } from './graph';
+import { composed } from './lower/composed';
 import { lowerings } from './lower/index';
 
 const backendName = 'ddpm-trace';
@@ -117,8 +119,9 @@ function dtypeOf(dtype: tf.DataType): DType {
 
 let backend: TraceBackend | undefined;
 
-/** Registers the backend and its kernels with tfjs, once. */
+/** Registers the backend and its kernels with tfjs, once; and gradients again, lest tfjs's own have come after them. */
 function theBackend(): TraceBackend {
+  registerGradients();
   if (backend && tf.findBackend(backendName) === backend) return backend;
   const created = new TraceBackend();
   tf.registerBackend(backendName, () => created, 0);
@@ -145,6 +148,9 @@ function theBackend(): TraceBackend {
         return Array.isArray(results) ? infos : infos[0];
       },
     });
+  }
+  for (const [kernelName, kernelFunc] of Object.entries(composed)) {
+    if (!tf.getKernel(kernelName, backendName)) tf.registerKernel({ kernelName, backendName, kernelFunc });
   }
   backend = created;
   return created;
