@@ -4,6 +4,7 @@ import type { DType, Shape, Target, Value } from './graph';
 import { Graph } from './graph';
 import { composed } from './lower/composed';
 import { lowerings } from './lower/index';
+import { missingKernel } from './missing-kernel';
 
 const backendName = 'ddpm-trace';
 
@@ -242,9 +243,5 @@ const missing = new RegExp(`Kernel '(\\w+)' not registered for backend '${backen
 function explained(error: unknown): unknown {
   const kernel = error instanceof Error && missing.exec(error.message)?.[1];
   if (!kernel) return error;
-  const op = kernel.replace(/^_/, '').replace(/V\d+$|ND$|Native$/, '');
-  return new Error(
-    `compile: no lowering for the kernel ${kernel}; do without tf.${op[0].toLowerCase()}${op.slice(1)} in this function, or run it on an eager backend (cpu, wasm, webgpu, tensorflow)`,
-    { cause: error },
-  );
+  return new Error(missingKernel(kernel), { cause: error });
 }
