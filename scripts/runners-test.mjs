@@ -8,7 +8,6 @@ import { pack } from './install/pack.mjs';
 import { serveTarballs } from './install/registry.mjs';
 import { root, turbo } from './pnpm.mjs';
 
-const packages = ['checkpoint', 'compile', 'layers', 'onnxruntime', 'random', 'safetensors'];
 const used = ['@ddpm/checkpoint', '@ddpm/compile', '@ddpm/layers', '@ddpm/random', '@tensorflow/tfjs@4.22.0'];
 const runners = ['jest@30.5.2', 'vitest@4.1.12', 'esbuild@0.27.7'];
 
@@ -29,7 +28,7 @@ async function check(what, test) {
 try {
   turbo('build');
   const tarballs = pack(
-    packages.map((name) => join(root, 'packages', name)),
+    readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name)),
     join(folder, 'tarballs'),
   );
   for (const path of [project, home]) mkdirSync(path);
@@ -70,6 +69,13 @@ try {
   for (const format of ['cjs', 'esm']) {
     await check(`esbuild, ${format}, packages outside`, () => bundle(format, '--packages=external', '--log-limit=0'));
   }
+  await check('a bundle where nothing is installed says what it lacks', async () => {
+    const file = join(home, 'alone.cjs');
+    cpSync(join(project, 'bundles', 'cjs0.cjs'), file);
+    const said = await node(file).catch(({ message }) => message);
+    rmSync(file);
+    if (!/^Error: @ddpm\/compile is not installed beside .*alone\.cjs: /m.test(said)) throw new Error(said);
+  });
   await check('nothing is left in the home folder', () => {
     const left = readdirSync(home);
     if (left.length > 0) throw new Error(left.join(', '));
