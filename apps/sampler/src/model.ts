@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { ImageShape } from '@ddpm/app-common';
 import { schedules, UsageError } from '@ddpm/app-common';
 import type { Checkpoint } from '@ddpm/checkpoint';
-import { checkpointFrom, findCheckpoint, loadNetwork, reason } from '@ddpm/checkpoint';
+import { checkpointFrom, findCheckpoint, loadNetwork, reason, runFolderOf } from '@ddpm/checkpoint';
 import type { Network, Objective } from '@ddpm/diffusion';
 import { epsilon, velocity, xStart } from '@ddpm/diffusion';
 import type { TensorValues } from '@ddpm/layers';
@@ -45,10 +45,10 @@ export async function loadModel(path: string, settings: Settings): Promise<Model
     return checkpointModel(
       path,
       named(path, () => checkpointFrom(file)),
-      { folder: dirname(path) },
+      { run: runFolderOf(path), folder: dirname(path) },
     );
   const found = await findCheckpoint(path);
-  return checkpointModel(found.path, found.checkpoint, { folder: path, unusable: found.unusable });
+  return checkpointModel(found.path, found.checkpoint, { run: path, folder: path, unusable: found.unusable });
 }
 
 /** What a file holds; undefined for a folder. */
@@ -73,9 +73,9 @@ function named<T>(path: string, work: () => T): T {
 async function checkpointModel(
   path: string,
   { model, betas, step, parameters }: Checkpoint,
-  { folder, unusable = [] }: { folder: string; unusable?: readonly string[] },
+  { run, folder, unusable = [] }: { run: string; folder: string; unusable?: readonly string[] },
 ): Promise<Model> {
-  const network = await loadNetwork<Network>(model.network, [fileURLToPath(import.meta.url)]);
+  const network = await loadNetwork<Network>(model.network, { run, bases: [fileURLToPath(import.meta.url)] });
   named(path, () => loadParameters(network, parameters));
   return {
     network,

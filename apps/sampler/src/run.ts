@@ -24,11 +24,10 @@ export async function run(path: string, settings: Settings): Promise<void> {
   if (settings.export !== undefined) checkExportPath(settings.export);
   const execution = await prepareExecution(settings.backend);
   const model = await loadModel(path, settings);
-  const warn = (line: string) => say(`Warning: ${line}`);
-  for (const line of model.unusable) warn(line);
+  for (const line of model.unusable) say(`Warning: ${line}`);
   say(`Model: ${model.description}`);
   if (settings.export !== undefined) {
-    await exportModel(model, settings.export, warn);
+    await exportModel(model, settings.export);
     return say(`Exported: ${settings.export}`);
   }
   say(execution.reason);

@@ -167,14 +167,12 @@ export interface CommandOptions {
 export interface Invocation {
   readonly settings: Settings;
   readonly preset: string;
-  /** The run folder to go on with. */
-  readonly resume?: string;
   readonly dryRun: boolean;
   readonly output: 'lines' | 'quiet' | 'json';
 }
 
 /** What may be changed when a run is resumed, since nothing that was already done depends on it. */
-const changeable: readonly string[] = [
+export const changeable: readonly string[] = [
   'epochs',
   'steps',
   'backend',
@@ -205,12 +203,12 @@ export function readInvocation(options: CommandOptions, saved?: Readonly<Record<
     return {
       settings: checked(withLength(before, given), `${resume}: `),
       preset: String(preset),
-      resume,
       dryRun: Boolean(dryRun),
       output,
     };
   }
-  const { preset: filePreset, ...fromFile } = config === undefined ? {} : readConfig(config);
+  // A run's own config.json tells too what model the settings made.
+  const { preset: filePreset, model: _, ...fromFile } = config === undefined ? {} : readConfig(config);
   const preset = asked ?? filePreset ?? 'tutorial';
   if (typeof preset !== 'string' || !Object.hasOwn(presets, preset)) {
     throw new UsageError(`--preset must be one of ${Object.keys(presets).join(', ')}, got ${show(preset)}`);
@@ -242,7 +240,8 @@ function withLength(below: Readonly<Record<string, unknown>>, above: Readonly<Re
 function readConfig(path: string): Record<string, unknown> {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    // Some editors begin a file with a byte-order mark.
+    text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
     throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
   }

@@ -14,6 +14,7 @@ import { checkNetwork } from './check-network';
 import type { Settings } from './options';
 import { networkOptions } from './options';
 import type { Reporter } from './reporter';
+import type { Resumed } from './resume';
 import { subset } from './validation';
 
 /** What a run is made of, once everything that could be refused has been tried. */
@@ -35,19 +36,28 @@ export interface Run {
   readonly steps: number;
 }
 
-/** Opens the dataset, makes the network and the engine that trains it; nothing is written. */
-export async function prepare(preset: string, settings: Settings, reporter: Reporter): Promise<Run> {
+/**
+ * Opens the dataset, makes the network and the engine that trains it; nothing is written.
+ * @param resumed the run that is gone on with
+ */
+export async function prepare(preset: string, settings: Settings, reporter: Reporter, resumed?: Resumed): Promise<Run> {
   const schedule = schedules[settings.schedule]({ timesteps: settings.timesteps });
-  const { dataset, validation } = await openData(settings, reporter);
+  const { dataset, validation } = await openData(settings);
   const [h, w, channels] = dataset.shape;
   const heldOut = validation ? `, ${validation.size.toLocaleString('en')} held out` : '';
   reporter.say(`Dataset: ${settings.dataset}, ${dataset.size.toLocaleString('en')} images of ${h}×${w}×${channels}${heldOut}`);
 
+  const before = resumed?.checkpoint.model;
+  if (before && before.imageShape.join() !== dataset.shape.join())
+    throw new Error(
+      `${resumed.folder} was trained on images of ${before.imageShape.join('×')}, but these are of ${dataset.shape.join('×')}`,
+    );
+
   const execution = await prepareExecution(settings.backend);
   reporter.say(execution.reason);
 
-  const reference = { name: settings.network, options: networkOptions(settings, channels) };
-  const network = await loadNetwork<Network>(reference, [fileURLToPath(import.meta.url)]);
+  const reference = { name: settings.network, options: networkOptions(settings, channels), folder: before?.network.folder };
+  const network = await loadNetwork<Network>(reference, { run: resumed?.folder, bases: [fileURLToPath(import.meta.url)] });
   const parameters = namedParameters(network);
   const { timesteps, blind } = settings;
   await checkNetwork(network, { name: settings.network, parameters, execution, imageShape: dataset.shape, timesteps, blind });
@@ -62,18 +72,24 @@ export async function prepare(preset: string, settings: Settings, reporter: Repo
     engine: await makeEngine(parts),
     batchSize,
     batchesPerEpoch,
-    steps: settings.steps ?? (settings.epochs ?? 1) * batchesPerEpoch,
+    steps: stepsOf(settings, batchesPerEpoch),
   };
 }
 
+/** The length of a run. */
+export const stepsOf = ({ steps, epochs = 1 }: Pick<Settings, 'steps' | 'epochs'>, batchesPerEpoch: number) =>
+  steps ?? epochs * batchesPerEpoch;
+
 /** The training images, and those held out: of the test split where the dataset has one, otherwise its last images. */
-async function openData(
-  { dataset: name, dataDir, imageSize, channels, validation: held }: Settings,
-  reporter: Reporter,
-): Promise<{ dataset: Dataset; validation?: Dataset }> {
+async function openData({
+  dataset: name,
+  dataDir,
+  imageSize,
+  channels,
+  validation: held,
+}: Settings): Promise<{ dataset: Dataset; validation?: Dataset }> {
   const bars = downloadBars();
-  const onSkipped = (line: string) => reporter.warn(line);
-  const open = (split: 'train' | 'test') => openDataset(name, { dataDir, imageSize, channels, split, onSkipped, onProgress: bars.show });
+  const open = (split: 'train' | 'test') => openDataset(name, { dataDir, imageSize, channels, split, onProgress: bars.show });
   try {
     const whole = await open('train');
     if (held === 0) return { dataset: whole };

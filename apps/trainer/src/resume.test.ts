@@ -1,5 +1,19 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, watch, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { encodePng } from '@ddpm/images/png';
@@ -109,15 +123,138 @@ describe('a damaged run folder', () => {
     mkdirSync(join(folder, 'used'));
     const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
     writeFileSync(join(folder, 'damaged', 'lock.json'), JSON.stringify({ pid: other.pid, host: (await import('node:os')).hostname() }));
-    const { status, stderr } = train('--resume', 'damaged');
+    const { status, stderr } = train('--resume', 'damaged', '--steps', '30');
     other.kill();
-    expect({ status, stderr }).toEqual({ status: 1, stderr: `ddpm-train: damaged is in use by another trainer (process ${other.pid})\n` });
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: `ddpm-train: damaged is in use by another trainer (process ${other.pid}); if that is no trainer, remove ${join('damaged', 'lock.json')}\n`,
+    });
   });
 
   test('without a run is refused', () => {
     const { status, stderr } = train('--resume', 'images');
     expect(stderr).toMatch(/^ddpm-train: images holds no run: [^\n]+\n$/);
     expect(status).toBe(1);
+  });
+});
+
+describe('a run that has been trained', () => {
+  /** Every file in a folder, with what it holds and when that was written. */
+  const contents = (run: string) =>
+    readdirSync(join(folder, run), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort()
+      .map((path) => [path, statSync(path).mtimeMs, readFileSync(path, 'base64')]);
+  const refuses = (status: number, message: string, ...args: string[]) => {
+    const before = contents('done');
+    const result = train('--resume', ...args);
+    expect({ status: result.status, stderr: result.stderr }).toEqual({ status, stderr: message && `ddpm-train: ${message}\n` });
+    expect(contents('done')).toEqual(before);
+    return result.stdout;
+  };
+  beforeAll(() => void train(...settings, '--backend', 'cpu', '--out', 'done'));
+
+  test('says that nothing is left, and stays as it is', () => {
+    expect(refuses(0, '', 'done')).toContain('Nothing is left to do: done has been trained for all of its 24 steps');
+    refuses(0, '', 'done', '--steps', '24');
+  });
+
+  test('stays as it is where it is to be shorter', () => {
+    refuses(1, 'done has been trained for 24 steps already, more than the 10 asked for; it stays as it is', 'done', '--steps', '10');
+    // Of 18 images, at 4 a step.
+    refuses(1, 'done has been trained for 24 steps already, more than the 5 asked for; it stays as it is', 'done', '--epochs', '1');
+  });
+
+  test('is resumed by its folder, not by a file in it', () => {
+    for (const file of [join('done', 'checkpoint.safetensors'), join('done', 'checkpoints', 'step-0000024.safetensors')])
+      refuses(2, `${file} is a file, and a run goes on from its newest checkpoint: --resume done`, file);
+  });
+
+  test('does not go on with images of another size', () => {
+    mkdirSync(join(folder, 'larger'));
+    for (let i = 0; i < 8; i++)
+      writeFileSync(join(folder, 'larger', `${i}.png`), encodePng({ width: 8, height: 4, channels: 1, data: new Uint8Array(32) }));
+    refuses(1, 'done was trained on images of 4×4×1, but these are of 4×8×1', 'done', '--data-dir', 'larger', '--steps', '30');
+  });
+
+  test('does not go on with a checkpoint of another run, or with another config.json', () => {
+    train(...settings, '--backend', 'cpu', '--seed', '1', '--out', 'other');
+    cpSync(join(folder, 'done'), join(folder, 'mixed'), { recursive: true });
+    writeFileSync(join(folder, 'mixed', 'config.json'), readFileSync(join(folder, 'other', 'config.json')));
+    const file = join('mixed', 'checkpoints', 'step-0000024.safetensors');
+    expect(train('--resume', 'mixed', '--steps', '30').stderr).toBe(
+      `ddpm-train: ${join('mixed', 'config.json')} says seed 1, but ${file} was made with 0: either the one was changed or the other is of another run\n`,
+    );
+    copyFileSync(join(folder, 'done', 'config.json'), join(folder, 'mixed', 'config.json'));
+    expect(train('--resume', 'mixed', '--steps', '25').status).toBe(0);
+  });
+
+  test('goes on for longer, and says how the rate jumps where its decay ended with it', () => {
+    cpSync(join(folder, 'done'), join(folder, 'longer'), { recursive: true });
+    const { status, stdout } = train('--resume', 'longer', '--steps', '30');
+    expect(status).toBe(0);
+    // 0.001 (1 + cos(π (24 − 3) / (30 − 3))) / 2
+    expect(stdout).toContain(
+      'Warning: the learning rate of step 24 becomes 0.000117 instead of 0, since --decay cosine now ends after 30 steps, not 24\n',
+    );
+    expect(lines('longer')).toBe(30);
+  });
+
+  test('has a config.json that makes the same run again', () => {
+    expect(train('--config', join('done', 'config.json'), '--out', 'again')).toMatchObject({ status: 0, stderr: '' });
+    expect(weights('again').equals(weights('done'))).toBe(true);
+    expect(readFileSync(join(folder, 'again', 'config.json'))).toEqual(readFileSync(join(folder, 'done', 'config.json')));
+  });
+});
+
+describe('a network that is a file', () => {
+  test('is found from anywhere, and after all of it moved; one that has become another is refused in one short line', () => {
+    // It lies where @tensorflow/tfjs can be found from.
+    const home = mkdtempSync(join(resolve('.'), '.network-'));
+    const network = (parameters: string) =>
+      `import * as tf from '@tensorflow/tfjs';
+       export default () => {
+         const parameters = ${parameters};
+         return { parameters, apply: (xt) => tf.mul(xt, tf.addN(Object.values(parameters))) };
+       };`;
+    const options = [
+      '--network',
+      './net.mjs',
+      '--blind',
+      '--backend',
+      'cpu',
+      '--sample-every',
+      '0',
+      '--timesteps',
+      '6',
+      '--batch-size',
+      '4',
+    ];
+    const data = ['--dataset', 'folder', '--data-dir', join(folder, 'images')];
+    const from = (cwd: string, ...args: string[]) => spawnSync(process.execPath, [cli, ...args], { cwd, encoding: 'utf8' });
+    try {
+      mkdirSync(join(home, 'project'));
+      writeFileSync(join(home, 'project', 'net.mjs'), network('{ a: tf.variable(tf.scalar(1)), b: tf.variable(tf.scalar(1)) }'));
+      expect(from(join(home, 'project'), ...data, ...options, '--steps', '2', '--out', join('runs', '1'))).toMatchObject({ status: 0 });
+      expect(from(folder, '--resume', join(home, 'project', 'runs', '1'), '--steps', '3')).toMatchObject({ status: 0, stderr: '' });
+      renameSync(join(home, 'project'), join(home, 'moved'));
+      const run = join(home, 'moved', 'runs', '1');
+      expect(from(folder, '--resume', run, '--steps', '4')).toMatchObject({ status: 0, stderr: '' });
+
+      const many = 'Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`weight${i}`, tf.variable(tf.scalar(0))]))';
+      writeFileSync(join(home, 'moved', 'net.mjs'), network(many));
+      const { stderr } = from(folder, '--resume', run, '--steps', '5');
+      expect(stderr).toMatch(/step-0000004\.safetensors does not fit this run: [^\n]+; and \d+ more\n$/);
+      expect(stderr.length).toBeLessThan(800);
+
+      rmSync(join(home, 'moved', 'net.mjs'));
+      expect(from(folder, '--resume', run, '--steps', '5').stderr).toMatch(
+        /^ddpm-train: network \.\/net\.mjs cannot be found: there is no \S+moved[\\/]net\.mjs and no \S+net\.mjs\n$/,
+      );
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 });
 
@@ -163,6 +300,12 @@ describe('a loss that is not finite', () => {
       expect(stdout).toContain(`Warning: step ${saved} was skipped: its loss is NaN`);
       expect(status).toBe(1);
       expect(readdirSync(join(home, 'run', 'checkpoints')).at(-1)).toBe(`step-${saved.padStart(7, '0')}.safetensors`);
+
+      const first = spawnSync(process.execPath, [...args, '--sample-every', '0', '--checkpoint-every', '40', '--out', 'first'], {
+        cwd: home,
+        encoding: 'utf8',
+      });
+      expect(first.stderr).toMatch(/3 steps in a row had no finite loss and gradient; there is no checkpoint in first yet\n$/);
     } finally {
       rmSync(home, { recursive: true });
     }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { formatRate, formatSeconds, Interrupted } from '@ddpm/app-common';
-import { createFolder, findCheckpoint, lockFolder, saveCheckpoint, writeCheckpoint, writeFileAtomic } from '@ddpm/checkpoint';
+import { createFolder, lockFolder, referenceIn, saveCheckpoint, writeCheckpoint, writeFileAtomic } from '@ddpm/checkpoint';
 import { batches } from '@ddpm/datasets';
 import { learningRate, train } from '@ddpm/diffusion';
 import { loadParameters } from '@ddpm/layers';
@@ -9,33 +9,45 @@ import { openMetrics, quartileLosses } from './metrics';
 import type { CommandOptions } from './options';
 import { readInvocation } from './options';
 import type { Run } from './prepare';
-import { prepare } from './prepare';
+import { prepare, stepsOf } from './prepare';
 import { writePreview } from './previews';
 import { writeEvents, writeRecords } from './records';
 import type { Reporter } from './reporter';
 import { createReporter } from './reporter';
+import { checkLength, findRun, rateJump } from './resume';
 import { bestPath, checkpointOf, restore } from './state';
 import { createEventWriter } from './tensorboard';
 import { validationLoss } from './validation';
 
 /** Does what the command line asks for. */
 export async function execute(options: CommandOptions): Promise<void> {
-  const found = options.resume === undefined ? undefined : await findCheckpoint(options.resume);
-  const { settings, preset, resume, dryRun: dry, output } = readInvocation(options, found?.checkpoint.settings);
+  const found = options.resume === undefined ? undefined : await findRun(options.resume);
+  const { settings, preset, dryRun: dry, output } = readInvocation(options, found?.checkpoint.settings);
   const reporter = createReporter(output);
   for (const line of found?.unusable ?? []) reporter.warn(line);
-  const run = await prepare(preset, settings, reporter);
+  const run = await prepare(preset, settings, reporter, found);
+  const { steps } = run;
+  const start = found?.checkpoint.step ?? 0;
   try {
-    if (found) await restore(run, found.checkpoint, found.path);
-    const start = found?.checkpoint.step ?? 0;
+    if (found) {
+      checkLength(found, start, steps);
+      if (start === steps) return reporter.say(`Nothing is left to do: ${found.folder} has been trained for all of its ${steps} steps`);
+      await restore(run, found.checkpoint, found.path);
+      const jump = rateJump(settings, { start, before: stepsOf(found.checkpoint.settings, run.batchesPerEpoch), after: steps });
+      if (jump !== undefined) reporter.warn(jump);
+    }
     if (dry) return await dryRun(run, reporter, start);
 
-    const folder = resume ?? (await createFolder(settings.out === undefined ? { prefix: join('runs', preset) } : { path: settings.out }));
+    const folder =
+      found?.folder ?? (await createFolder(settings.out === undefined ? { prefix: join('runs', preset) } : { path: settings.out }));
     const release = await lockFolder(folder);
     try {
       reporter.say(found ? `Going on with ${folder} after ${start} steps` : `Run folder: ${folder}`);
-      await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify({ preset, ...settings, model: run.model }, null, 2)}\n`);
-      await trainInto(folder, run, start, reporter);
+      const model = { ...run.model, network: referenceIn(folder, run.model.network, found?.checkpoint.model.network) };
+      // Where the run lies is not part of what it is.
+      const { out: _, ...config } = { preset, ...settings, model };
+      await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+      await trainInto(folder, { ...run, model }, start, reporter);
     } finally {
       await release();
     }
@@ -106,9 +118,9 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
       skipped = wasSkipped ? skipped + 1 : 0;
       if (wasSkipped) reporter.warn(`step ${step} was skipped: its loss is ${loss}, its gradient's norm ${gradNorm}`);
       if (skipped >= settings.maxSkipped) {
-        throw new Error(
-          `stopped at step ${step}: ${skipped} steps in a row had no finite loss and gradient; the last good checkpoint is after ${saved} steps in ${folder}`,
-        );
+        const left =
+          saved > 0 ? `the last good checkpoint is after ${saved} steps in ${folder}` : `there is no checkpoint in ${folder} yet`;
+        throw new Error(`stopped at step ${step}: ${skipped} steps in a row had no finite loss and gradient; ${left}`);
       }
       if (due(settings.checkpointEvery) && skipped === 0 && done < steps) {
         if (await tolerate(async () => saveCheckpoint(folder, await checkpointOf(run, done), settings))) saved = done;

@@ -1,10 +1,12 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { writeSafetensors } from '@ddpm/safetensors';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createFolder, loadNetwork, readCheckpoint, reason, writeCheckpoint, writeFileAtomic } from './index';
-import type { Checkpoint } from './index';
+import { createFolder, loadNetwork, readCheckpoint, reason, referenceIn, writeCheckpoint, writeFileAtomic } from './index';
+import type { Checkpoint, NetworkReference } from './index';
 
 let folder: string;
 beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), 'ddpm-checkpoint-'))));
@@ -139,6 +141,27 @@ describe('createFolder', () => {
   });
 });
 
+// A user namespace may mount, without being root; where that is not allowed, or not Linux, there is nothing to try it on.
+const mountsReadOnly = ['-Urm', 'sh', '-c', 'mount -t tmpfs -o ro none "$0" && exec "$@"'];
+const canMount = spawnSync('unshare', [...mountsReadOnly, tmpdir(), 'true']).status === 0;
+(canMount ? test : test.skip)('a read-only file system is said to be one', async () => {
+  const disk = join(folder, 'disk');
+  await mkdir(disk);
+  const script = `import(${JSON.stringify(pathToFileURL(resolve('dist/index.js')).href)}).then(async ({ createFolder, saveCheckpoint }) => {
+    const path = ${JSON.stringify(disk)};
+    const model = { network: { name: 'n', options: {} }, imageShape: [1, 1, 1], objective: 'epsilon' };
+    const checkpoint = { model, betas: new Float64Array(1), step: 0, settings: {}, parameters: new Map(), state: new Map() };
+    for (const work of [() => createFolder({ path: path + '/a/b' }), () => createFolder({ prefix: path + '/runs/x' }), () => saveCheckpoint(path, checkpoint)])
+      await work().catch((error) => console.log(error.message));
+  });`;
+  const { stdout } = spawnSync('unshare', [...mountsReadOnly, disk, process.execPath, '-e', script], { encoding: 'utf8' });
+  expect(stdout.trim().split('\n')).toEqual([
+    `${join(disk, 'a', 'b')} cannot be written to: the file system is read-only`,
+    `${join(disk, 'runs')} cannot be written to: the file system is read-only`,
+    `${join(disk, 'checkpoints', 'step-0000000.safetensors')} cannot be written: the file system is read-only`,
+  ]);
+});
+
 describe('loadNetwork', () => {
   const module = async (name: string, code: string) => {
     const path = join(folder, name);
@@ -158,7 +181,35 @@ describe('loadNetwork', () => {
       '{"name":"some-network","type":"module","exports":"./index.js"}',
     );
     await writeFile(join(base, 'node_modules', 'some-network', 'index.js'), 'export default () => ({ apply() {} });');
-    expect(typeof (await loadNetwork({ name: 'some-network', options: {} }, [join(base, 'cli.js')])).apply).toBe('function');
+    expect(typeof (await loadNetwork({ name: 'some-network', options: {} }, { bases: [join(base, 'cli.js')] })).apply).toBe('function');
+  });
+  test('finds a file from its run folder, though both have moved and the current folder is another', async () => {
+    const [before, after] = [join(folder, 'before'), join(folder, 'after')];
+    await mkdir(join(before, 'runs', '1'), { recursive: true });
+    await mkdir(join(before, 'networks'));
+    await module(join('before', 'networks', 'net.mjs'), 'export default (options) => ({ options, apply() {} });');
+    const reference = { name: './net.mjs', options: { dim: 4 }, folder: '../../networks' };
+    const run = join(after, 'runs', '1');
+    await expect(loadNetwork(reference, { run: join(before, 'runs', '1') })).resolves.toMatchObject({ options: { dim: 4 } });
+    await rename(before, after);
+    await expect(loadNetwork(reference, { run })).resolves.toMatchObject({ options: { dim: 4 } });
+    await rm(join(after, 'networks', 'net.mjs'));
+    const file = join(await realpath(after), 'networks', 'net.mjs');
+    await expect(loadNetwork(reference, { run })).rejects.toThrow(
+      `network ./net.mjs cannot be found: there is no ${file} and no ${resolve('net.mjs')}`,
+    );
+  });
+  test('a reference in a run folder knows where a relative name is named from, and no other needs it', async () => {
+    const run = join(folder, 'project', 'runs', '1');
+    await mkdir(run, { recursive: true });
+    await mkdir(join(folder, 'project', 'networks'));
+    await module(join('project', 'networks', 'net.mjs'), '');
+    const file: NetworkReference = { name: './net.mjs', options: {} };
+    expect(referenceIn(run, file, { ...file, folder: '../../networks' }).folder).toBe('../../networks');
+    // Named from the current folder, since it is not there any more.
+    const expected = relative(await realpath(run), process.cwd()).replaceAll('\\', '/');
+    expect(referenceIn(run, { ...file, name: './src/index.ts' }, { ...file, folder: '../../networks' }).folder).toBe(expected);
+    for (const name of ['@ddpm/unet', resolve('net.mjs')]) expect(referenceIn(run, { name, options: {} })).toEqual({ name, options: {} });
   });
   test('says in one line that there is none', async () => {
     await expect(loadNetwork({ name: 'no-such-package-anywhere', options: {} })).rejects.toThrow(

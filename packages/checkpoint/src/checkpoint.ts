@@ -8,8 +8,8 @@ import { reason, writeFileAtomic } from './write-file-atomic';
 const size = z.int().positive();
 
 const modelSchema = z.strictObject({
-  /** The network package, and the options its default export was called with. */
-  network: z.strictObject({ name: z.string().min(1), options: z.record(z.string(), z.json()) }),
+  /** A `NetworkReference`. */
+  network: z.strictObject({ name: z.string().min(1), options: z.record(z.string(), z.json()), folder: z.string().optional() }),
   /** [h, w, c]. */
   imageShape: z.tuple([size, size, size]),
   /** What the network predicts. */
@@ -18,7 +18,7 @@ const modelSchema = z.strictObject({
 
 /**
  * All that is needed, beside the weights and β, to rebuild a model: the network's package or file and the options that its default export
- * was called with, the images' shape [h, w, c], and what the network predicts.
+ * was called with (a `NetworkReference`), the images' shape [h, w, c], and what the network predicts.
  * @useDeclaredType
  */
 export type ModelDescription = z.infer<typeof modelSchema>;

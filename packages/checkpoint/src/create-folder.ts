@@ -1,5 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from './make-folder';
 import { reason } from './write-file-atomic';
 
 /**
@@ -10,14 +11,14 @@ import { reason } from './write-file-atomic';
 export async function createFolder(wanted: { path: string } | { prefix: string }): Promise<string> {
   if ('path' in wanted) {
     const { path } = wanted;
-    const files = await mkdir(path, { recursive: true })
+    const files = await makeFolder(path)
       .then(() => readdir(path))
       .catch((error: unknown) => refuse(path, reason(error), error));
     if (files.length > 0) refuse(path, 'it holds files already; name a new folder');
     return path;
   }
   const { prefix } = wanted;
-  await mkdir(dirname(prefix), { recursive: true }).catch((error: unknown) => refuse(dirname(prefix), reason(error), error));
+  await makeFolder(dirname(prefix)).catch((error: unknown) => refuse(dirname(prefix), reason(error), error));
   for (let i = 1; ; i++) {
     const path = `${prefix}-${i}`;
     try {

@@ -32,8 +32,9 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     }
     const owner = await readOwner(path);
     if (owner && (owner.host !== hostname() || isRunning(owner.pid, path))) {
-      const where = owner.host === hostname() ? '' : ` on ${owner.host}; if it runs no more, remove ${path}`;
-      throw new Error(`${folder} is in use by another trainer (process ${owner.pid}${where})`);
+      // A number is used again once its process is gone, and another machine's processes cannot be seen.
+      const where = owner.host === hostname() ? '' : ` on ${owner.host}`;
+      throw new Error(`${folder} is in use by another trainer (process ${owner.pid}${where}); if that is no trainer, remove ${path}`);
     }
     // Whoever held it is gone. Only one process succeeds in moving what it left out of the way.
     const aside = `${path}.${randomBytes(4).toString('hex')}`;

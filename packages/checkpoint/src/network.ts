@@ -1,5 +1,6 @@
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 /** A network by the name of its package or file, with the options that its default export takes. */
@@ -8,31 +9,46 @@ export interface NetworkReference {
   readonly name: string;
   /** JSON. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** For a file with a relative name: the folder that it is named from, relative to the run folder, so that both can move together. */
+  readonly folder?: string;
 }
 
 /**
  * Rebuilds a network: imports the package or file that it names and calls its default export with the options.
- * @param reference a relative name (`./my-network.mjs`) is a file beside the current folder
- * @param bases folders or files from which packages are looked up, in turn; the current folder is always the first
+ * @param reference a relative name (`./my-network.mjs`) is a file beside the reference's folder, or else the current one
+ * @param options.run the run folder that the reference's folder is relative to
+ * @param options.bases folders or files from which packages are looked up, in turn, after the current folder and the run folder
  * @throws Error in one line if it cannot be imported, has no default function, or that returns no object with `apply`.
  */
 export async function loadNetwork<Network extends { apply: unknown }>(
-  { name, options }: NetworkReference,
-  bases: readonly string[] = [],
+  reference: NetworkReference,
+  { run, bases = [] }: { run?: string; bases?: readonly string[] } = {},
 ): Promise<Network> {
+  const { name, options } = reference;
   const fail = (what: string, cause?: unknown): never => {
     throw new Error(`network ${name} ${what}`, { cause });
   };
   let module: { default?: unknown };
-  try {
-    module = (await import(locate(name, bases))) as { default?: unknown };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException | null)?.code;
-    const missing = code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND';
-    return fail(
-      missing ? `cannot be found: install it, or name a file by ./path (${firstLine(error)})` : `cannot be imported: ${firstLine(error)}`,
-      error,
-    );
+  if (isFile(name)) {
+    const files = namedFrom(reference, run).map((folder) => resolve(folder, name));
+    const file = files.find((path) => existsSync(path));
+    if (file === undefined) return fail(`cannot be found: there is no ${files.join(' and no ')}`);
+    module = await imported(pathToFileURL(file).href);
+  } else {
+    const places = [process.cwd(), ...(run === undefined ? [] : [run])].map((folder) => join(folder, 'package.json'));
+    module = await imported(locatePackage(name, [...places, ...bases]));
+  }
+  async function imported(url: string): Promise<{ default?: unknown }> {
+    try {
+      return (await import(url)) as { default?: unknown };
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException | null)?.code;
+      const missing = !isFile(name) && (code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND');
+      return fail(
+        missing ? `cannot be found: install it, or name a file by ./path (${firstLine(error)})` : `cannot be imported: ${firstLine(error)}`,
+        error,
+      );
+    }
   }
   const make = module.default;
   if (typeof make !== 'function') return fail('must export as its default a function from options to a network');
@@ -47,13 +63,33 @@ export async function loadNetwork<Network extends { apply: unknown }>(
   return network as Network;
 }
 
+/**
+ * A reference as a checkpoint in the run folder holds it: with the folder that a file's relative name is named from.
+ * @param run the run folder
+ * @param before the reference that the run held until now, if it is resumed
+ */
+export function referenceIn<Reference extends NetworkReference>(run: string, reference: Reference, before?: NetworkReference): Reference {
+  const { name } = reference;
+  if (!isFile(name) || isAbsolute(name)) return reference;
+  const folder = namedFrom({ ...reference, folder: before?.folder }, run).find((path) => existsSync(resolve(path, name))) ?? process.cwd();
+  return { ...reference, folder: relative(realpathSync(run), realpathSync(folder)).split(sep).join('/') };
+}
+
+const isFile = (name: string) => /^\.{0,2}[\\/]/.test(name) || /^[A-Za-z]:/.test(name);
+
+/** The folders that a file's name may be relative to, the likelier first. */
+function namedFrom({ name, folder }: NetworkReference, run: string | undefined): string[] {
+  if (isAbsolute(name)) return ['/'];
+  const recorded = run === undefined || folder === undefined ? [] : [resolve(realpathSync(run), folder)];
+  return [...new Set([...recorded, process.cwd()])];
+}
+
 const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n', 1)[0];
 
-function locate(name: string, bases: readonly string[]): string {
-  if (/^\.{0,2}[\\/]/.test(name) || /^[A-Za-z]:/.test(name)) return pathToFileURL(resolve(name)).href;
-  for (const base of [join(process.cwd(), 'package.json'), ...bases]) {
+function locatePackage(name: string, bases: readonly string[]): string {
+  for (const base of bases) {
     try {
-      return pathToFileURL(createRequire(base).resolve(name)).href;
+      return pathToFileURL(createRequire(resolve(base)).resolve(name)).href;
     } catch {
       // Packages may lie beside the next base.
     }

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { findCheckpoint, lockFolder, saveCheckpoint } from './index';
+import { findCheckpoint, lockFolder, runFolderOf, saveCheckpoint } from './index';
 import type { Checkpoint } from './index';
 
 let top: string;
@@ -39,7 +39,27 @@ describe('saveCheckpoint and findCheckpoint', () => {
     ]);
     expect(await readFile(join(run, 'checkpoint.safetensors'))).toEqual(await readFile(path(100)));
     expect(await findCheckpoint(run)).toMatchObject({ checkpoint: { step: 100 }, path: path(100), unusable: [] });
-    expect((await findCheckpoint(path(10))).checkpoint.step).toBe(10);
+    expect([path(10), join(run, 'checkpoint.safetensors'), join(run, 'best.safetensors')].map(runFolderOf)).toEqual([run, run, run]);
+  });
+
+  test('keep what is good of fewer steps, where those of more are damaged', async () => {
+    await save(1, 2, 3);
+    await writeFile(path(3), '');
+    await saveCheckpoint(run, at(2), { keep: 1 });
+    expect(await readdir(join(run, 'checkpoints'))).toEqual(['step-0000002.safetensors', 'step-0000003.safetensors']);
+    expect((await findCheckpoint(run)).checkpoint.step).toBe(2);
+  });
+
+  test('pass over one whose name tells other steps than it holds, and fall back on checkpoint.safetensors', async () => {
+    await save(1, 2);
+    await writeFile(path(9), await readFile(path(1)));
+    expect(await findCheckpoint(run)).toMatchObject({
+      checkpoint: { step: 2 },
+      unusable: [`${path(9)} is not what its name says: it was made after 1 steps`],
+    });
+    await writeFile(path(1), '');
+    await rm(path(2));
+    expect(await findCheckpoint(run)).toMatchObject({ checkpoint: { step: 2 }, path: join(run, 'checkpoint.safetensors') });
   });
 
   test('pass over a truncated and a corrupt one, and say so', async () => {
@@ -53,6 +73,7 @@ describe('saveCheckpoint and findCheckpoint', () => {
     expect(unusable).toHaveLength(2);
     expect(unusable[0]).toMatch(/step-0000003\.safetensors is not a usable checkpoint: [^\n]+$/);
     await writeFile(path(1), '');
+    await rm(join(run, 'checkpoint.safetensors'));
     await expect(findCheckpoint(run)).rejects.toThrow(/has no usable checkpoint: .*step-0000003.*step-0000002.*step-0000001/);
   });
 
@@ -68,7 +89,9 @@ describe('saveCheckpoint and findCheckpoint', () => {
 describe('lockFolder', () => {
   test('refuses a second holder until the first lets go', async () => {
     const release = await lockFolder(run);
-    await expect(lockFolder(run)).rejects.toThrow(`${run} is in use by another trainer (process ${process.pid})`);
+    await expect(lockFolder(run)).rejects.toThrow(
+      `${run} is in use by another trainer (process ${process.pid}); if that is no trainer, remove ${join(run, 'lock.json')}`,
+    );
     await release();
     await (
       await lockFolder(run)
@@ -87,7 +110,7 @@ describe('lockFolder', () => {
   });
   test('respects a holder on another machine, and replaces a lock that says nothing', async () => {
     await writeFile(join(run, 'lock.json'), JSON.stringify({ pid: 1, host: 'another' }));
-    await expect(lockFolder(run)).rejects.toThrow('(process 1 on another; if it runs no more, remove ');
+    await expect(lockFolder(run)).rejects.toThrow('(process 1 on another); if that is no trainer, remove ');
     await writeFile(join(run, 'lock.json'), '');
     await (
       await lockFolder(run)

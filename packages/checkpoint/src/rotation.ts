@@ -1,7 +1,8 @@
-import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, link, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { Checkpoint } from './checkpoint';
 import { readCheckpoint, writeCheckpoint } from './checkpoint';
+import { makeFolder } from './make-folder';
 import { reason } from './write-file-atomic';
 
 const FOLDER = 'checkpoints';
@@ -9,15 +10,18 @@ const NEWEST = 'checkpoint.safetensors';
 const pattern = /^step-(\d+)\.safetensors$/;
 
 /** The numbered checkpoints of a run folder, newest first. */
-async function numbered(run: string): Promise<string[]> {
+async function numbered(run: string): Promise<{ step: number; path: string }[]> {
   const names = await readdir(join(run, FOLDER)).catch(() => []);
-  const steps = names.flatMap((name) => pattern.exec(name) ?? []).filter((_, i) => i % 2 === 1);
-  return steps.sort((a, b) => Number(b) - Number(a)).map((step) => join(run, FOLDER, `step-${step}.safetensors`));
+  return names
+    .filter((name) => pattern.test(name))
+    .map((name) => ({ step: Number(pattern.exec(name)![1]), path: join(run, FOLDER, name) }))
+    .sort((a, b) => b.step - a.step);
 }
 
 /**
- * Adds a checkpoint to a run folder: `checkpoints/step-<step>.safetensors`, which `checkpoint.safetensors` then is too. All but the newest
- * `keep` are removed, once the new one is safely there.
+ * Adds a checkpoint to a run folder: `checkpoints/step-<step>.safetensors`, which `checkpoint.safetensors` then is too. Of it and those of
+ * fewer steps all but the newest `keep` are removed, once the new one is safely there. Those of more steps, which a run that is resumed from
+ * an earlier one may find, stay.
  * @param run the run folder
  * @param options.keep how many to keep
  * @throws Error in one line that names the file and the reason
@@ -25,7 +29,7 @@ async function numbered(run: string): Promise<string[]> {
 export async function saveCheckpoint(run: string, checkpoint: Checkpoint, { keep = 3 } = {}): Promise<void> {
   const path = join(run, FOLDER, `step-${String(checkpoint.step).padStart(7, '0')}.safetensors`);
   const newest = join(run, NEWEST);
-  await mkdir(join(run, FOLDER), { recursive: true }).catch((error: unknown) => {
+  await makeFolder(join(run, FOLDER)).catch((error: unknown) => {
     throw new Error(`${path} cannot be written: ${reason(error)}`, { cause: error });
   });
   await writeCheckpoint(path, checkpoint);
@@ -38,29 +42,38 @@ export async function saveCheckpoint(run: string, checkpoint: Checkpoint, { keep
   } catch (error) {
     throw new Error(`${newest} cannot be written: ${reason(error)}`, { cause: error });
   }
-  for (const old of (await numbered(run)).slice(keep)) await rm(old, { force: true });
+  const older = (await numbered(run)).filter(({ step }) => step <= checkpoint.step);
+  for (const { path: old } of older.slice(keep)) await rm(old, { force: true });
+}
+
+/** The run folder of a checkpoint file: the one that it lies in, or that its `checkpoints` folder lies in. */
+export function runFolderOf(path: string): string {
+  const folder = dirname(path);
+  return basename(folder) === FOLDER ? dirname(folder) : folder;
 }
 
 /**
- * The newest usable checkpoint of a run folder, or the checkpoint file that the path names.
+ * The newest usable checkpoint of a run folder.
+ * @param run the run folder
  * @returns it with its path, and one line for each newer one that cannot be used
  * @throws Error in one line if there is none
  */
-export async function findCheckpoint(path: string): Promise<{ checkpoint: Checkpoint; path: string; unusable: string[] }> {
-  const found = await stat(path).catch((error: unknown) => {
-    throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
+export async function findCheckpoint(run: string): Promise<{ checkpoint: Checkpoint; path: string; unusable: string[] }> {
+  await stat(run).catch((error: unknown) => {
+    throw new Error(`${run} cannot be read: ${reason(error)}`, { cause: error });
   });
-  if (!found.isDirectory()) return { checkpoint: await readCheckpoint(path), path, unusable: [] };
-  const candidates = await numbered(path);
+  const candidates = await numbered(run);
   const unusable: string[] = [];
-  for (const candidate of candidates.length > 0 ? candidates : [join(path, NEWEST)]) {
+  for (const { step, path } of [...candidates, { step: undefined, path: join(run, NEWEST) }]) {
     try {
-      return { checkpoint: await readCheckpoint(candidate), path: candidate, unusable };
+      const checkpoint = await readCheckpoint(path);
+      if (step === undefined || checkpoint.step === step) return { checkpoint, path, unusable };
+      unusable.push(`${path} is not what its name says: it was made after ${checkpoint.step} steps`);
     } catch (error) {
       unusable.push((error as Error).message);
     }
   }
   throw new Error(
-    candidates.length > 0 ? `${path} has no usable checkpoint: ${unusable.join('; ')}` : `${path} holds no run: ${unusable[0]}`,
+    candidates.length > 0 ? `${run} has no usable checkpoint: ${unusable.join('; ')}` : `${run} holds no run: ${unusable[0]}`,
   );
 }
