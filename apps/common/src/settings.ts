@@ -20,7 +20,9 @@ export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   let text: string;
   try {
-    text = typeof value === 'string' ? `'${value.replace(/\s+/g, ' ')}'` : JSON.stringify(value);
+    // JSON knows no Infinity.
+    if (typeof value === 'number') text = String(value);
+    else text = typeof value === 'string' ? `'${value.replace(/\s+/g, ' ')}'` : JSON.stringify(value);
   } catch {
     return 'what nests too deep';
   }

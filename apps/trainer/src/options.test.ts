@@ -81,6 +81,7 @@ describe('settings', () => {
     [['--epochs', 'ten'], "--epochs must be a whole number of at least 1, got 'ten'"],
     [['--epochs', '1', '--steps', '1'], '--epochs and --steps say the same thing; give one of them'],
     [['--learning-rate', '-1'], '--learning-rate must be a number above 0, got -1'],
+    [['--learning-rate', '1e999'], '--learning-rate must be a number above 0, got Infinity'],
     [['--dim-mults', '1,x'], '--dim-mults must be a whole number of at least 1, got [1,"x"]'],
     [['--network-options', '{dim'], "--network-options must be a JSON object, got '{dim'"],
     [['--network', './n.mjs', '--dim', '8'], '--dim only shape the U-Net; give another network its options by --network-options'],
@@ -114,6 +115,10 @@ describe('--config and --resume', () => {
     expect(parse('--config', write({ dataset: 'mnist', flip: true })).flip).toBe(true);
   });
 
+  test('a file may begin with a byte-order mark', () => {
+    expect(parse('--config', write('\uFEFF{"batchSize": 3}')).batchSize).toBe(3);
+  });
+
   test.each<[unknown, string]>([
     ['{', 'config.json is not JSON: '],
     [[1], 'config.json must hold a JSON object'],
@@ -140,7 +145,7 @@ describe('--config and --resume', () => {
           .opts(),
         saved,
       );
-    expect(resume('--steps', '500')).toMatchObject({ preset: 'quick', resume: 'run', settings: { dim: 8, steps: 500 } });
+    expect(resume('--steps', '500')).toMatchObject({ preset: 'quick', settings: { dim: 8, steps: 500 } });
     expect(resume('--steps', '500').settings.flip).toBe(true);
     expect(() => resume('--no-flip')).toThrow('--flip cannot change in a run that is resumed');
     expect(() => resume('--dim', '12', '--loss', 'l1')).toThrow('--dim, --loss cannot change in a run that is resumed; only --epochs,');

@@ -1,10 +1,7 @@
-import { registerGradients } from '@ddpm/gradients';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DType, Shape, Target, Value } from './graph';
 import { Graph } from './graph';
-import { composed } from './lower/composed';
 import { lowerings } from './lower/index';
-import { missingKernel } from './missing-kernel';
 
 const backendName = 'ddpm-trace';
 
@@ -120,9 +117,8 @@ function dtypeOf(dtype: tf.DataType): DType {
 
 let backend: TraceBackend | undefined;
 
-/** Registers the backend and its kernels with tfjs, once; and gradients again, lest tfjs's own have come after them. */
+/** Registers the backend and its kernels with tfjs, once. */
 function theBackend(): TraceBackend {
-  registerGradients();
   if (backend && tf.findBackend(backendName) === backend) return backend;
   const created = new TraceBackend();
   tf.registerBackend(backendName, () => created, 0);
@@ -149,9 +145,6 @@ function theBackend(): TraceBackend {
         return Array.isArray(results) ? infos : infos[0];
       },
     });
-  }
-  for (const [kernelName, kernelFunc] of Object.entries(composed)) {
-    if (!tf.getKernel(kernelName, backendName)) tf.registerKernel({ kernelName, backendName, kernelFunc });
   }
   backend = created;
   return created;
@@ -243,5 +236,9 @@ const missing = new RegExp(`Kernel '(\\w+)' not registered for backend '${backen
 function explained(error: unknown): unknown {
   const kernel = error instanceof Error && missing.exec(error.message)?.[1];
   if (!kernel) return error;
-  return new Error(missingKernel(kernel), { cause: error });
+  const op = kernel.replace(/^_/, '').replace(/V\d+$|ND$|Native$/, '');
+  return new Error(
+    `compile: no lowering for the kernel ${kernel}; do without tf.${op[0].toLowerCase()}${op.slice(1)} in this function, or run it on an eager backend (cpu, wasm, webgpu, tensorflow)`,
+    { cause: error },
+  );
 }

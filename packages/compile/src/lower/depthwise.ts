@@ -5,7 +5,6 @@ import type { Axis, ConvAttrs, Geometry } from './conv-geometry';
 import { after, geometry, patches, seeing, unstrided } from './conv-geometry';
 import { activate } from './elementwise';
 import type { KernelCall, Lowerings } from './lowering';
-import { float } from './promote';
 
 const window = (height: Axis, width: Axis) => ({
   kernel_shape: [height.kernel, width.kernel],
@@ -81,7 +80,7 @@ function filterGradient(x: Value, dy: Value, g: Geometry, m: number): Value {
 }
 
 function depthwiseConv({ inputs: { x, filter }, attrs }: KernelCall): Value {
-  return depthwise(float(x), float(filter), geometry(x.shape, filter.shape, attrs as ConvAttrs, true));
+  return depthwise(x, filter, geometry(x.shape, filter.shape, attrs as ConvAttrs, true));
 }
 
 export const depthwiseConvolutions: Lowerings = {
@@ -89,7 +88,7 @@ export const depthwiseConvolutions: Lowerings = {
   FusedDepthwiseConv2D: (call) => {
     const y = depthwiseConv(call);
     const { bias } = call.inputs;
-    return activate(bias ? add(y, float(bias)) : y, (call.attrs as { activation?: string }).activation, call);
+    return activate(bias ? add(y, bias) : y, (call.attrs as { activation?: string }).activation, call);
   },
   DepthwiseConv2dNativeBackpropInput: ({ inputs: { dy, filter }, attrs }) => {
     const { inputShape } = attrs as { inputShape: number[] };

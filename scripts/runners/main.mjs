@@ -1,4 +1,0 @@
-import { deepEqual } from 'node:assert/strict';
-import { expected, use } from './use.mjs';
-
-use().then((came) => deepEqual(came, expected));
