@@ -1,9 +1,9 @@
+import { LayerNorm, Linear, silu, xavierInit, zeroInit } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
-import { DitBlock, parts } from './block';
+import { DitBlock } from './block';
 import { positionEmbedding, TimestepEmbedding } from './embeddings';
-import { layerNorm, modulate, silu } from './functions';
-import { Linear } from './linear';
+import { modulate, parts } from './modulate';
 import { patchify, unpatchify } from './patches';
 
 export interface DitOptions {
@@ -35,7 +35,7 @@ export class Dit {
   readonly patchEmbedding: Linear;
   readonly timestepEmbedding: TimestepEmbedding;
   readonly blocks: readonly DitBlock[];
-  readonly final: { readonly adaLn: Linear; readonly linear: Linear };
+  readonly final: { readonly norm: LayerNorm; readonly adaLn: Linear; readonly linear: Linear };
   readonly patchSize: number;
 
   constructor({ channels = 1, seed = 0, patchSize = 4, dim = 128, depth = 4, heads = 4, mlpRatio = 4, ...unknown }: DitOptions = {}) {
@@ -47,10 +47,12 @@ export class Dit {
     if (dim % 4 !== 0 || dim % heads !== 0) throw new RangeError(`Dit: dim (${dim}) must be a multiple of 4 and of heads (${heads})`);
     const rng = new Random(seed);
     const patch = patchSize * patchSize * channels;
-    this.patchEmbedding = new Linear(patch, dim, rng);
+    const zeros = (inFeatures: number, outFeatures: number) => new Linear({ inFeatures, outFeatures, init: zeroInit, rng });
+    this.patchEmbedding = new Linear({ inFeatures: patch, outFeatures: dim, init: xavierInit, rng });
     this.timestepEmbedding = new TimestepEmbedding(dim, rng);
     this.blocks = Array.from({ length: depth }, () => new DitBlock(dim, { heads, mlpRatio, rng }));
-    this.final = { adaLn: new Linear(dim, 2 * dim, rng, 'zeros'), linear: new Linear(dim, patch, rng, 'zeros') };
+    const norm = new LayerNorm({ features: dim, eps: 1e-6, affine: false });
+    this.final = { norm, adaLn: zeros(dim, 2 * dim), linear: zeros(dim, patch) };
     this.patchSize = patchSize;
   }
 
@@ -64,7 +66,7 @@ export class Dit {
       let x = tf.add<tf.Tensor3D>(patches, positionEmbedding(h / p, w / p, patches.shape[2]));
       for (const block of this.blocks) x = block.apply(x, condition);
       const [shift, scale] = parts(final.adaLn.apply(silu(condition)), 2);
-      return unpatchify(final.linear.apply(modulate(layerNorm(x), shift, scale)), p, xt.shape);
+      return unpatchify(final.linear.apply(modulate(final.norm.apply(x), shift, scale)), p, xt.shape);
     });
   }
 }
