@@ -20,4 +20,4 @@ export const matMulGradient: tf.GradConfig = {
 };
 
 /** [..., columns] → [rows, columns]. */
-const rows = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [x.size / x.shape.at(-1)!, x.shape.at(-1)!]);
+const rows = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [tf.util.sizeFromShape(x.shape.slice(0, -1)), x.shape.at(-1)!]);

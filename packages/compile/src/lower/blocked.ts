@@ -1,7 +1,7 @@
 import type { Graph, Shape, Value } from '../graph';
-import { node, pad, reshape, slice, transpose } from '../ops';
+import { node, pad, reshape, slice, sum, transpose } from '../ops';
 import type { Axis, Geometry } from './conv-geometry';
-import { after } from './conv-geometry';
+import { after, byOutput, windowAttributes } from './conv-geometry';
 
 /*
  * ORT's own convolutions on tensors whose channels come in blocks as wide as a vector register: [n, c/B, h, w, B] in memory, [n, c, h, w] by
@@ -37,13 +37,6 @@ export function fromBlocked(x: Value, channels: number): Value {
   const [n, , h, w] = x.shape;
   return node('ReorderOutput', [x], [n, h, w, channels], 'float32', { channels, channels_last: 1 }, nchwc);
 }
-
-export const window = (height: Axis, width: Axis) => ({
-  kernel_shape: [height.kernel, width.kernel],
-  strides: [height.stride, width.stride],
-  dilations: [height.dilation, width.dilation],
-  pads: [height.before, width.before, after(height), after(width)],
-});
 
 /** [groups, rows, columns, c] of any meaning → [groups, c/B, rows, columns, B] in memory. */
 function blockedRows(x: Value, shape: Shape): Value {
@@ -93,7 +86,7 @@ export function blockedConv(x: Value, filter: Value, g: Geometry): Value {
   const shape = [g.n, channels, g.height.out, g.width.out];
   const convolved = (...bias: Value[]) =>
     fromBlocked(
-      node('Conv', [input, weights, ...bias], shape, 'float32', { ...window(g.height, g.width), group: 1 }, nchwc),
+      node('Conv', [input, weights, ...bias], shape, 'float32', { ...windowAttributes(g.height, g.width), group: 1 }, nchwc),
       g.outChannels,
     );
   const y = convolved();
@@ -116,7 +109,7 @@ export function blockedDepthwise(x: Value, filter: Value, g: Geometry): Value {
   const weights = blockedRows(reshape(filter, [1, kh, kw, c]), [channels, 1, kh, kw]);
   const shape = [g.n, channels, g.height.out, g.width.out];
   const wide = besideZeros(x, g);
-  const attributes = { ...window(g.height, wide.width), group: channels };
+  const attributes = { ...windowAttributes(g.height, wide.width), group: channels };
   const input = toBlocked(wide.x);
   const convolved = (...bias: Value[]) => fromBlocked(node('Conv', [input, weights, ...bias], shape, 'float32', attributes, nchwc), c);
   const y = convolved();
@@ -136,20 +129,15 @@ export function blockedDepthwiseFilter(x: Value, dy: Value, g: Geometry): Value 
   const wide = besideZeros(x, g);
   const image = reshape(toBlocked(wide.x), [1, groups, g.height.size, wide.width.size]);
   const filter = reshape(toBlocked(dy), [groups, 1, g.height.out, g.width.out]);
-  const turn = ({ size, out, kernel, before }: Axis): Axis => ({ size, out: kernel, kernel: out, stride: 1, dilation: 1, before });
   const conv = node(
     'Conv',
     [image, filter],
     [1, groups, kh, kw],
     'float32',
-    { ...window(turn(g.height), turn(wide.width)), group: groups },
+    { ...windowAttributes(byOutput(g.height), byOutput(wide.width)), group: groups },
     nchwc,
   );
   const each = reshape(conv, [g.n, (channels / block) * kh * kw * block]);
-  const total = reshape(sumRows(each), [channels / block, kh, kw, block]);
+  const total = reshape(sum(each, [0]), [channels / block, kh, kw, block]);
   return slice(reshape(transpose(total, [1, 2, 0, 3]), [kh, kw, channels]), [0, 0, 0], [kh, kw, c]);
-}
-
-function sumRows(x: Value): Value {
-  return node('ReduceSum', [x, x.graph.constant([0], [1], 'int64')], [1, x.shape[1]], 'float32', { keepdims: 1 });
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Graph, Shape, Value } from '../graph';
+import type { Attributes, Graph, Shape, Value } from '../graph';
 import { sizeOf } from '../graph';
-import { concat, full, gather, pad, reshape } from '../ops';
+import { concat, full, gather, pad, reshape, slice, transpose } from '../ops';
 
 /** A convolution along one axis. */
 export interface Axis {
@@ -74,6 +74,30 @@ export const pointwise = (g: Geometry): boolean =>
 /** Zeros behind the last element, so that exactly `out` windows fit; negative where elements at the end are in no window. */
 export const after = ({ size, out, kernel, stride, dilation, before }: Axis): number =>
   (out - 1) * stride + (kernel - 1) * dilation + 1 - size - before;
+
+/** What ONNX's Conv is told of a geometry. It has no negative padding: elements that no window reaches must have been cut off. */
+export const windowAttributes = (height: Axis, width: Axis): Attributes => ({
+  kernel_shape: [height.kernel, width.kernel],
+  strides: [height.stride, width.stride],
+  dilations: [height.dilation, width.dilation],
+  pads: [height.before, width.before, Math.max(0, after(height)), Math.max(0, after(width))],
+});
+
+/** x [n, h, w, c] cut to what the windows reach, channels first. */
+export function reached(x: Value, { n, height, width }: Geometry): Value {
+  const cut = slice(x, [0, 0, 0, 0], [n, height.size + Math.min(0, after(height)), width.size + Math.min(0, after(width)), x.shape[3]]);
+  return transpose(cut, [0, 3, 1, 2]);
+}
+
+/** The convolution of x with dy as the filter, which is dFilter: strides and dilations are exchanged. */
+export const byOutput = ({ size, out, kernel, stride, dilation, before }: Axis): Axis => ({
+  size,
+  out: kernel,
+  kernel: out,
+  stride: dilation,
+  dilation: stride,
+  before,
+});
 
 /** The convolution that leads from dy back to dx, where the strides are 1: the same taps, turned around. */
 export function backwards({ n, height, width, inChannels, outChannels }: Geometry): Geometry {

@@ -3,7 +3,7 @@ import { sizeOf } from '../graph';
 import { add, cast, concat, full, matMul, node, reshape, slice, transpose } from '../ops';
 import { activate } from './elementwise';
 import type { ConvAttrs, Geometry } from './conv-geometry';
-import { after, backwards, geometry, patches, pointwise, seeing, seen, unstrided } from './conv-geometry';
+import { backwards, geometry, patches, pointwise, reached, seeing, seen, unstrided, windowAttributes } from './conv-geometry';
 import { blockedConv, canBlock } from './blocked';
 import { blockedFilterGradient, canBlockFilterGradient } from './blocked-filter-gradient';
 import { winogradConv, worthTiling } from './winograd';
@@ -22,20 +22,12 @@ const flipped = (filter: Value) => {
 
 /** ONNX's own Conv, in NCHW: what other runtimes know best. */
 function standardConv(x: Value, filter: Value, g: Geometry): Value {
-  // Elements that no window reaches are cut off, since ONNX has no negative padding.
-  const [bottom, right] = [after(g.height), after(g.width)];
-  const cut = slice(x, [0, 0, 0, 0], [g.n, g.height.size + Math.min(0, bottom), g.width.size + Math.min(0, right), g.inChannels]);
   const y = node(
     'Conv',
-    [transpose(cut, [0, 3, 1, 2]), transpose(filter, [3, 2, 0, 1])],
+    [reached(x, g), transpose(filter, [3, 2, 0, 1])],
     [g.n, g.outChannels, g.height.out, g.width.out],
     'float32',
-    {
-      kernel_shape: [g.height.kernel, g.width.kernel],
-      strides: [g.height.stride, g.width.stride],
-      dilations: [g.height.dilation, g.width.dilation],
-      pads: [g.height.before, g.width.before, Math.max(0, bottom), Math.max(0, right)],
-    },
+    windowAttributes(g.height, g.width),
   );
   return transpose(y, [0, 2, 3, 1]);
 }

@@ -1,27 +1,10 @@
 import type { Value } from '../graph';
 import { add, node, reshape, slice, sum, transpose } from '../ops';
 import { blockedDepthwise, blockedDepthwiseFilter, canBlock } from './blocked';
-import type { Axis, ConvAttrs, Geometry } from './conv-geometry';
-import { after, geometry, patches, seeing, unstrided } from './conv-geometry';
+import type { ConvAttrs, Geometry } from './conv-geometry';
+import { after, backwards, byOutput, geometry, patches, reached, seeing, unstrided, windowAttributes } from './conv-geometry';
 import { activate } from './elementwise';
 import type { KernelCall, Lowerings } from './lowering';
-
-const window = (height: Axis, width: Axis) => ({
-  kernel_shape: [height.kernel, width.kernel],
-  strides: [height.stride, width.stride],
-  dilations: [height.dilation, width.dilation],
-  pads: [height.before, width.before, Math.max(0, after(height)), Math.max(0, after(width))],
-});
-
-/** Cut to what the windows reach, channels first. */
-function reached(x: Value, g: Geometry): Value {
-  const cut = slice(
-    x,
-    [0, 0, 0, 0],
-    [g.n, g.height.size + Math.min(0, after(g.height)), g.width.size + Math.min(0, after(g.width)), x.shape[3]],
-  );
-  return transpose(cut, [0, 3, 1, 2]);
-}
 
 /** filter: [kh, kw, c, m] → [n, h', w', c·m]. */
 function depthwise(x: Value, filter: Value, g: Geometry): Value {
@@ -29,7 +12,7 @@ function depthwise(x: Value, filter: Value, g: Geometry): Value {
   if (m === 1 && canBlock(x.graph, g)) return blockedDepthwise(x, reshape(filter, [kh, kw, c]), g);
   const weights = reshape(transpose(filter, [2, 3, 0, 1]), [c * m, 1, kh, kw]);
   const y = node('Conv', [reached(x, g), weights], [g.n, c * m, g.height.out, g.width.out], 'float32', {
-    ...window(g.height, g.width),
+    ...windowAttributes(g.height, g.width),
     group: c,
   });
   return transpose(y, [0, 2, 3, 1]);
@@ -37,15 +20,7 @@ function depthwise(x: Value, filter: Value, g: Geometry): Value {
 
 function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
   const [kh, kw, c, m] = filter.shape;
-  const turn = ({ size, out, kernel, before }: Axis): Axis => ({
-    size: out,
-    out: size,
-    kernel,
-    stride: 1,
-    dilation: 1,
-    before: kernel - 1 - before,
-  });
-  const back = { ...g, height: turn(g.height), width: turn(g.width) };
+  const back = backwards(g);
   const direct = unstrided(g) && m === 1 && back.height.before >= 0 && back.width.before >= 0;
   if (direct && (canBlock(dy.graph, back) || (after(back.height) >= 0 && after(back.width) >= 0))) {
     return depthwise(dy, slice(filter, [kh - 1, kw - 1, 0, 0], filter.shape, [-1, -1, 1, 1]), back);
@@ -63,17 +38,11 @@ function filterGradient(x: Value, dy: Value, g: Geometry, m: number): Value {
   const [kh, kw] = [g.height.kernel, g.width.kernel];
   if (m === 1 && unstrided(g) && canBlock(x.graph, g)) return reshape(blockedDepthwiseFilter(x, dy, g), [kh, kw, c, 1]);
   const groups = g.n * c;
-  const image = reshape(reached(x, g), [1, groups, ...reached(x, g).shape.slice(2)]);
+  const cut = reached(x, g);
+  const image = reshape(cut, [1, groups, ...cut.shape.slice(2)]);
   const filter = reshape(transpose(dy, [0, 3, 1, 2]), [groups * m, 1, g.height.out, g.width.out]);
-  const turn = ({ out, kernel, stride, dilation, before }: Axis, size: number): Axis => ({
-    size,
-    out: kernel,
-    kernel: out,
-    stride: dilation,
-    dilation: stride,
-    before,
-  });
-  const attributes = { ...window(turn(g.height, image.shape[2]), turn(g.width, image.shape[3])), group: groups };
+  const [height, width] = [g.height, g.width].map((axis, i) => byOutput({ ...axis, size: image.shape[2 + i] }));
+  const attributes = { ...windowAttributes(height, width), group: groups };
   const conv = node('Conv', [image, filter], [1, groups * m, kh, kw], 'float32', attributes);
   const total = reshape(sum(reshape(conv, [g.n, c * m * kh * kw]), [0]), [c, m, kh, kw]);
   return transpose(total, [2, 3, 0, 1]);

@@ -1,9 +1,9 @@
 import type { Value } from '../graph';
 import { sizeOf } from '../graph';
 import { matMul, node, pad, reshape } from '../ops';
-import { blockedColumns, fromBlocked, nchwc, roundUp, toBlocked, window } from './blocked';
+import { blockedColumns, fromBlocked, nchwc, roundUp, toBlocked } from './blocked';
 import type { Axis, Geometry } from './conv-geometry';
-import { pixelIndex, take } from './conv-geometry';
+import { pixelIndex, take, windowAttributes } from './conv-geometry';
 
 /*
  * Winograd's minimal filtering along the width: of rows cut into tiles of four outputs, three taps take 6 products a tile instead of 12. The
@@ -114,7 +114,7 @@ export function winogradConv(x: Value, filter: Value, g: Geometry): Value {
       [input, reshape(weights, [points * outer, inner, height.kernel, 1]), ...bias],
       [1, points * outer, height.out, columns],
       'float32',
-      { ...window(height, one), group: points },
+      { ...windowAttributes(height, one), group: points },
       nchwc,
     );
     const y = fromBlocked(fromPoints(reshape(products, shape), tile), outChannels);
