@@ -2,8 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import { decodePng } from '@ddpm/images/png';
+import type { Network } from '@ddpm/diffusion';
+import type { TensorValues } from '@ddpm/layers';
 import { loadParameters, parameterValues } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
@@ -16,28 +19,31 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 const cli = resolve('dist/cli.js');
 const options = { dim: 4, dimMults: [1, 1], channels: 3 };
 let folder: string;
+
+/** Writes a run folder. */
+function write(path: string, network: { name: string; options: object }, parameters: ReadonlyMap<string, TensorValues>) {
+  mkdirSync(join(folder, path));
+  const model = {
+    network: { ...network, options: { ...options, ...network.options } },
+    imageShape: [4, 6, 3] as [number, number, number],
+    objective: 'epsilon' as const,
+  };
+  const { betas } = cosineSchedule({ timesteps: 5 });
+  return writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), {
+    model,
+    betas,
+    step: 3,
+    settings: {},
+    parameters,
+    state: new Map(),
+  });
+}
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ddpm-sampler-'));
   const parameters = await parameterValues(new Unet(options));
-  const write = (path: string, network: { name: string; options: object }, weights = parameters) => {
-    mkdirSync(join(folder, path));
-    const model = {
-      network: { ...network, options: { ...options, ...network.options } },
-      imageShape: [4, 6, 3] as [number, number, number],
-      objective: 'epsilon' as const,
-    };
-    const betas = cosineSchedule({ timesteps: 5 }).betas;
-    return writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), {
-      model,
-      betas,
-      step: 3,
-      settings: {},
-      parameters: weights,
-      state: new Map(),
-    });
-  };
-  await write('run', { name: '@ddpm/unet', options: {} });
-  await write('foreign', { name: 'no-such-network', options: {} });
+  await write('run', { name: '@ddpm/unet', options: {} }, parameters);
+  await write('foreign', { name: 'no-such-network', options: {} }, parameters);
   await write('misfit', { name: '@ddpm/unet', options: {} }, new Map([...parameters].slice(1)));
   writeFileSync(join(folder, 'other.safetensors'), writeSafetensors(new Map([['w', { shape: [1], data: new Float32Array(1) }]])));
   const stateDict = await toTorchStateDict(new Unet(options));
@@ -71,23 +77,62 @@ describe('ddpm-sample', () => {
     expect(delays).toEqual([5, 5, 5, 5, 100]);
   });
 
-  test('writes the network as ONNX, which onnxruntime-web runs', async () => {
-    const { status, stdout, stderr } = run('run', '--export', 'model.onnx');
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(stdout).toContain('Exported: model.onnx');
+  /** What onnxruntime-web computes of the ONNX model for two images. */
+  const runOnWeb = (model: string) => {
     const xt = { shape: [2, 4, 6, 3], data: new Random(1).normals(144) };
     const t = { shape: [2], data: Int32Array.of(0, 4) };
     writeFileSync(join(folder, 'case.safetensors'), writeSafetensors(new Map(Object.entries({ xt, t }))));
     const runner = resolve('../../benchmarks/run-onnx-web.mjs');
-    execFileSync(process.execPath, [runner, 'model.onnx', 'case.safetensors', 'result.safetensors'], { cwd: folder });
-    const { shape, data } = readSafetensors(file('result.safetensors')).tensors.get('epsilon')!;
+    execFileSync(process.execPath, [runner, model, 'case.safetensors', 'result.safetensors'], { cwd: folder });
+    const result = readSafetensors(file('result.safetensors')).tensors.get('epsilon')!;
+    expect(result.shape).toEqual([2, 4, 6, 3]);
+    return { result: result.data, tensors: [tf.tensor4d(xt.data, [2, 4, 6, 3]), tf.tensor1d(t.data, 'int32')] as const };
+  };
+
+  test('writes the network as ONNX, which onnxruntime-web runs', async () => {
+    const { status, stdout, stderr } = run('run', '--export', 'model.onnx');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain('Exported: model.onnx');
+    const { result, tensors } = runOnWeb('model.onnx');
     const unet = new Unet(options);
     const { parameters } = await readCheckpoint(join(folder, 'run', 'checkpoint.safetensors'));
     loadParameters(unet, parameters);
-    const expected = unet.apply(tf.tensor4d(xt.data, [2, 4, 6, 3]), tf.tensor1d(t.data, 'int32')).dataSync<'float32'>();
-    expect(shape).toEqual([2, 4, 6, 3]);
-    expected.forEach((value, i) => expect(Math.abs(value - Number(data[i]))).toBeLessThan(1e-5));
+    const expected = unet.apply(...tensors).dataSync<'float32'>();
+    expected.forEach((value, i) => expect(Math.abs(value - Number(result[i]))).toBeLessThan(1e-5));
     expect(Buffer.from(file('model.onnx')).toString('latin1')).toMatch(/objective.*epsilon.*timesteps.*5.*betas.*\[0\./s);
+  });
+
+  test("writes the README's own network for any number of images, and says what ties one to a single image", async () => {
+    const [, source] = /```js\n(\/\/ my-network\.mjs\n.*?)```/s.exec(readFileSync('../../README.md', 'utf8'))!;
+    // The network imports TensorFlow.js, which is installed here.
+    const here = mkdtempSync('.network-');
+    try {
+      const saved = async (name: string, code: string) => {
+        const path = resolve(here, `${name}.mjs`);
+        writeFileSync(path, code);
+        const { default: make } = (await import(pathToFileURL(path).href)) as { default: (given: object) => Network };
+        const network = make(options);
+        await write(name, { name: path, options: {} }, await parameterValues(network));
+        const { status, stdout, stderr } = run(name, '--export', `${name}.onnx`);
+        expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+        return { network, stdout };
+      };
+      const { network, stdout } = await saved('mine', source);
+      expect(stdout).not.toContain('Warning');
+      const { result, tensors } = runOnWeb('mine.onnx');
+      const expected = network.apply(...tensors).dataSync<'float32'>();
+      expected.forEach((value, i) => expect(Math.abs(value - Number(result[i]))).toBeLessThan(1e-5));
+
+      const tied = await saved(
+        'tied',
+        source.replace('return tf.conv2d(', 'return tf.conv2d(tf.stack(tf.unstack(').replace(/, leave, 1/, ')), leave, 1'),
+      );
+      expect(tied.stdout).toMatch(
+        /^Warning: the model cannot take batches of any size: [^\n]* from Split on; it takes one image at a time$/m,
+      );
+    } finally {
+      rmSync(here, { recursive: true });
+    }
   });
 
   test('writes a PyTorch state_dict that it reads again to the same images', () => {

@@ -7,15 +7,26 @@ import { toTorchStateDict, Unet } from '@ddpm/unet';
 import * as tf from '@tensorflow/tfjs';
 import type { Model } from './model';
 
-/** The denoiser: `xt` [n, h, w, c] and `t` [n] int32 → what the objective's name says; β, as JSON, and the rest are metadata. */
-function onnx({ network, schedule, objectiveName, imageShape }: Model): Uint8Array {
+/**
+ * The denoiser: `xt` [n, h, w, c] and `t` [n] int32 → what the objective's name says; β, as JSON, and the rest are metadata.
+ * @param warn told why, where the network is tied to one image at a time
+ */
+function onnx({ network, schedule, objectiveName, imageShape }: Model, warn: (line: string) => void): Uint8Array {
   const examples = [tf.zeros([1, ...imageShape]), tf.zeros([1], 'int32')];
-  try {
-    return exportOnnx((xt: tf.Tensor4D, t: tf.Tensor1D) => network.apply(xt, t), examples, {
+  const write = (dynamicBatch: boolean) =>
+    exportOnnx((xt: tf.Tensor4D, t: tf.Tensor1D) => network.apply(xt, t), examples, {
       inputNames: ['xt', 't'],
       outputNames: [objectiveName],
+      dynamicBatch,
       metadata: { objective: objectiveName, timesteps: String(schedule.timesteps), betas: JSON.stringify([...schedule.betas]) },
     });
+  try {
+    return write(true);
+  } catch (error) {
+    // What is not a matter of the batch goes wrong here too, and says so.
+    const bytes = write(false);
+    warn((error as Error).message.replace(/^exportOnnx: (.*); give dynamicBatch.*$/s, '$1; it takes one image at a time'));
+    return bytes;
   } finally {
     tf.dispose(examples);
   }
@@ -26,7 +37,10 @@ async function stateDict({ network, description }: Model): Promise<Uint8Array> {
   return writeSafetensors(await toTorchStateDict(network), { format: 'pt' });
 }
 
-const formats: Readonly<Record<string, (model: Model) => Uint8Array | Promise<Uint8Array>>> = { '.onnx': onnx, '.safetensors': stateDict };
+const formats: Readonly<Record<string, (model: Model, warn: (line: string) => void) => Uint8Array | Promise<Uint8Array>>> = {
+  '.onnx': onnx,
+  '.safetensors': stateDict,
+};
 
 /** @throws UsageError if the file's name does not tell a format that there is */
 export function checkExportPath(file: string): void {
@@ -35,7 +49,7 @@ export function checkExportPath(file: string): void {
 }
 
 /** Writes a model for others: as ONNX, or as a PyTorch state_dict of the tutorial's U-Net, by the file's ending. */
-export async function exportModel(model: Model, file: string): Promise<void> {
-  const bytes = await formats[extname(file)](model);
+export async function exportModel(model: Model, file: string, warn: (line: string) => void): Promise<void> {
+  const bytes = await formats[extname(file)](model, warn);
   await writeFileAtomic(file, bytes);
 }

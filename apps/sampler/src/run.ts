@@ -24,10 +24,11 @@ export async function run(path: string, settings: Settings): Promise<void> {
   if (settings.export !== undefined) checkExportPath(settings.export);
   const execution = await prepareExecution(settings.backend);
   const model = await loadModel(path, settings);
-  for (const line of model.unusable) say(`Warning: ${line}`);
+  const warn = (line: string) => say(`Warning: ${line}`);
+  for (const line of model.unusable) warn(line);
   say(`Model: ${model.description}`);
   if (settings.export !== undefined) {
-    await exportModel(model, settings.export);
+    await exportModel(model, settings.export, warn);
     return say(`Exported: ${settings.export}`);
   }
   say(execution.reason);

@@ -32,12 +32,14 @@ describe('ddpm-train', () => {
       const data = new Uint8Array(64 * channels);
       writeFileSync(join(folder, 'mixed', `${channels}.png`), encodePng({ width: 8, height: 8, channels, data }));
     }
+    writeFileSync(join(folder, 'mixed', 'notes.txt'), 'x');
     const mixed = [...tiny, '--data-dir', 'mixed', '--dry-run'];
     expect(run(...mixed)).toMatchObject({ status: 1, stderr: expect.stringMatching(/^ddpm-train: [^\n]*--channels[^\n]*\n$/) });
     const { status, stdout } = run(...mixed, '--channels', '3');
     expect(status).toBe(0);
     expect(stdout).toContain('Dataset: folder, 2 images of 8×8×3');
     expect(stdout).toContain('flip: false');
+    expect(stdout).toContain('Warning: Skipped 1 file: 1 .txt (notes.txt)');
   });
 
   test('trains, and leaves everything in the run folder', () => {

@@ -42,7 +42,7 @@ export interface Run {
  */
 export async function prepare(preset: string, settings: Settings, reporter: Reporter, resumed?: Resumed): Promise<Run> {
   const schedule = schedules[settings.schedule]({ timesteps: settings.timesteps });
-  const { dataset, validation } = await openData(settings);
+  const { dataset, validation } = await openData(settings, reporter);
   const [h, w, channels] = dataset.shape;
   const heldOut = validation ? `, ${validation.size.toLocaleString('en')} held out` : '';
   reporter.say(`Dataset: ${settings.dataset}, ${dataset.size.toLocaleString('en')} images of ${h}×${w}×${channels}${heldOut}`);
@@ -81,15 +81,13 @@ export const stepsOf = ({ steps, epochs = 1 }: Pick<Settings, 'steps' | 'epochs'
   steps ?? epochs * batchesPerEpoch;
 
 /** The training images, and those held out: of the test split where the dataset has one, otherwise its last images. */
-async function openData({
-  dataset: name,
-  dataDir,
-  imageSize,
-  channels,
-  validation: held,
-}: Settings): Promise<{ dataset: Dataset; validation?: Dataset }> {
+async function openData(
+  { dataset: name, dataDir, imageSize, channels, validation: held }: Settings,
+  reporter: Reporter,
+): Promise<{ dataset: Dataset; validation?: Dataset }> {
   const bars = downloadBars();
-  const open = (split: 'train' | 'test') => openDataset(name, { dataDir, imageSize, channels, split, onProgress: bars.show });
+  const onSkipped = (line: string) => reporter.warn(line);
+  const open = (split: 'train' | 'test') => openDataset(name, { dataDir, imageSize, channels, split, onSkipped, onProgress: bars.show });
   try {
     const whole = await open('train');
     if (held === 0) return { dataset: whole };
