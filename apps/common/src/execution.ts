@@ -1,4 +1,4 @@
-import { prepareBackend } from '@ddpm/backend';
+import { BackendError, prepareBackend } from '@ddpm/backend';
 import type { AsyncNetworkFunction, GradientFunction, LossFunction, Network } from '@ddpm/diffusion';
 import { eagerGradients, inParts } from '@ddpm/diffusion';
 import * as tf from '@tensorflow/tfjs';
@@ -36,7 +36,7 @@ export async function prepareExecution(name: ExecutionName): Promise<Execution> 
   try {
     return eager(await prepareBackend('tfjs-node-gpu'));
   } catch (error) {
-    why = (error as Error).message.replace(/^Backend (\S+ is .*?)\. To get it.*$/s, '$1');
+    why = error instanceof BackendError ? error.reason : (error as Error).message;
   }
   try {
     return await compiled(why);

@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { importOptional, inNode } from './optional-package';
+import type { Absence } from './absence';
+import { absenceFrom, cudaAdvice, importOptional, inNode, nodeVersion } from './absence';
 import { registerCpuKernels } from './register-cpu-kernels';
+import { registerTensorFlowKernels } from './register-tensorflow-kernels';
 import { registerWasmKernels } from './register-wasm-kernels';
+import type { TensorFlowBackend } from './tensorflow/tensorflow-backend';
 import type { WasmBackend } from './wasm-backend';
 import { refuseWhenFull } from './wasm-memory';
 
@@ -14,71 +17,68 @@ export interface BackendOptions {
   readonly wasmPaths?: string | Readonly<Record<string, string>>;
 }
 
-interface Backend {
-  /** Makes it tfjs's backend. Returns why that cannot be, as the end of a sentence that begins with its name and "is" or "are". */
-  readonly start: (options: BackendOptions) => Promise<string | undefined>;
-  /** How to get it, for who asked for it by name. */
-  readonly advice: string;
-}
+/** Makes it tfjs's backend. Returns why that cannot be. */
+type Start = (options: BackendOptions) => Promise<Absence | undefined>;
 
 /** TensorFlow's own library, through either of its packages; they name their tfjs backend alike. */
-async function startTensorFlow(specifier: string): Promise<string | undefined> {
-  if (!inNode) return 'only for Node';
-  const why = await importOptional(specifier);
-  if (why) return why;
-  return (await tf.setBackend('tensorflow')) ? undefined : 'unable to start';
+async function startTensorFlow(specifier: string, advice: string): Promise<Absence | undefined> {
+  if (!inNode) return { why: 'only for Node', wayOut: 'In a browser there are webgpu, wasm and cpu' };
+  const absence = await importOptional(specifier, advice);
+  if (absence) return absence;
+  if (!(await tf.setBackend('tensorflow'))) return { why: 'unable to start', wayOut: `To get it: ${advice}` };
+  registerTensorFlowKernels();
+  try {
+    // On Node 23 and later it loads, but computes nothing.
+    tf.tidy(() => tf.add(tf.scalar(1), tf.scalar(1)).dataSync());
+  } catch (error) {
+    return absenceFrom(specifier, advice, error as Error, nodeVersion);
+  }
+  return undefined;
 }
 
-const nodeLimits = 'Version 4.22 loads on Node 20 to 22 only';
+const tensorFlowAdvice = (specifier: string) =>
+  `npm install ${specifier}, whose version 4.22 needs Node 20 to 22 and an install script that downloads TensorFlow`;
 
 /** Every backend by its name, in the order in which `auto` prefers them; `webgpu` is only for who asks. */
 export const backends = {
-  'tfjs-node-gpu': {
-    async start() {
-      const why = await startTensorFlow('@tensorflow/tfjs-node-gpu');
-      if (why) return why;
-      return (tf.backend() as tf.KernelBackend & { isUsingGpuDevice: boolean }).isUsingGpuDevice
-        ? undefined
-        : 'unable to see a CUDA device';
-    },
-    advice: `npm install @tensorflow/tfjs-node-gpu. ${nodeLimits}, and needs an NVIDIA GPU with CUDA 11.2 and cuDNN 8.1 on Linux or Windows; its install script downloads TensorFlow, so it must be allowed to run`,
+  async 'tfjs-node-gpu'() {
+    const specifier = '@tensorflow/tfjs-node-gpu';
+    const absence = await startTensorFlow(specifier, `${tensorFlowAdvice(specifier)}. ${cudaAdvice}`);
+    if (absence) return absence;
+    if ((tf.backend() as TensorFlowBackend).isUsingGpuDevice) return undefined;
+    return { why: 'unable to see a CUDA device', wayOut: `${cudaAdvice}; TensorFlow has printed which of them it did not find` };
   },
-  'tfjs-node': {
-    start: () => startTensorFlow('@tensorflow/tfjs-node'),
-    advice: `npm install @tensorflow/tfjs-node. ${nodeLimits}, and its install script downloads TensorFlow, so it must be allowed to run`,
+  'tfjs-node': () => startTensorFlow('@tensorflow/tfjs-node', tensorFlowAdvice('@tensorflow/tfjs-node')),
+  async webgpu() {
+    const advice =
+      'npm install @tensorflow/tfjs-backend-webgpu, import it in what you bundle, and run it in a browser or another runtime that has navigator.gpu';
+    if (!tf.findBackendFactory('webgpu')) {
+      const absence = await importOptional('@tensorflow/tfjs-backend-webgpu', advice);
+      if (absence) return absence;
+    }
+    if (await tf.setBackend('webgpu')) return undefined;
+    return { why: 'unable to start: there is no WebGPU device', wayOut: `To get it: ${advice}` };
   },
-  webgpu: {
-    async start() {
-      if (!tf.findBackendFactory('webgpu')) {
-        const why = await importOptional('@tensorflow/tfjs-backend-webgpu');
-        if (why) return why;
-      }
-      return (await tf.setBackend('webgpu')) ? undefined : 'unable to start: there is no WebGPU device';
-    },
-    advice:
-      'npm install @tensorflow/tfjs-backend-webgpu, import it in what you bundle, and run it in a browser or another runtime that has navigator.gpu',
+  async wasm({ wasmPaths }) {
+    const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+    if (wasmPaths !== undefined) setWasmPaths(wasmPaths);
+    if (!(await tf.setBackend('wasm'))) {
+      return {
+        why: 'unable to start: its .wasm files did not load',
+        wayOut: 'Tell prepareBackend where the .wasm files of @tensorflow/tfjs-backend-wasm are: { wasmPaths }',
+      };
+    }
+    registerWasmKernels();
+    refuseWhenFull(tf.backend() as WasmBackend);
+    return undefined;
   },
-  wasm: {
-    async start({ wasmPaths }) {
-      const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
-      if (wasmPaths !== undefined) setWasmPaths(wasmPaths);
-      if (!(await tf.setBackend('wasm'))) return 'unable to start: its .wasm files did not load';
-      registerWasmKernels();
-      refuseWhenFull(tf.backend() as WasmBackend);
-      return undefined;
-    },
-    advice: 'tell prepareBackend where the .wasm files of @tensorflow/tfjs-backend-wasm are: { wasmPaths }',
+  async cpu() {
+    await import('@tensorflow/tfjs-backend-cpu');
+    if (!(await tf.setBackend('cpu'))) return { why: 'unable to start', wayOut: 'It is plain JavaScript and should run everywhere' };
+    registerCpuKernels();
+    return undefined;
   },
-  cpu: {
-    async start() {
-      await import('@tensorflow/tfjs-backend-cpu');
-      if (!(await tf.setBackend('cpu'))) return 'unable to start';
-      registerCpuKernels();
-      return undefined;
-    },
-    advice: 'it is plain JavaScript and runs everywhere',
-  },
-} satisfies Record<string, Backend>;
+} satisfies Record<string, Start>;
 
 /**
  * A backend by its name. The README's table says what each is and what it needs.

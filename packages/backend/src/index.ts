@@ -1,4 +1,5 @@
 export type { BackendName, BackendOptions } from './backends';
-export { prepareBackend } from './prepare-backend';
+export { BackendError, prepareBackend } from './prepare-backend';
 export type { PreparedBackend } from './prepare-backend';
+export { registerTensorFlowKernels } from './register-tensorflow-kernels';
 export { registerWasmKernels } from './register-wasm-kernels';

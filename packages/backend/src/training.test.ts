@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { draws, greatestDifference } from './compare';
+import type { BackendName } from './backends';
+import { compared, draws, greatestDifference } from './compare';
 import { prepareBackend } from './prepare-backend';
 
 const shapes: Record<string, number[]> = {
@@ -39,7 +40,7 @@ function forward(p: Record<string, tf.Variable>, x: tf.Tensor4D, t: tf.Tensor1D)
   return tf.conv2d(tf.concat4d([high, block], 3), filter('last'), 1, 0);
 }
 
-async function train(backend: 'cpu' | 'wasm') {
+async function train(backend: BackendName) {
   await prepareBackend(backend);
   const random = draws(1);
   const parameters = Object.fromEntries(
@@ -67,7 +68,7 @@ async function train(backend: 'cpu' | 'wasm') {
 }
 
 test('a network of every part of the U-Net has the same gradients and losses on wasm as on cpu', async () => {
-  const [cpu, wasm] = [await train('cpu'), await train('wasm')];
+  const [cpu, wasm] = [await train('cpu'), await train(compared)];
   for (const [index, { name, values }] of cpu.gradients.entries()) {
     // Some hundred float32 operations one after another: 1e-4 of the greatest gradient leaves a wide margin over what is seen (1e-6).
     const scale = Math.max(...values.map(Math.abs));

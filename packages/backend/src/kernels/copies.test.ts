@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { TensorSpec } from '../compare';
-import { computeOn, draws, expectSame } from '../compare';
+import { compared, computeOn, draws, expectSame, onTensorFlow } from '../compare';
 
 /** The same shape as float32, int32 and bool. */
 function everyType({ integer, tensor }: ReturnType<typeof draws>, shape: number[]): TensorSpec[] {
@@ -38,7 +38,7 @@ test('slice, split, tile and reverse agree with cpu', async () => {
 
 test('cast to bool is whether the number is not 0', async () => {
   const numbers: TensorSpec = { shape: [5], values: Float32Array.of(0, 0.5, -1, 256, 1e-9) };
-  const [result] = await computeOn('wasm', [numbers], (x: tf.Tensor) => tf.cast(x, 'bool'));
+  const [result] = await computeOn(compared, [numbers], (x: tf.Tensor) => tf.cast(x, 'bool'));
   expect(result).toEqual({ shape: [5], dtype: 'bool', values: [0, 1, 1, 1, 1] });
 });
 
@@ -47,7 +47,11 @@ test('unsortedSegmentSum agrees with cpu, and the gradient of gather with it', a
   for (let round = 0; round < 15; round++) {
     const rows = random.integer(1, 6);
     const x = random.tensor([rows, ...random.one([[], [3], [2, 2]])]);
-    const ids: TensorSpec = { shape: [rows], dtype: 'int32', values: Int32Array.from({ length: rows }, () => random.integer(-1, 4)) };
+    const ids: TensorSpec = {
+      shape: [rows],
+      dtype: 'int32',
+      values: Int32Array.from({ length: rows }, () => random.integer(-1, onTensorFlow ? 3 : 4)),
+    };
     await expectSame(JSON.stringify(x.shape), [x, ids], (values: tf.Tensor, segments: tf.Tensor1D) =>
       tf.unsortedSegmentSum(values, segments, 4),
     );
@@ -58,15 +62,17 @@ test('unsortedSegmentSum agrees with cpu, and the gradient of gather with it', a
   );
 });
 
-test('the gradient of max pooling agrees with cpu', async () => {
+test('pooling and the gradient of max pooling agree with cpu', async () => {
   const random = draws(3);
   for (let round = 0; round < 30; round++) {
     const [size, stride] = [random.integer(1, 3), random.integer(1, 3)];
-    const pad = random.one(['same', 'valid'] as const);
+    const pad = random.one(['same', 'valid', random.integer(0, size - 1)] as const);
     const x = random.tensor([2, random.integer(3, 7), random.integer(3, 7), random.integer(1, 3)]);
-    await expectSame(JSON.stringify({ shape: x.shape, size, stride, pad }), [x], (input: tf.Tensor4D) =>
+    const label = JSON.stringify({ shape: x.shape, size, stride, pad });
+    await expectSame(label, [x], (input: tf.Tensor4D) =>
       tf.tidy(() => tf.grad((value) => tf.sum(tf.square(tf.maxPool(value as tf.Tensor4D, size, stride, pad))))(input)),
     );
+    await expectSame(label, [x], (input: tf.Tensor4D) => tf.avgPool(input, size, stride, pad));
   }
 });
 
@@ -74,7 +80,7 @@ test('nothing is lost where types are mixed', async () => {
   const whole: TensorSpec = { shape: [2], dtype: 'int32', values: Int32Array.of(1, -2) };
   const half: TensorSpec = { shape: [2], values: Float32Array.of(0.5, -1.5) };
   const truth: TensorSpec = { shape: [2], dtype: 'bool', values: Uint8Array.of(1, 0) };
-  for (const backend of ['cpu', 'wasm'] as const) {
+  for (const backend of ['cpu', compared] as const) {
     const [intFirst, boolFirst, ints, chosen, other, scaled] = await computeOn(
       backend,
       [whole, half, truth],
@@ -102,7 +108,7 @@ test('an index that is outside is an error that names it', async () => {
   const gather = (x: tf.Tensor, at: tf.Tensor) => tf.gatherND(x, at);
   const scatter = (x: tf.Tensor, at: tf.Tensor) =>
     tf.tidy(() => tf.scatterND(at as tf.Tensor2D, tf.slice(tf.reshape(x, [6]), 0, 1), [3, 2]));
-  for (const backend of ['cpu', 'wasm'] as const) {
+  for (const backend of ['cpu', compared] as const) {
     await expect(computeOn(backend, [table, outside(0, 5)], gather)).rejects.toThrow(
       'gatherND: the index 5 is not in [0, 1], axis 1 of [3, 2]',
     );

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { TensorSpec } from '../compare';
-import { computeOn, draws, expectSame, greatestDifference } from '../compare';
+import { compared, computeOn, draws, expectSame, greatestDifference } from '../compare';
 
 const swap = (shape: number[], transposed: boolean) => (transposed ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape);
 
@@ -20,7 +20,7 @@ test('matMul agrees with cpu for batches and transpositions', async () => {
 test('matMul broadcasts one batch axis of each side as tiling does', async () => {
   const random = draws(2);
   const inputs = [random.tensor([3, 1, 4, 5]), random.tensor([3, 2, 5, 6])];
-  const [broadcast] = await computeOn('wasm', inputs, (a: tf.Tensor, b: tf.Tensor) => tf.matMul(a, b));
+  const [broadcast] = await computeOn(compared, inputs, (a: tf.Tensor, b: tf.Tensor) => tf.matMul(a, b));
   const [tiled] = await computeOn('cpu', inputs, (a: tf.Tensor, b: tf.Tensor) => tf.tidy(() => tf.matMul(tf.tile(a, [1, 2, 1, 1]), b)));
   expect(broadcast.shape).toEqual([3, 2, 4, 6]);
   expect(greatestDifference(tiled.values, broadcast.values)).toBeLessThan(1e-6);
@@ -83,7 +83,7 @@ describe('einsum', () => {
     const compute = (...tensors: tf.Tensor[]) => tf.einsum(equation, ...tensors);
     const gradients = (...tensors: tf.Tensor[]) => tf.tidy(() => tf.grads((...xs) => tf.sum(tf.square(compute(...xs))))(tensors));
     const expected = writtenOut(equation, inputs);
-    for (const backend of ['cpu', 'wasm'] as const) {
+    for (const backend of ['cpu', compared] as const) {
       const [actual] = await computeOn(backend, inputs, compute);
       expect(greatestDifference(expected, actual.values)).toBeLessThan(1e-5);
     }

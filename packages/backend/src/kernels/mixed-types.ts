@@ -20,6 +20,8 @@ export const mixedTypes =
     return tf.tidy(() => {
       const changed = (Array.isArray(inputs) ? [...(inputs as tf.TensorInfo[])] : { ...inputs }) as Record<string, tf.TensorInfo>;
       for (const key of keys) changed[key] = tf.cast(inputs[key] as tf.Tensor, widest);
-      return tf.engine().makeTensorFromTensorInfo(call(changed));
+      const result = call(changed);
+      // tfjs-node's kernels return tensors, the others what a tensor is made of.
+      return 'rank' in result ? (result as tf.Tensor) : tf.engine().makeTensorFromTensorInfo(result);
     });
   };

@@ -163,7 +163,10 @@ describe('sample', () => {
       const xT = tf.tensor4d(rng.normals(4 * seeds.length), [seeds.length, 2, 2, 1]);
       return (await sample(network, xT, { schedule, rng })).dataSync();
     };
-    expect((await draw([7, 8, 9])).subarray(4, 8)).toEqual(await draw([8]));
+    const [together, alone] = [(await draw([7, 8, 9])).subarray(4, 8), await draw([8])];
+    // TensorFlow's last bit depends on where in a batch a number lies: SIMD takes most of them, and plain instructions the rest.
+    if (tf.getBackend() === 'tensorflow') together.forEach((value, i) => expect(value).toBeCloseTo(alone[i], 6));
+    else expect(together).toEqual(alone);
   });
 
   test('clip keeps every x̂_0 within [−1, 1], and with it the images', async () => {
