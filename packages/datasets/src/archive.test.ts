@@ -76,6 +76,20 @@ describe('openArchive', () => {
     expect(existsSync(cacheDir)).toBe(false);
   });
 
+  test('finds files under the names that Kaggle gives them', async () => {
+    // train-images.idx3-ubyte, and a folder train-labels-idx1-ubyte with the file of that name.
+    const renamed = (name: string, kind: string) => ({ ...known(name), name: `${name}-${kind}-ubyte` });
+    const kaggle = archiveAt([]);
+    const train = { images: renamed('train-images', 'idx3'), labels: renamed('train-labels', 'idx1') };
+    writeFileSync(join(dataDir, 'train-images.idx3-ubyte'), contents.get('train-images')!);
+    mkdirSync(join(dataDir, 'train-labels-idx1-ubyte'));
+    writeFileSync(join(dataDir, 'train-labels-idx1-ubyte', 'train-labels-idx1-ubyte'), contents.get('train-labels')!);
+    mkdirSync(join(dataDir, 'train-images-idx3-ubyte'));
+    const dataset = await openArchive({ ...kaggle, files: { ...kaggle.files, train } }, { dataDir, cacheDir });
+    expect([...(await dataset.image(1))]).toEqual([3, 4]);
+    expect(dataset.label?.(0)).toBe(1);
+  });
+
   test('finds files where other software puts them', async () => {
     for (const name of ['train-images', 'train-labels']) writeFileSync(join(dataDir, name), contents.get(name)!);
     expect((await openArchive(archiveAt([], [dataDir]), { cacheDir })).size).toBe(2);
@@ -140,7 +154,7 @@ describe('openArchive', () => {
     );
     expect(error.message).toMatch(/^tiny: train-labels could not be had\. Tried: [^\n]*\. Ways to get it: ask nicely$/);
     expect(error.message).toContain(`${join(dataDir, 'train-labels')} (not there)`);
-    expect(error.message).toContain(`${join(cacheDir, 'tiny', 'train-labels.gz')} (not there)`);
+    expect(error.message).toContain(`${join(cacheDir, 'tiny', 'train-labels')} (not there)`);
     expect(error.message).toMatch(reason);
     expect(readdirSync(join(cacheDir, 'tiny'))).toEqual([]);
   });

@@ -43,8 +43,8 @@ export interface ArchiveOptions {
 }
 
 /**
- * Opens an archive: each file, gzipped or not, is looked for in `dataDir`, the cache and the archive's folders, and otherwise downloaded
- * into the cache. Content is always verified.
+ * Opens an archive: each file, gzipped or not, is looked for in `dataDir`, the cache and the archive's folders, under its own name and
+ * those that Kaggle gives it, and otherwise downloaded into the cache. Content is always verified.
  * @throws Error that lists all that was tried and the ways to get the files
  */
 export async function openArchive(archive: Archive, { split = 'train', ...options }: ArchiveOptions): Promise<Dataset> {
@@ -59,16 +59,18 @@ async function loadFile(archive: Archive, file: KnownFile, options: Omit<Archive
   const cache = join(cacheDir, archive.name);
   const tried: string[] = [];
   for (const folder of [...(dataDir === undefined ? [] : [dataDir]), cache, ...archive.folders]) {
-    for (const path of [`${file.name}.gz`, file.name].map((name) => join(folder, name))) {
+    const wrong: string[] = [];
+    for (const path of namesOf(file).map((name) => join(folder, name))) {
       try {
         return await readKnown(path, file);
       } catch (error) {
-        const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+        if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) continue;
         // What a person points at must be right; elsewhere it is passed over.
-        if (folder === dataDir && !missing) throw new Error(`${archive.name}: ${path}: ${firstLine(error)}`, { cause: error });
-        tried.push(`${path} (${missing ? 'not there' : firstLine(error)})`);
+        if (folder === dataDir) throw new Error(`${archive.name}: ${path}: ${firstLine(error)}`, { cause: error });
+        wrong.push(`${path} (${firstLine(error)})`);
       }
     }
+    tried.push(...(wrong.length > 0 ? wrong : [`${join(folder, file.name)} (not there)`]));
   }
 
   // Before a long download, not after it.
@@ -96,6 +98,12 @@ async function loadFile(archive: Archive, file: KnownFile, options: Omit<Archive
     return content;
   }
   throw new Error(`${archive.name}: ${file.name} could not be had. Tried: ${tried.join('; ')}. Ways to get it: ${archive.help}`);
+}
+
+/** train-images-idx3-ubyte; Kaggle's MNIST has it as train-images.idx3-ubyte, and in folders that are called as the file in them. */
+function namesOf({ name }: KnownFile): string[] {
+  const names = [name, name.replace(/-(?=idx\d)/, '.')];
+  return [...names, ...names.map((folder) => join(folder, folder))].flatMap((path) => [`${path}.gz`, path]);
 }
 
 async function readKnown(path: string, file: KnownFile): Promise<Uint8Array> {

@@ -39,8 +39,8 @@ export async function download(
     return Buffer.concat(chunks);
   } catch (error) {
     // fetch keeps the reason in the cause of "fetch failed" and "terminated".
-    const { message, cause } = error as Error;
-    throw new Error(cause instanceof Error ? `${message} (${cause.message})` : message, { cause: error });
+    const { message, cause } = error as Error & { cause?: Partial<Error> };
+    throw new Error(cause?.message ? `${message} (${cause.message})` : message, { cause: error });
   } finally {
     clearTimeout(timer);
     controller.abort();

@@ -1,6 +1,6 @@
-/** The first line of what went wrong. */
+/** The first line of what went wrong. Under a test runner, Node's own errors are of another realm, and no instances of Error. */
 export function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0];
+  return ((error as Partial<Error> | null)?.message ?? String(error)).split('\n')[0];
 }
 
 /** Runs `read`; an error says which file (or address) it is about. */

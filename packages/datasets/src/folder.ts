@@ -1,15 +1,17 @@
-import { open, readdir, readFile } from 'node:fs/promises';
-import { extname, join } from 'node:path';
-import { decodePng, readPngHeader } from '@ddpm/images/png';
+import { withChannels } from '@ddpm/images';
 import { concurrently } from './concurrent';
 import type { Channels, Dataset } from './dataset';
 import { firstLine } from './errors';
-import { decodeWithSharp, readHeaderWithSharp } from './sharp';
+import { listFiles } from './list-files';
+import { inspect, type Picture } from './picture';
+import type { Kind } from './picture-format';
+import { describeSkipped, type Skipped } from './skipped';
 import { fitImage, type Fit } from './transform';
 
-const EXTENSIONS = ['.png', '.jpg', '.jpeg', '.webp'];
 /** How many files are opened at a time. */
 const LANES = 16;
+/** As many bytes of pictures that are ready to use stay in memory, so that each epoch need not decode and scale them again. */
+const KEPT_BYTES = 2 ** 30;
 
 /** How the images of a folder become alike. */
 export interface FolderOptions {
@@ -17,124 +19,102 @@ export interface FolderOptions {
   readonly size?: readonly [h: number, w: number];
   /** Needed where gray, RGB and RGBA images are mixed. */
   readonly channels?: Channels;
-  /** How an image gets to `size`; by default 'resize', which needs sharp where a size differs. */
+  /** How an image gets to `size`; by default 'resize'. */
   readonly fit?: Fit;
+  /** Is given one line that counts and names the files that are passed over, if any are; by default it becomes a warning of the process. */
+  readonly onSkipped?: (line: string) => void;
 }
 
-/** What is known of an image before its pixels are read. */
-export interface ImageHeader {
-  readonly width: number;
-  readonly height: number;
-  readonly channels: Channels;
-}
+/** An image of a folder, and the folder directly inside it that leads there, if it is not in the folder itself. */
+type Found = Picture & { readonly className?: string };
 
 /**
- * A folder of images: PNG, and with sharp installed also JPEG and WebP. With subfolders of images instead, each is a class named after it,
- * in order of name. Images are read when asked for; here only their headers are.
+ * A folder of images, at any depth: PNG, and with sharp installed also JPEG, WebP, GIF (its first frame), TIFF and AVIF, told by their
+ * content. A folder directly inside it is a class, named after it, in order of name. Links are followed; hidden files are not looked at,
+ * and others that are no images are passed over. Images are read as Pillow reads them, when they are asked for; here only their headers are.
  * @throws Error or RangeError, one line: no images, images both beside and inside subfolders, mixed sizes or channels that nobody asked to
- * bring together, an unreadable file, sharp missing where it is needed
+ * bring together, a damaged file, sharp missing where it is needed, a link that leads back to where it lies
  */
-export async function openFolder(path: string, { size, channels, fit = 'resize' }: FolderOptions = {}): Promise<Dataset> {
-  const { files, labels, classNames } = await findImages(path);
-  const headers = new Array<ImageHeader>(files.length);
-  await concurrently(files.length, LANES, async (i) => {
-    headers[i] = await aboutFile(files[i], () => readHeader(files[i]));
-  });
+export async function openFolder(
+  path: string,
+  { size, channels, fit = 'resize', onSkipped = (line) => process.emitWarning(`${path}: ${line}`) }: FolderOptions = {},
+): Promise<Dataset> {
+  const { pictures, skipped } = await findPictures(path);
+  const classNames = [...new Set(pictures.flatMap(({ className }) => className ?? []))];
+  if (pictures.length === 0) {
+    const others = skipped.length > 0 ? `. ${describeSkipped(skipped)}` : '';
+    throw new Error(`${path}: no images (PNG, JPEG, WebP, GIF, TIFF, AVIF) in it or its subfolders${others}`);
+  }
+  if (classNames.length > 0 && pictures.some(({ className }) => className === undefined)) {
+    throw new Error(
+      `${path}: has images of its own and in subfolders (${classNames[0]}); a class is a subfolder, so keep one or the other`,
+    );
+  }
+  const [height, width] = size ?? [pictures[0].height, pictures[0].width];
+  const target = channels ?? pictures[0].channels;
+  checkAlike(path, pictures, { size, channels });
+  if (fit !== 'resize') checkFit(pictures, [height, width], fit);
+  if (skipped.length > 0) onSkipped(describeSkipped(skipped));
 
-  const odd = (differs: (header: ImageHeader) => boolean) => headers.findIndex(differs);
-  const first = headers[0];
-  const [height, width] = size ?? [first.height, first.width];
-  if (!size) {
-    const i = odd((header) => header.width !== width || header.height !== height);
-    if (i >= 0) {
-      const other = `${headers[i].width}×${headers[i].height}`;
-      throw new RangeError(
-        `${path}: sizes are mixed (${files[0]} is ${width}×${height}, ${files[i]} is ${other}); say what size to bring them to (imageSize, or --image-size)`,
-      );
-    }
-  }
-  if (!channels) {
-    const i = odd((header) => header.channels !== first.channels);
-    if (i >= 0) {
-      const kinds = `${files[0]} has ${first.channels} channels, ${files[i]} has ${headers[i].channels}`;
-      throw new RangeError(
-        `${path}: kinds are mixed (${kinds}); say what to make of them: gray 1, RGB 3 or RGBA 4 (channels, or --channels)`,
-      );
-    }
-  }
-  if (fit !== 'resize') {
-    const wrong =
-      fit === 'pad' ? (h: ImageHeader) => h.width > width || h.height > height : (h: ImageHeader) => h.width < width || h.height < height;
-    const i = odd(wrong);
-    if (i >= 0) {
-      const { width: w, height: h } = headers[i];
-      throw new RangeError(`${files[i]}: ${w}×${h} is too ${fit === 'pad' ? 'large to pad' : 'small to crop'} to ${width}×${height}`);
-    }
-  }
-
-  const target = channels ?? first.channels;
+  const read = async (picture: Picture) => {
+    const image = withChannels(await picture.read(), target);
+    return fitImage(image.data, [image.height, image.width, target], [height, width], fit);
+  };
+  const kept = new Map<number, Uint8Array>();
+  const room = Math.floor(KEPT_BYTES / (height * width * target));
+  const labels = pictures.map(({ className }) => (className === undefined ? 0 : classNames.indexOf(className)));
   return {
-    size: files.length,
+    size: pictures.length,
     shape: [height, width, target],
-    image: (i) =>
-      aboutFile(files[i], async () => {
-        const scaled = fit === 'resize' && (headers[i].width !== width || headers[i].height !== height);
-        const image =
-          isPng(files[i]) && !scaled
-            ? decodePng(await readFile(files[i]), { channels: target })
-            : await decodeWithSharp(files[i], { channels: target, ...(scaled && { cover: [height, width] as const }) });
-        return fitImage(image.data, [image.height, image.width, target], [height, width], fit);
-      }),
-    ...(classNames && { label: (i: number) => labels[i], classNames }),
+    image: async (i) => {
+      const before = kept.get(i);
+      if (before) return before;
+      const pixels = await aboutFile(pictures[i].path, () => read(pictures[i]));
+      if (kept.size < room) kept.set(i, pixels);
+      return pixels;
+    },
+    ...(classNames.length > 0 && { label: (i: number) => labels[i], classNames }),
   };
 }
 
-const isPng = (file: string) => extname(file).toLowerCase() === '.png';
-
-/** The images in the folder, or else those in its subfolders with a class each. */
-async function findImages(path: string): Promise<{ files: string[]; labels: number[]; classNames?: string[] }> {
-  const direct = await listImages(path);
-  const folders = (await readdir(path, { withFileTypes: true })).filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
-  const classes = [];
-  for (const name of folders.map((entry) => entry.name).sort()) {
-    const files = await listImages(join(path, name));
-    if (files.length > 0) classes.push({ name, files });
-  }
-  if (direct.length > 0 && classes.length > 0) {
-    throw new Error(
-      `${path}: has images of its own and in subfolders (${classes[0].name}); a class is a subfolder, so keep one or the other`,
-    );
-  }
-  if (direct.length === 0 && classes.length === 0) {
-    throw new Error(`${path}: no images (${EXTENSIONS.join(', ')}) in it or its subfolders`);
-  }
-  return classes.length === 0
-    ? { files: direct, labels: [] }
-    : {
-        files: classes.flatMap(({ files }) => files),
-        labels: classes.flatMap(({ files }, label) => files.map(() => label)),
-        classNames: classes.map(({ name }) => name),
-      };
+/** The images in a folder, in order of name, and what is not one. */
+async function findPictures(path: string): Promise<{ pictures: Found[]; skipped: Skipped[] }> {
+  const files = await listFiles(path);
+  const found = new Array<Found | { readonly kind: Kind }>(files.length);
+  await concurrently(files.length, LANES, async (i) => {
+    const { path: file, names, what } = files[i];
+    found[i] = what === 'file' ? await aboutFile(file, () => inspect(file)) : { kind: [what, `${what}s`] };
+    if (names.length > 1) found[i] = { ...found[i], className: names[0] };
+  });
+  return {
+    pictures: found.filter((one) => 'read' in one),
+    skipped: found.flatMap((one, i) => ('kind' in one ? [{ name: files[i].names.join('/'), kind: one.kind }] : [])),
+  };
 }
 
-async function listImages(path: string): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true });
-  const names = entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
-  return names
-    .filter((name) => EXTENSIONS.includes(extname(name).toLowerCase()))
-    .sort()
-    .map((name) => join(path, name));
+/** Throws unless the images have one size and one kind, or those that they shall get are given. */
+function checkAlike(path: string, pictures: readonly Picture[], { size, channels }: FolderOptions): void {
+  const first = pictures[0];
+  const sizeOf = ({ width, height }: Picture) => `${width}×${height}`;
+  const otherSize = pictures.find((picture) => sizeOf(picture) !== sizeOf(first));
+  if (!size && otherSize) {
+    const sizes = `${first.path} is ${sizeOf(first)}, ${otherSize.path} is ${sizeOf(otherSize)}`;
+    throw new RangeError(`${path}: sizes are mixed (${sizes}); say what size to bring them to (imageSize, or --image-size)`);
+  }
+  const otherKind = pictures.find((picture) => picture.channels !== first.channels);
+  if (!channels && otherKind) {
+    const kinds = `${first.path} has ${first.channels} channels, ${otherKind.path} has ${otherKind.channels}`;
+    const advice = 'say what to make of them: gray 1, RGB 3 or RGBA 4 (channels, or --channels)';
+    throw new RangeError(`${path}: kinds are mixed (${kinds}); ${advice}`);
+  }
 }
 
-async function readHeader(file: string): Promise<ImageHeader> {
-  if (!isPng(file)) return readHeaderWithSharp(file);
-  const handle = await open(file);
-  try {
-    const { buffer, bytesRead } = await handle.read(new Uint8Array(33), 0, 33, 0);
-    return readPngHeader(buffer.subarray(0, bytesRead));
-  } finally {
-    await handle.close();
-  }
+/** Throws unless every image can be padded, or cut, to the size. */
+function checkFit(pictures: readonly Picture[], [height, width]: readonly [h: number, w: number], fit: 'pad' | 'crop'): void {
+  const wrong = pictures.find(({ height: h, width: w }) => (fit === 'pad' ? w > width || h > height : w < width || h < height));
+  if (!wrong) return;
+  const tooMuch = fit === 'pad' ? 'large to pad' : 'small to crop';
+  throw new RangeError(`${wrong.path}: ${wrong.width}×${wrong.height} is too ${tooMuch} to ${width}×${height}`);
 }
 
 /** Awaits `read`; an error says which file it is about. */

@@ -29,6 +29,8 @@ export interface OpenOptions {
   readonly channels?: Channels;
   /** How images get to `imageSize`: scaled (the default, and cut where the aspect differs), padded with zeros, or cut to the middle. */
   readonly fit?: Fit;
+  /** See `FolderOptions`; only a folder has files to pass over. */
+  readonly onSkipped?: (line: string) => void;
   /** Called now and then while a file is downloaded. */
   readonly onProgress?: (progress: Progress) => void;
 }

@@ -1,9 +1,12 @@
-import type { SharpInput, SharpOptions, Sharp } from 'sharp';
+import type { ByteImage } from '@ddpm/images';
+import type { Metadata, Sharp, SharpInput, SharpOptions } from 'sharp';
 import type { Channels } from './dataset';
 import { firstLine } from './errors';
-import type { ImageHeader } from './folder';
 
 type SharpFactory = (input: SharpInput, options?: SharpOptions) => Sharp;
+
+/** As Pillow reads: colours are what the file says, whatever profile it has, and what can be read in spite of small faults is read. */
+const OPTIONS: SharpOptions = { ignoreIcc: true, failOn: 'error' };
 
 /** sharp, which a person installs only if some image needs it. */
 async function loadSharp(): Promise<SharpFactory> {
@@ -12,29 +15,44 @@ async function loadSharp(): Promise<SharpFactory> {
   } catch (error) {
     const absent = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
     const reason = absent ? '' : ` (installed, but it does not load: ${firstLine(error)})`;
-    throw new Error(`JPEG and WebP images and resizing need sharp: npm install sharp${reason}`, { cause: error });
+    throw new Error(`all pictures but PNG need sharp: npm install sharp${reason}`, { cause: error });
   }
 }
 
 /** Width and height as drawn (after the rotation that a camera asks for), and channels. */
-export async function readHeaderWithSharp(path: string): Promise<ImageHeader> {
+export async function readHeaderWithSharp(path: string): Promise<{ width: number; height: number; channels: Channels }> {
   const sharp = await loadSharp();
-  const { autoOrient, hasAlpha, channels } = await sharp(path).metadata();
+  const metadata = await sharp(path, OPTIONS).metadata();
+  checkSamples(metadata);
+  const { autoOrient, hasAlpha, channels } = metadata;
   return { width: autoOrient.width, height: autoOrient.height, channels: hasAlpha ? 4 : channels === 1 ? 1 : 3 };
 }
 
-/** The image as bytes; alpha that goes is blended over white. With `cover` it is scaled to cover that size, and what sticks out cut off. */
-export async function decodeWithSharp(
-  path: string,
-  { channels, cover }: { channels: Channels; cover?: readonly [h: number, w: number] },
-): Promise<{ width: number; height: number; data: Uint8Array }> {
+/** The first picture of a file's bytes, the way up that it is to be seen, as RGB or RGBA; of 16 bits the upper 8. */
+export async function decodeWithSharp(bytes: Uint8Array): Promise<ByteImage> {
   const sharp = await loadSharp();
-  let image = sharp(path).autoOrient();
-  if (cover) image = image.resize({ height: cover[0], width: cover[1], fit: 'cover', kernel: 'cubic' });
-  image = channels === 4 ? image.ensureAlpha() : image.flatten({ background: '#fff' });
-  const { data, info } = await image
-    .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  return { width: info.width, height: info.height, data };
+  const picture = sharp(bytes, OPTIONS);
+  const inks = (await picture.metadata()).space === 'cmyk';
+  const colours = inks ? picture.pipelineColourspace('cmyk').toColourspace('cmyk') : picture.toColourspace('srgb');
+  const { data, info } = await colours.autoOrient().raw().toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  return { width, height, ...(inks ? fromCmyk(data, channels) : { channels: channels as Channels, data }) };
+}
+
+function checkSamples({ depth }: Metadata): void {
+  if (depth !== 'uchar' && depth !== 'ushort') throw new RangeError(`its samples are ${depth}, expected whole numbers of at most 16 bits`);
+}
+
+/** Each light is what its ink and the black ink let through: Pillow's `convert('RGB')`, which knows nothing of real inks. */
+function fromCmyk(cmyk: Uint8Array, channels: number): { channels: 3; data: Uint8Array } {
+  const pixels = cmyk.length / channels;
+  const data = new Uint8Array(3 * pixels);
+  for (let p = 0; p < pixels; p++) {
+    const light = 255 - cmyk[channels * p + 3];
+    for (let k = 0; k < 3; k++) {
+      const product = light * cmyk[channels * p + k] + 128;
+      data[3 * p + k] = light - ((product + (product >> 8)) >> 8);
+    }
+  }
+  return { channels: 3, data };
 }

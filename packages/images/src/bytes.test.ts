@@ -38,6 +38,8 @@ describe('channels', () => {
     expect(withChannels(withChannels(gray, 4), 1)).toEqual(gray);
     expect(withChannels(image(3, 10, 20, 30), 4)).toEqual(image(4, 10, 20, 30, 255));
     expect(withChannels(image(3, 255, 0, 0, 0, 255, 0, 0, 0, 255), 1)).toEqual(image(1, 76, 150, 29));
+    // Image.frombytes('RGB', (3, 1), bytes([0, 90, 155, 0, 207, 35, 1, 63, 230])).convert('L').tobytes() of Pillow 12.3
+    expect(withChannels(image(3, 0, 90, 155, 0, 207, 35, 1, 63, 230), 1)).toEqual(image(1, 71, 126, 63));
     expect(withChannels(image(4, 0, 100, 200, 255, 7, 7, 7, 0, 0, 0, 0, 51), 3)).toEqual(
       image(3, 0, 100, 200, 255, 255, 255, 204, 204, 204),
     );

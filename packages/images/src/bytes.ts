@@ -49,8 +49,8 @@ export function toRgba({ width, height, channels, data }: ByteImage): Uint8Clamp
 }
 
 /**
- * The same image with another number of channels: gray is repeated, colour becomes luma (ITU-R BT.601), a new alpha is opaque,
- * and an alpha that goes is blended over the background.
+ * The same image with another number of channels: gray is repeated, colour becomes luma (ITU-R BT.601, with the weights of
+ * Pillow's `convert('L')` to the bit), a new alpha is opaque, and an alpha that goes is blended over the background.
  * @param options.background 0 … 255
  */
 export function withChannels(image: ByteImage, channels: Channels, { background = 255 } = {}): ByteImage {
@@ -61,11 +61,12 @@ export function withChannels(image: ByteImage, channels: Channels, { background 
   for (let from = 0, to = 0; from < rgba.length; from += 4, to += channels) {
     const alpha = rgba[from + 3] / 255;
     const behind = (1 - alpha) * background;
-    const r = alpha * rgba[from] + behind;
-    const g = alpha * rgba[from + 1] + behind;
-    const b = alpha * rgba[from + 2] + behind;
+    const r = Math.round(alpha * rgba[from] + behind);
+    const g = Math.round(alpha * rgba[from + 1] + behind);
+    const b = Math.round(alpha * rgba[from + 2] + behind);
     if (channels === 1) {
-      data[to] = 0.299 * r + 0.587 * g + 0.114 * b;
+      // 0.299 r + 0.587 g + 0.114 b
+      data[to] = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
     } else {
       data[to] = r;
       data[to + 1] = g;

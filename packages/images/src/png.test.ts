@@ -62,6 +62,9 @@ describe('decodePng', () => {
     const wide = await raw.clone().toColourspace('rgb16').png().toBuffer();
     expect(wide[24]).toBe(16);
     expect(decodePng(wide).data).toEqual(image.data);
+    // The upper 8 bits, where rounding would give 129.
+    const gray16 = sharp(Uint16Array.of(0x80ff, 0xffff, 0x00ff), { raw: { width: 3, height: 1, channels: 1 } }).toColourspace('grey16');
+    expect([...decodePng(await gray16.png().toBuffer()).data]).toEqual([0x80, 0xff, 0x00]);
   });
 
   test('converts to the channels asked for', () => {

@@ -46,7 +46,7 @@ export function readPngHeader(bytes: Uint8Array): PngHeader {
 }
 
 /**
- * Reads a PNG of any kind (gray, colour, palette, 1 to 16 bits, interlaced) into 8 bits.
+ * Reads a PNG of any kind (gray, colour, palette, 1 to 16 bits, interlaced) into 8 bits; of 16 bits the upper 8 stay, as in Pillow and libpng.
  * @param options.channels 1, 3 or 4, see `withChannels`; by default those of the file, where transparency of any kind makes 4
  * @param options.maxPixels the largest width × height that is accepted, so that a small file cannot fill the memory
  * @throws RangeError with one line if the file is truncated, damaged or larger than that
@@ -62,19 +62,26 @@ export function decodePng(
   // A second header would be the one that counts, whatever was checked of the first.
   if (parts.filter(({ type }) => type === 'IHDR').length > 1) throw new RangeError('PNG: damaged (it has more than one header)');
   const own = parts.some(({ type }) => type === 'tRNS') ? 4 : header.channels;
-  let rgba: Uint8Array;
+  let rgba: Uint8Array | Uint16Array;
   try {
     // pngjs does not bound what an interlaced file inflates to, and takes whatever lies in memory for pixels that are missing.
     checkInflated(parts, filteredLength(header, { depth: bytes[24], colorType: bytes[25], interlaced: bytes[28] === 1 }));
-    rgba = PNG.sync.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).data;
+    // pngjs rounds 16 bits to 8, where other readers take the upper 8.
+    const skipRescale = bytes[24] === 16;
+    rgba = PNG.sync.read(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), { skipRescale }).data;
   } catch (error) {
     // pngjs says some things plainly; the rest, such as an index out of range, says something only of its own code.
     const plain = error instanceof Error && error.name === 'Error' && !error.message.includes('\n');
     throw new RangeError(`PNG: damaged or truncated (${plain ? error.message : 'the pixels cannot be inflated'})`, { cause: error });
   }
-  const image = withChannels({ width, height, channels: 4, data: new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length) }, own);
+  const image = withChannels({ width, height, channels: 4, data: inBytes(rgba) }, own);
   return channels ? withChannels(image, channels) : image;
 }
+
+const inBytes = (samples: Uint8Array | Uint16Array) =>
+  samples.BYTES_PER_ELEMENT === 2
+    ? Uint8Array.from(samples, (v) => v >> 8)
+    : new Uint8Array(samples.buffer, samples.byteOffset, samples.length);
 
 /** First column and row, and steps between columns and rows, of each pass of an interlaced picture (Adam7). */
 const PASSES = [
