@@ -33,6 +33,7 @@ export const readers = {
     open: async () => (await import(new URL('../../packages/images/dist/png.js', import.meta.url))).decodePng,
     fits: ({ width, height, channels, data }) => data.length === width * height * channels,
   },
+  folder: { make: makePng, open: openFolder, fits: ({ dataset, pixels }) => pixels.length === product(dataset.shape) },
   idx: { make: makeIdx, open: async () => (await load('datasets')).readIdx, fits },
   cifar10: {
     make: makeCifar10,
@@ -125,6 +126,7 @@ function makePng(random) {
     ['IHDR', header],
     ...(color === 3 || chance(random, 0.1) ? [['PLTE', randomBytes(random, chance(random, 0.8) ? 768 : random.integer(800))]] : []),
     ...(chance(random, 0.2) ? [['tRNS', randomBytes(random, random.integer(8))]] : []),
+    ...(chance(random, 0.1) ? [['eXIf', exif(random)]] : []),
     ...(chance(random, 0.1) ? [['gAMA', randomBytes(random, pick(random, [4, 4, 0, 3]))]] : []),
     ...(chance(random, 0.3) ? [['IDAT', data.subarray(0, cut)]] : []),
     ['IDAT', data.subarray(chance(random, 0.9) ? 0 : cut)],
@@ -158,6 +160,23 @@ function makePng(random) {
     }),
   ]);
   return chance(random, 0.1) ? damage(random, file) : file;
+}
+
+/** An orientation, or what is left of one. */
+function exif(random) {
+  const block = Buffer.from('4d4d002a00000008000101120003000000010006000000000000', 'hex');
+  block[19] = random.integer(10);
+  return chance(random, 0.5) ? damage(random, block) : block;
+}
+
+async function openFolder() {
+  const { openFolder: open } = await load('datasets');
+  const folder = temporaryFolder();
+  return async (bytes) => {
+    writeFileSync(join(folder, 'picture.png'), bytes);
+    const dataset = await open(folder);
+    return { dataset, pixels: await dataset.image(0) };
+  };
 }
 
 // IDX

@@ -290,6 +290,12 @@ describe('pixels are as Pillow reads them', () => {
     expect((await reading('a.png', file, { channels: 1 })).pixels).toEqual([76, 202, 255, 76]);
   });
 
+  test('of an animation the first frame, whose transparency alone counts', async () => {
+    const [first, second] = [new Uint8Array(48).fill(51), new Uint8Array(48).fill(204)];
+    const frames = sharp(Buffer.concat([first, second]), { raw: { width: 4, height: 8, channels: 3, pageHeight: 4 } });
+    expect(await reading('a.gif', await frames.gif({ delay: [50, 50] }).toBuffer())).toEqual({ shape: [4, 4, 3], pixels: [...first] });
+  });
+
   test('CMYK by its plain formula', async () => {
     // c = Image.frombytes('CMYK', (2, 1), bytes([10, 20, 30, 40, 200, 0, 255, 7])), c.save('a.tif', compression='packbits'), c.convert('RGB')
     const file = Buffer.from(

@@ -24,8 +24,10 @@ export async function readHeaderWithSharp(path: string): Promise<{ width: number
   const sharp = await loadSharp();
   const metadata = await sharp(path, OPTIONS).metadata();
   checkSamples(metadata);
-  const { autoOrient, hasAlpha, channels } = metadata;
-  return { width: autoOrient.width, height: autoOrient.height, channels: hasAlpha ? 4 : channels === 1 ? 1 : 3 };
+  const { autoOrient, hasAlpha, channels, format, pages = 1 } = metadata;
+  // A GIF has alpha if any of its frames has; only the first is read.
+  const opaque = hasAlpha && format === 'gif' && pages > 1 && (await sharp(path, OPTIONS).stats()).isOpaque;
+  return { width: autoOrient.width, height: autoOrient.height, channels: hasAlpha && !opaque ? 4 : channels === 1 ? 1 : 3 };
 }
 
 /** The first picture of a file's bytes, the way up that it is to be seen, as RGB or RGBA; of 16 bits the upper 8. */
