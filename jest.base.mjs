@@ -5,7 +5,6 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 export default {
   // How fast a machine is must not decide whether a test passes.
   testTimeout: 120_000,
-  testEnvironment: here('scripts/jest-environment.mjs'),
   setupFiles: [here('scripts/jest-setup.mjs')],
   testMatch: ['<rootDir>/src/**/*.test.ts'],
   // A global that is looked up in a test's realm is slow; TensorFlow.js's cpu kernels look these up in their inner loops.

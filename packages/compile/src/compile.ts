@@ -6,7 +6,7 @@ import { shapeText, writeModel } from './onnx';
 import { checkCount, guessedMicroBatch, microBatchFor, workerCount } from './options';
 import { Pool } from './pool';
 import type { TensorData } from './session';
-import { asData, newData, openSession, ortTensor } from './session';
+import { asData, dataOf, newData, openSession, ortTensor } from './session';
 import { fastTarget, portable } from './self-test';
 import type { InputSpec, Trace } from './trace';
 import { specOf, trace } from './trace';
@@ -98,7 +98,7 @@ async function openWhole(fn: TensorFunction, specs: readonly InputSpec[], target
     async run(inputs) {
       const feeds = Object.fromEntries(specs.map(({ shape, dtype }, i) => [`input${i}`, ortTensor(inputs[i], shape, dtype)]));
       const results = await session.run(feeds);
-      return traced.outputs.map(({ shape, dtype }, i) => ({ data: results[`output${i}`].data as TensorData, shape, dtype }));
+      return traced.outputs.map(({ shape, dtype }, i) => ({ data: dataOf(results[`output${i}`]), shape, dtype }));
     },
     release: () => session.release(),
   };

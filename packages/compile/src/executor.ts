@@ -1,5 +1,6 @@
 import type * as ort from 'onnxruntime-node';
 import { sizeOf } from './graph';
+import { messageOf } from './host';
 import type { GroupRequest, ProgramSpec, WorkerData } from './protocol';
 import type { Tensors } from './session';
 import { newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
@@ -95,7 +96,7 @@ export function createExecutor({ parameters, shared }: WorkerData): Executor {
 
 /** What went wrong, as one line. */
 export function reasonOf(error: unknown): string {
-  const message = (error instanceof Error ? error.message : String(error)).replaceAll('\n', ' ').trim();
+  const message = messageOf(error).replaceAll('\n', ' ').trim();
   const outOfMemory = /Failed to allocate|bad_alloc|Array buffer allocation failed/.test(message);
   return outOfMemory ? `out of memory; take a smaller microBatch or fewer workers (${message})` : message;
 }

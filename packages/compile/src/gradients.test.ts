@@ -195,6 +195,35 @@ test('a batch that cannot be computed is one error, and the next one is computed
   tf.engine().endScope();
 });
 
+test('a dense layer over pixels trains, by matMul as by einsum, with the gradients of the matrix product', async () => {
+  tf.engine().startScope();
+  const parameters = new Map([['w', tf.tidy(() => tf.variable(values([3, 4], 1)))], ['b', tf.tidy(() => tf.variable(values([4], 2)))]]); // prettier-ignore
+  const [w, b] = parameters.values();
+  const layers: Record<string, (x: tf.Tensor) => tf.Tensor> = {
+    matMul: (x) => tf.matMul(x, w),
+    einsum: (x) => tf.einsum('bpi,ij->bpj', x, w),
+    flat: (x) => tf.reshape(tf.matMul(tf.reshape(x, [-1, 3]), w as tf.Tensor2D), [x.shape[0], -1, 4]),
+  };
+  const n = 6;
+  const x = values([n, 5, 3], 3).dataSync() as Float32Array;
+  const loss = (layer: (x: tf.Tensor) => tf.Tensor) => (input: tf.Tensor) => tf.mean(tf.square(tf.tanh(tf.add(layer(input), b))));
+  const expected = eager(() => loss(layers.flat)(tf.tensor(x, [n, 5, 3])), parameters);
+  for (const [name, layer] of Object.entries(layers)) {
+    for (const path of ['fast', 'portable'] as const) {
+      const compiled = await compileGradients(loss(layer), parameters, [values([2, 5, 3], 1)], { microBatch: 2, workers: 2, path });
+      const actual = await compiled.run(current(parameters), [x]);
+      expect(actual.loss).toBeCloseTo(expected.loss, 5);
+      for (const [parameter, gradient] of expected.gradients) {
+        const difference = Math.max(...gradient.map((value, i) => Math.abs(value - actual.gradients.get(parameter)![i])));
+        expect({ name, path, parameter, near: difference < 1e-6 }).toMatchObject({ near: true });
+      }
+      await compiled.dispose();
+    }
+  }
+  parameters.forEach((variable) => variable.dispose());
+  tf.engine().endScope();
+});
+
 describe('the pool of workers', () => {
   const workerData = { parameters: [], shared: new SharedArrayBuffer(4) };
   const program = { id: 1, main: new Uint8Array([1, 2, 3]), batch: [], fixed: [], sums: [], perExample: false };

@@ -4,6 +4,7 @@ import { sizeOf } from './graph';
 import type { Executor } from './executor';
 import { createExecutor, reasonOf } from './executor';
 import { shapeText } from './onnx';
+import { kindOf } from './host';
 import { checkCount, guessedMicroBatch, microBatchFor, workerCount } from './options';
 import { Pool } from './pool';
 import type { Program } from './program';
@@ -264,7 +265,7 @@ function checkInputs(items: readonly { item: Shape; dtype: string }[], inputs: r
       );
     }
     const expected = dtype === 'int32' ? Int32Array : Float32Array;
-    if (!(inputs[i] instanceof expected))
+    if (kindOf(inputs[i]) !== expected.name)
       throw new TypeError(`compileGradients: input ${i} must be a ${expected.name}, as its example is ${dtype}`);
   }
   return sizes[0];

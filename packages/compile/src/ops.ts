@@ -379,7 +379,10 @@ export function matMul(a: Value, b: Value, transposeA = false, transposeB = fals
   const columns = transposeB ? b.shape.at(-2)! : b.shape.at(-1)!;
   const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const shape = [...batch, rows, columns];
-  if (inner === 0) return full(graph, shape, 0);
+  if (inner === 0) return full(graph, shape, 0, a.dtype);
+  // Of one matrix for all of a's: all rows at once.
+  if (b.shape.length === 2 && a.shape.length > 2 && !transposeA)
+    return reshape(matMul(reshape(a, [sizeOf(batch) * rows, inner]), b, false, transposeB), shape);
   const apart = joinedProduct(a, b, transposeA, transposeB);
   if (apart) return apart;
   // ORT turns all of a before it multiplies: with few columns, that takes longer than to turn the result.

@@ -1,16 +1,8 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { types } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { workerFile } from './host';
 import type { GroupRequest, Reply, Request, RunRequest, WorkerData } from './protocol';
 import type { TensorData } from './session';
-
-/** The built worker: beside the built package, or, where the sources run directly, in the folder the build writes to. */
-function workerFile(who: string): string {
-  const places = ['./worker.js', '../dist/worker.js'].map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const found = places.find((place) => existsSync(place));
-  if (!found) throw new Error(`${who}: the worker is in neither of ${places.join(' and ')}; build @ddpm/compile first`);
-  return found;
-}
 
 interface Job {
   /** Made when its turn comes, so that it can use buffers that have been returned by then. */
@@ -41,11 +33,10 @@ export class Pool {
 
   /** @param who what its errors begin with: the function that it works for */
   constructor(who: string, size: number, workerData: WorkerData) {
-    const file = workerFile(who);
     this.who = who;
     this.members = Array.from({ length: size }, () => {
       // Not the process's own flags: `node --input-type=module -e …` would hinder the workers.
-      const worker = new Worker(file, { workerData, execArgv: [] });
+      const worker = new Worker(workerFile, { workerData, execArgv: [] });
       const member: Member = { worker, own: [] };
       // A process with nothing else to do need not wait for idle workers.
       worker.unref();
@@ -100,7 +91,7 @@ export class Pool {
     const request = job.request();
     member.worker.postMessage(
       request,
-      buffersOf(request).filter((array) => array instanceof ArrayBuffer),
+      buffersOf(request).filter((array): array is ArrayBuffer => types.isArrayBuffer(array)),
     );
   }
 

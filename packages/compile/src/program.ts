@@ -7,7 +7,7 @@ import { add } from './ops';
 import { partition } from './partition';
 import type { ParameterSpec, ProgramSpec } from './protocol';
 import type { Tensors } from './session';
-import { modelInto, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
+import { dataOf, modelInto, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
 import type { InputSpec } from './trace';
 import type { LossTrace } from './trace-loss';
 
@@ -81,7 +81,7 @@ export async function openProgram(
       finish.outputs.length > 0
         ? { session: await open(modelInto(finish.inputs, finish.outputs)), feeds: pick(finish.inputs), fetches: pick(finish.outputs) }
         : undefined,
-    gradients: new Map(names.map((name, i) => [name, tensors[gradients[i]].data as Float32Array])),
+    gradients: new Map(names.map((name, i) => [name, dataOf(tensors[gradients[i]]) as Float32Array])),
   };
 }
 

@@ -1,11 +1,12 @@
-import * as ort from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DType, Shape } from './graph';
 import { sizeOf } from './graph';
+import { host, hostArray, kindOf, messageOf, ort, ownArray } from './host';
 import type { Port } from './onnx';
 import { writeModel } from './onnx';
 
 // Unless told not to before its first session, ONNX Runtime sends Microsoft what it runs, and keeps an identifier in the home folder.
-process.env.ORT_DISABLE_TELEMETRY ??= '1';
+host.process.env.ORT_DISABLE_TELEMETRY ??= '1';
 
 export type TensorData = Float32Array | Int32Array | Uint8Array;
 
@@ -16,8 +17,8 @@ export interface SessionOptions {
   readonly optimization: 'disabled' | 'all';
 }
 
-export function openSession(model: Uint8Array, { threads, optimization }: SessionOptions): Promise<ort.InferenceSession> {
-  return ort.InferenceSession.create(model, {
+export function openSession(model: Uint8Array, { threads, optimization }: SessionOptions): Promise<InferenceSession> {
+  return ort.InferenceSession.create(hostArray(model), {
     executionProviders: ['cpu'],
     graphOptimizationLevel: optimization,
     intraOpNumThreads: threads,
@@ -40,41 +41,45 @@ export const modelInto = (inputs: readonly Port[], outputs: readonly Port[]): Ui
  * for gradients takes longer than most operators do. It takes the results one by one, and gives up at a sequence, which it cannot convert;
  * hence the marker before them.
  */
-export async function runInto(session: ort.InferenceSession, feeds: Tensors, fetches: Tensors): Promise<void> {
+export async function runInto(session: InferenceSession, feeds: Tensors, fetches: Tensors): Promise<void> {
   try {
     await session.run(feeds, { [endMarker]: null, ...fetches });
   } catch (error) {
-    if (!(error instanceof Error) || !error.message.startsWith('Non tensor type')) throw error;
+    if (!messageOf(error).startsWith('Non tensor type')) throw error;
   }
 }
 
 /** By the names of a model's inputs or outputs. */
-export type Tensors = Readonly<Record<string, ort.Tensor>>;
+export type Tensors = Readonly<Record<string, Tensor>>;
 
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array, int64: undefined };
 
 /** The same data, but where tfjs's cpu backend holds a tensor's values in another type than its own. */
 export function asData(data: TensorData, dtype: DType): TensorData {
   const array = arrays[dtype]!;
-  return data instanceof array ? data : array.from(data);
+  return kindOf(data) === array.name ? ownArray(data) : array.from(data);
 }
 
 /** Zeros. */
 export const newData = (size: number, dtype: DType): TensorData => new arrays[dtype]!(size);
 
 /** A view of the data as ORT takes it; nothing is copied. */
-export function ortTensor(data: TensorData, shape: Shape, dtype: DType): ort.Tensor {
-  return new ort.Tensor(dtype as 'float32', data as Float32Array, shape);
+export function ortTensor(data: TensorData, shape: Shape, dtype: DType): Tensor {
+  return new ort.Tensor(dtype as 'float32', hostArray(data as Float32Array), shape);
 }
 
+/** The data of a tensor of ORT's. */
+export const dataOf = (tensor: Tensor): TensorData => ownArray(tensor.data as TensorData);
+
 /** Room for a result: zeros. */
-export function newTensor(shape: Shape, dtype: DType): ort.Tensor {
+export function newTensor(shape: Shape, dtype: DType): Tensor {
   const size = sizeOf(shape);
-  return new ort.Tensor(dtype as 'float32', (dtype === 'int64' ? new BigInt64Array(size) : new arrays[dtype](size)) as Float32Array, shape);
+  const data = dtype === 'int64' ? new BigInt64Array(size) : new arrays[dtype](size);
+  return new ort.Tensor(dtype as 'float32', hostArray(data) as Float32Array, shape);
 }
 
 /** Tensors of the given shapes that lie one after the other in `data`. */
-export function tensorsOf(data: Float32Array, shapes: readonly Shape[]): ort.Tensor[] {
+export function tensorsOf(data: Float32Array, shapes: readonly Shape[]): Tensor[] {
   let offset = 0;
   return shapes.map((shape) => {
     const from = offset;

@@ -1,7 +1,10 @@
+import { registerGradients } from '@ddpm/gradients';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DType, Shape, Target, Value } from './graph';
 import { Graph } from './graph';
+import { composed } from './lower/composed';
 import { lowerings } from './lower/index';
+import { missingKernel } from './missing-kernel';
 
 const backendName = 'ddpm-trace';
 
@@ -117,8 +120,9 @@ function dtypeOf(dtype: tf.DataType): DType {
 
 let backend: TraceBackend | undefined;
 
-/** Registers the backend and its kernels with tfjs, once. */
+/** Registers the backend and its kernels with tfjs, once; and gradients again, lest tfjs's own have come after them. */
 function theBackend(): TraceBackend {
+  registerGradients();
   if (backend && tf.findBackend(backendName) === backend) return backend;
   const created = new TraceBackend();
   tf.registerBackend(backendName, () => created, 0);
@@ -145,6 +149,9 @@ function theBackend(): TraceBackend {
         return Array.isArray(results) ? infos : infos[0];
       },
     });
+  }
+  for (const [kernelName, kernelFunc] of Object.entries(composed)) {
+    if (!tf.getKernel(kernelName, backendName)) tf.registerKernel({ kernelName, backendName, kernelFunc });
   }
   backend = created;
   return created;
@@ -236,9 +243,5 @@ const missing = new RegExp(`Kernel '(\\w+)' not registered for backend '${backen
 function explained(error: unknown): unknown {
   const kernel = error instanceof Error && missing.exec(error.message)?.[1];
   if (!kernel) return error;
-  const op = kernel.replace(/^_/, '').replace(/V\d+$|ND$|Native$/, '');
-  return new Error(
-    `compile: no lowering for the kernel ${kernel}; do without tf.${op[0].toLowerCase()}${op.slice(1)} in this function, or run it on an eager backend (cpu, wasm, webgpu, tensorflow)`,
-    { cause: error },
-  );
+  return new Error(missingKernel(kernel), { cause: error });
 }

@@ -27,3 +27,27 @@ export const silu = elementwise(
     return tf.mul(s, tf.add(tf.mul(x, tf.sub(1, s)), 1));
   },
 );
+
+const [linear, cubic] = [2 * Math.sqrt(2 / Math.PI), 2 * Math.sqrt(2 / Math.PI) * 0.044715];
+
+/** x/2·(1 + tanh(√(2/π)(x + 0.044715 x³))), the approximation to GELU (Hendrycks & Gimpel 2016). Any shape. */
+export const geluTanh = elementwise(
+  // (1 + tanh(u/2))/2 = σ(u).
+  (x) => tf.mul(x, tf.sigmoid(tf.mul(x, tf.add(tf.mul(tf.square(x), cubic), linear)))),
+  (x) => {
+    const squared = tf.square(x);
+    const s = tf.sigmoid(tf.mul(x, tf.add(tf.mul(squared, cubic), linear)));
+    const slope = tf.add(tf.mul(squared, 3 * cubic), linear);
+    return tf.mul(s, tf.add(tf.mul(tf.mul(x, slope), tf.sub(1, s)), 1));
+  },
+);
+
+/** x·σ(1.702 x), CLIP's approximation to GELU (Radford et al. 2021). Any shape. */
+export const quickGelu = elementwise(
+  (x) => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702))),
+  (x) => {
+    const scaled = tf.mul(x, 1.702);
+    const s = tf.sigmoid(scaled);
+    return tf.mul(s, tf.add(tf.mul(scaled, tf.sub(1, s)), 1));
+  },
+);

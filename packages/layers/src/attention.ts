@@ -1,6 +1,7 @@
 import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
-import { checkSizes } from './check';
+import { attend, joinHeads, splitHeads } from './attend';
+import { checkImages, checkSizes } from './check';
 import { Conv2d } from './conv2d';
 
 /** What `Attention` and `LinearAttention` are made from. */
@@ -15,13 +16,7 @@ export interface AttentionOptions {
   rng: Random;
 }
 
-/** Splits [n, h, w, 3·heads·dimHead] into q, k and v, each [n, h·w, heads, dimHead]. */
-export function splitHeads(qkv: tf.Tensor4D, heads: number): tf.Tensor4D[] {
-  const [n, h, w, channels] = qkv.shape;
-  return tf.split(qkv, 3, 3).map((part) => tf.reshape(part, [n, h * w, heads, channels / 3 / heads]));
-}
-
-/** Multi-head self-attention over all positions (Vaswani et al. 2017): softmax(q kᵀ / √dimHead) v, quadratic in h·w. */
+/** Multi-head self-attention over all positions of images (Vaswani et al. 2017), quadratic in h·w; q, k and v as one convolution. */
 export class Attention {
   /** 1×1, without bias, to q, k and v. */
   readonly toQkv: Conv2d;
@@ -44,12 +39,13 @@ export class Attention {
    * @throws RangeError if x is of another shape.
    */
   apply(x: tf.Tensor4D): tf.Tensor4D {
+    checkImages('Attention', x, this.toQkv.weight.shape[2]!);
     return tf.tidy(() => {
       const [n, h, w] = x.shape;
-      const [q, k, v] = splitHeads(this.toQkv.apply(x), this.heads).map((part) => tf.transpose(part, [0, 2, 1, 3]));
-      const similarity = tf.matMul(tf.mul(q, this.dimHead ** -0.5), k, false, true); // [n, heads, h·w (queries), h·w (keys)]
-      const out = tf.matMul(tf.softmax(similarity), v); // [n, heads, h·w, dimHead]
-      return this.toOut.apply(tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [n, h, w, this.heads * this.dimHead]));
+      const features = this.heads * this.dimHead;
+      const qkv = tf.reshape(this.toQkv.apply(x), [n, h * w, 3 * features]);
+      const [q, k, v] = tf.split<tf.Tensor3D>(qkv, 3, 2).map((part) => splitHeads(part, this.heads));
+      return this.toOut.apply(tf.reshape(joinHeads(attend(q, k, v)), [n, h, w, features]));
     });
   }
 }

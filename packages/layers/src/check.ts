@@ -7,10 +7,24 @@ export function checkSizes(who: string, sizes: Readonly<Record<string, number>>)
   }
 }
 
-/** @throws RangeError unless x has the given rank and last dimension. */
-export function checkChannels(who: string, x: tf.Tensor, rank: number, channels: number): void {
-  if (x.rank !== rank || x.shape[rank - 1] !== channels) {
-    const expected = [...(rank === 4 ? ['n', 'h', 'w'] : ['n']), channels].join(', ');
-    throw new RangeError(`${who}: expected a tensor [${expected}], got [${x.shape.join(', ')}]`);
-  }
+/** @throws RangeError unless `total` is a multiple of `parts`; both by their names. */
+export function checkDivides(who: string, [totalName, total]: [string, number], [partsName, parts]: [string, number]): void {
+  if (total % parts !== 0) throw new RangeError(`${who}: ${totalName} (${total}) must be a multiple of ${partsName} (${parts})`);
+}
+
+/**
+ * @param expected sizes; a letter stands for any size, and `...` in front for any number of axes
+ * @throws RangeError unless x is of that shape.
+ */
+export function checkShape(who: string, x: tf.Tensor, expected: readonly (number | string)[], what = 'a tensor'): void {
+  const anyRank = expected[0] === '...';
+  const axes = anyRank ? expected.slice(1) : expected;
+  const start = x.rank - axes.length;
+  const fits = (anyRank ? start >= 0 : start === 0) && axes.every((size, i) => typeof size === 'string' || x.shape[start + i] === size);
+  if (!fits) throw new RangeError(`${who}: expected ${what} [${expected.join(', ')}], got [${x.shape.join(', ')}]`);
+}
+
+/** @throws RangeError unless x is a batch of images with so many channels. */
+export function checkImages(who: string, x: tf.Tensor, channels: number): void {
+  checkShape(who, x, ['n', 'h', 'w', channels]);
 }

@@ -1,6 +1,6 @@
 import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
-import { checkChannels, checkSizes } from './check';
+import { checkImages, checkSizes } from './check';
 import { uniformParameter } from './parameter';
 import type { TorchAxes } from './torch';
 
@@ -48,7 +48,7 @@ export class ConvTranspose2d {
    */
   apply(x: tf.Tensor4D): tf.Tensor4D {
     const [kernelSize, , outChannels, inChannels] = this.weight.shape as [number, number, number, number];
-    checkChannels('ConvTranspose2d', x, 4, inChannels);
+    checkImages('ConvTranspose2d', x, inChannels);
     const grow = (size: number) => (size - 1) * this.stride + kernelSize - 2 * this.padding;
     const [n, h, w] = x.shape;
     return tf.tidy(() => {

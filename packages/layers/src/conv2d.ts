@@ -1,7 +1,8 @@
 import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
-import { checkChannels, checkSizes } from './check';
-import { uniformParameter } from './parameter';
+import { checkImages, checkSizes } from './check';
+import type { Init } from './init';
+import { biasParameter, weightParameter } from './parameter';
 import type { TorchAxes } from './torch';
 
 /** What a `Conv2d` is made from. */
@@ -18,6 +19,8 @@ export interface Conv2dOptions {
   padding?: number;
   /** Whether a number is added to each output channel; true by default. */
   bias?: boolean;
+  /** How the weight begins, beside a bias of 0; by default both begin as PyTorch's. */
+  init?: Init;
   /** Draws the initial weights. */
   rng: Random;
 }
@@ -34,11 +37,11 @@ export class Conv2d {
   readonly padding: number;
 
   /** @throws RangeError unless every size is a whole number of at least 1. */
-  constructor({ inChannels, outChannels, kernelSize, stride = 1, padding = 0, bias = true, rng }: Conv2dOptions) {
+  constructor({ inChannels, outChannels, kernelSize, stride = 1, padding = 0, bias = true, init, rng }: Conv2dOptions) {
     checkSizes('Conv2d', { inChannels, outChannels, kernelSize, stride });
-    const fanIn = inChannels * kernelSize * kernelSize;
-    this.weight = uniformParameter(rng, [kernelSize, kernelSize, inChannels, outChannels], fanIn);
-    if (bias) this.bias = uniformParameter(rng, [outChannels], fanIn);
+    const fans = { fanIn: inChannels * kernelSize * kernelSize, fanOut: outChannels * kernelSize * kernelSize };
+    this.weight = weightParameter(rng, [kernelSize, kernelSize, inChannels, outChannels], fans, init);
+    if (bias) this.bias = biasParameter(rng, outChannels, fans, init);
     this.stride = stride;
     this.padding = padding;
   }
@@ -48,7 +51,7 @@ export class Conv2d {
    * @throws RangeError if x has other channels.
    */
   apply(x: tf.Tensor4D): tf.Tensor4D {
-    checkChannels('Conv2d', x, 4, this.weight.shape[2]!);
+    checkImages('Conv2d', x, this.weight.shape[2]!);
     return tf.tidy(() => {
       const y = tf.conv2d(x, this.weight as tf.Tensor4D, this.stride, this.padding, 'NHWC', 1, 'floor');
       return this.bias ? tf.add(y, this.bias) : y;

@@ -1,11 +1,12 @@
 import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import { gelu } from './activations';
+import { addTime } from './add-time';
+import { checkImages, checkSizes } from './check';
 import { Conv2d } from './conv2d';
 import { DepthwiseConv2d } from './depthwise-conv2d';
 import { GroupNorm } from './group-norm';
 import { Linear } from './linear';
-import { timeProjection } from './time-projection';
 
 /** What a `ConvNextBlock` is made from. */
 export interface ConvNextBlockOptions {
@@ -42,6 +43,8 @@ export class ConvNextBlock {
   /** @throws RangeError unless every size is a whole number of at least 1. */
   constructor({ dim, dimOut, timeEmbDim, mult = 2, norm = true, rng }: ConvNextBlockOptions) {
     const inner = dimOut * mult;
+    checkSizes('ConvNextBlock', { dim, dimOut, 'dimOut·mult': inner });
+    if (timeEmbDim !== undefined) checkSizes('ConvNextBlock', { timeEmbDim });
     if (timeEmbDim !== undefined) this.mlp = new Linear({ inFeatures: timeEmbDim, outFeatures: dim, rng });
     this.dsConv = new DepthwiseConv2d({ channels: dim, kernelSize: 7, padding: 3, rng });
     if (norm) this.norm1 = new GroupNorm({ groups: 1, channels: dim });
@@ -53,12 +56,12 @@ export class ConvNextBlock {
 
   /**
    * x: [n, h, w, dim], timeEmb: [n, timeEmbDim] → [n, h, w, dimOut].
-   * @throws RangeError if either is of another shape.
+   * @throws RangeError if either is of another shape, TypeError if the time embedding is missing or is not expected.
    */
   apply(x: tf.Tensor4D, timeEmb?: tf.Tensor2D): tf.Tensor4D {
+    checkImages('ConvNextBlock', x, this.dsConv.weight.shape[2]!);
     return tf.tidy(() => {
-      let h = this.dsConv.apply(x);
-      if (this.mlp && timeEmb) h = tf.add(h, timeProjection(this.mlp, gelu, timeEmb));
+      let h = addTime('ConvNextBlock', this.dsConv.apply(x), this.mlp, gelu, timeEmb);
       if (this.norm1) h = this.norm1.apply(h);
       h = this.norm2.apply(gelu(this.conv1.apply(h)));
       h = this.conv2.apply(h);

@@ -1,6 +1,6 @@
 import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
-import { checkChannels, checkSizes } from './check';
+import { checkImages, checkSizes } from './check';
 import { uniformParameter } from './parameter';
 import type { TorchAxes } from './torch';
 
@@ -30,7 +30,7 @@ export class DepthwiseConv2d {
    * @throws RangeError if x has other channels.
    */
   apply(x: tf.Tensor4D): tf.Tensor4D {
-    checkChannels('DepthwiseConv2d', x, 4, this.weight.shape[2]!);
+    checkImages('DepthwiseConv2d', x, this.weight.shape[2]!);
     return tf.tidy(() => tf.add(tf.depthwiseConv2d(x, this.weight as tf.Tensor4D, 1, this.padding), this.bias));
   }
 }

@@ -15,22 +15,25 @@ import {
   PreNorm,
   Residual,
   ResnetBlock,
-  SinusoidalPositionEmbeddings,
+  sinusoidalEmbedding,
   torchAxes,
   Upsample,
 } from './index';
 import type { TensorValues } from './index';
+import type { Module } from '../test/sequences';
+import { sequences } from '../test/sequences';
 
-// Inputs, parameters, outputs and gradients of the tutorial's own layers, run in float64 by PyTorch: images are NCHW there, and the parameters in
-// PyTorch's layout, under the names of our fields.
-const golden = readSafetensors(readFileSync('test/golden.safetensors')).tensors as unknown as Map<string, TensorValues>;
+// Inputs, parameters, outputs and gradients of the tutorial's own layers, and of PyTorch's (test/sequences.py), run in float64 by PyTorch: images are
+// NCHW there, and the parameters in PyTorch's layout, under the names of our fields.
+const golden = new Map(
+  ['golden', 'sequences'].flatMap((file) => [
+    ...(readSafetensors(readFileSync(`test/${file}.safetensors`)).tensors as unknown as Map<string, TensorValues>),
+  ]),
+);
 const rng = new Random(1);
 
-interface Module {
-  apply(...inputs: tf.Tensor[]): tf.Tensor;
-}
 const cases: Record<string, () => unknown> = {
-  sinusoidal: () => new SinusoidalPositionEmbeddings({ dim: 28 }),
+  sinusoidal: () => ({ apply: (t: tf.Tensor1D) => sinusoidalEmbedding(t, { dim: 28, endpoint: true }) }),
   downsample: () => new Downsample({ dim: 8, rng }),
   upsample: () => new Upsample({ dim: 8, rng }),
   block: () => new Block({ dim: 6, dimOut: 16, rng }),
@@ -41,7 +44,8 @@ const cases: Record<string, () => unknown> = {
   convnext_no_norm: () => new ConvNextBlock({ dim: 6, dimOut: 10, norm: false, rng }),
   attention: () => new Attention({ dim: 12, heads: 2, dimHead: 8, rng }),
   linear_attention: () => new LinearAttention({ dim: 12, heads: 2, dimHead: 8, rng }),
-  residual_prenorm: () => new Residual(new PreNorm({ dim: 12, fn: new LinearAttention({ dim: 12, rng }) })),
+  residual_prenorm: () => new Residual({ fn: new PreNorm({ dim: 12, fn: new LinearAttention({ dim: 12, rng }) }) }),
+  ...sequences,
 };
 
 const toNhwc = (x: tf.Tensor) => (x.rank === 4 ? tf.transpose(x, [0, 2, 3, 1]) : x);
@@ -57,12 +61,12 @@ function relativeError(actual: tf.Tensor, expected: tf.Tensor): number {
   return tf.tidy(() => tf.div(tf.max(tf.abs(tf.sub(actual, expected))), tf.max(tf.abs(expected))).dataSync()[0]);
 }
 
-test('every case of the golden file is covered', () => {
+test('every case of the golden files is covered', () => {
   expect(new Set([...golden.keys()].map((name) => name.split('/')[0]))).toEqual(new Set(Object.keys(cases)));
 });
 
 describe.each(Object.keys(cases))('%s', (name) => {
-  test('agrees with the tutorial forward and in every gradient to 1e-4, and leaves no tensor behind', () => {
+  test('agrees with PyTorch forward and in every gradient to 1e-4, and leaves no tensor behind', () => {
     const before = tf.memory().numTensors;
     const module = cases[name]() as Module;
     const part = (prefix: string) =>
@@ -76,7 +80,7 @@ describe.each(Object.keys(cases))('%s', (name) => {
     const axes = torchAxes(module);
 
     tf.tidy(() => {
-      const inputs = [0, 1].filter((i) => golden.has(`${name}/input.${i}`)).map((i) => toNhwc(goldenTensor(`${name}/input.${i}`)));
+      const inputs = [0, 1, 2].filter((i) => golden.has(`${name}/input.${i}`)).map((i) => toNhwc(goldenTensor(`${name}/input.${i}`)));
       const cotangent = toNhwc(goldenTensor(`${name}/cotangent`));
 
       const loaded = tf.memory().numTensors;
@@ -89,11 +93,16 @@ describe.each(Object.keys(cases))('%s', (name) => {
         const { grads } = tf.variableGrads(scalar, [...parameters.values()]);
         for (const [path, variable] of parameters) {
           const expected = goldenTensor(`${name}/grad/${path}`);
-          expect(relativeError(tf.transpose(grads[variable.name], axes.get(path)), expected)).toBeLessThan(1e-4);
+          // A bias of the keys moves all scores of a query alike, so that its gradient is nothing but rounding.
+          if (path.endsWith('toK.bias')) expect(tf.max(tf.abs(grads[variable.name])).dataSync()[0]).toBeLessThan(1e-6);
+          else expect(relativeError(tf.transpose(grads[variable.name], axes.get(path)), expected)).toBeLessThan(1e-4);
         }
       }
-      if (golden.has(`${name}/grad_input.0`)) {
-        const inputGradients = tf.grads((...xs: tf.Tensor[]) => tf.sum(tf.mul(module.apply(...xs), cotangent)))(inputs);
+      const floats = inputs.filter(({ dtype }) => dtype === 'float32');
+      if (floats.length > 0) {
+        // The float inputs come before the others.
+        const others = inputs.slice(floats.length);
+        const inputGradients = tf.grads((...xs: tf.Tensor[]) => tf.sum(tf.mul(module.apply(...xs, ...others), cotangent)))(floats);
         inputGradients.forEach((gradient, i) => {
           expect(relativeError(gradient, toNhwc(goldenTensor(`${name}/grad_input.${i}`)))).toBeLessThan(1e-4);
         });

@@ -4,28 +4,39 @@ import * as tf from '@tensorflow/tfjs-core';
 import {
   Attention,
   Block,
+  causalMask,
   Conv2d,
   ConvNextBlock,
   ConvTranspose2d,
   DepthwiseConv2d,
   disposeParameters,
   Downsample,
+  Embedding,
   gelu,
+  geluTanh,
   GroupNorm,
+  LayerNorm,
   Linear,
   LinearAttention,
   loadParameters,
   loadTorchTensors,
+  MultiHeadAttention,
   namedParameters,
+  normalInit,
+  paddingMask,
   parameterCount,
   parameterValues,
+  PreNorm,
+  quickGelu,
   ResnetBlock,
   silu,
-  SinusoidalPositionEmbeddings,
+  sinusoidalEmbedding,
   toTorchTensors,
   Upsample,
+  xavierInit,
+  zeroInit,
 } from './index';
-import type { TorchAxes } from './index';
+import type { Init, TorchAxes } from './index';
 
 const rng = new Random(5);
 const image = (...shape: [number, number, number, number]) => tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
@@ -46,12 +57,75 @@ describe('shapes', () => {
   });
 });
 
+describe('Linear', () => {
+  test('works over the last axis of any rank', () => {
+    const linear = new Linear({ inFeatures: 3, outFeatures: 2, rng });
+    const x = image(2, 4, 5, 3);
+    const y = linear.apply(x);
+    expect(y.shape).toEqual([2, 4, 5, 2]);
+    expect(linear.apply(tf.reshape(tf.slice(x, [1, 2, 3, 0], [1, 1, 1, 3]), [3])).arraySync()).toEqual(y.arraySync()[1][2][3]);
+  });
+});
+
 describe('GroupNorm', () => {
   test('gives every group of every image mean 0 and variance 1', () => {
     const y = new GroupNorm({ groups: 2, channels: 6 }).apply(tf.add(tf.mul(image(3, 4, 4, 6), 5), 7));
     const { mean, variance } = tf.moments(tf.reshape(y, [3, 16, 2, 3]), [1, 3]);
     for (const m of numbers(mean)) expect(Math.abs(m)).toBeLessThan(1e-5);
     for (const v of numbers(variance)) expect(Math.abs(v - 1)).toBeLessThan(1e-4);
+  });
+});
+
+describe('sinusoidalEmbedding', () => {
+  const t = () => tf.tensor1d([0, 3, 2.5]);
+  const rows = (x: tf.Tensor2D) => x.arraySync();
+  test('is sines, then cosines, of t by frequencies that fall from 1', () => {
+    const [zero, three, fractional] = rows(sinusoidalEmbedding(t(), { dim: 4 }));
+    expect(zero).toEqual([0, 0, 1, 1]);
+    [Math.sin(3), Math.sin(0.03), Math.cos(3), Math.cos(0.03)].forEach((value, i) => expect(three[i]).toBeCloseTo(value, 6));
+    expect(fractional[1]).toBeCloseTo(Math.sin(0.025), 6);
+  });
+  test('may end in 1/maxPeriod, have another period, and begin with the cosines', () => {
+    const [, three] = rows(sinusoidalEmbedding(t(), { dim: 6, maxPeriod: 100, endpoint: true, cosFirst: true }));
+    const angles = [3, 0.3, 0.03];
+    [...angles.map(Math.cos), ...angles.map(Math.sin)].forEach((value, i) => expect(three[i]).toBeCloseTo(value, 6));
+  });
+});
+
+describe('masks', () => {
+  const keys = tf.tensor2d([1, 1, 1, 0, 1, 0, 0, 0], [2, 4], 'int32');
+  const attention = new MultiHeadAttention({ dim: 4, heads: 2, rng });
+  const x = tf.tensor3d(rng.normals(32), [2, 4, 4]);
+  /** Which positions of x the output at a position depends on, in the first sequence. */
+  const seenBy = (position: number, mask?: tf.Tensor) => {
+    const output = (from: tf.Tensor) => tf.sum(tf.slice(attention.apply(from as tf.Tensor3D, { mask }), [0, position, 0], [1, 1, 3]));
+    const gradient = tf.sum(tf.abs(tf.grad(output)(x)), 2).arraySync() as number[][];
+    return gradient[0].flatMap((size, i) => (size > 0 ? [i] : []));
+  };
+  test('let each position see what they say', () => {
+    expect(seenBy(1)).toEqual([0, 1, 2, 3]);
+    expect(seenBy(1, causalMask(4))).toEqual([0, 1]);
+    expect(seenBy(3, causalMask(4))).toEqual([0, 1, 2, 3]);
+    expect(seenBy(1, paddingMask(keys))).toEqual([0, 1, 2]);
+    expect(seenBy(2, tf.add(paddingMask(tf.tensor2d([0, 1, 1, 1, 1, 1, 1, 1], [2, 4], 'bool')), causalMask(4)))).toEqual([1, 2]);
+  });
+  test('of all keys give finite numbers', () => {
+    const y = attention.apply(x, { mask: paddingMask(tf.zeros([2, 4])) });
+    expect(numbers(y).every(Number.isFinite)).toBe(true);
+  });
+});
+
+describe('a block’s time embedding', () => {
+  const time = tf.zeros<tf.Rank.R2>([1, 6]);
+  const blocks = { ResnetBlock, ConvNextBlock };
+  test.each(['ResnetBlock', 'ConvNextBlock'] as const)('of a %s is given where it is expected, and only there', (name) => {
+    const told = new blocks[name]({ dim: 8, dimOut: 8, timeEmbDim: 6, rng });
+    const untold = new blocks[name]({ dim: 8, dimOut: 8, rng });
+    const x = image(1, 2, 2, 8);
+    expect(() => told.apply(x)).toThrow(`${name}: expected a time embedding [1, 6], got none`);
+    expect(() => told.apply(x, tf.zeros([2, 6]))).toThrow(`${name}: expected a time embedding [1, 6], got [2, 6]`);
+    expect(() => untold.apply(x, time)).toThrow(`${name}: made without timeEmbDim, so it takes no time embedding, got [1, 6]`);
+    expect(told.apply(x, time).shape).toEqual(untold.apply(x).shape);
   });
 });
 
@@ -63,8 +137,12 @@ describe('activations', () => {
     for (const [f, exact] of [
       [gelu, (x: number) => (x * (1 + erf(x / Math.SQRT2))) / 2],
       [silu, (x: number) => x / (1 + Math.exp(-x))],
+      [geluTanh, (x: number) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))],
+      [quickGelu, (x: number) => x / (1 + Math.exp(-1.702 * x))],
     ] as const) {
       const xs = [-4, -1.3, -0.2, 0, 0.7, 2.5];
+      const value = numbers(f(tf.tensor1d(xs)));
+      xs.forEach((x, i) => expect(value[i]).toBeCloseTo(exact(x), 6));
       const derivative = numbers(tf.grad((x) => f(x))(tf.tensor1d(xs)));
       xs.forEach((x, i) => expect(derivative[i]).toBeCloseTo((exact(x + 1e-5) - exact(x - 1e-5)) / 2e-5, 5));
     }
@@ -93,6 +171,31 @@ describe('initialisation', () => {
       const variance = values.reduce((sum, v) => sum + v * v, 0) / values.length;
       expect(variance / (bound ** 2 / 3)).toBeCloseTo(1, 0);
     }
+  });
+  test.each<[string, (init: Init) => { weight: tf.Variable; bias?: tf.Variable }, number]>([
+    ['Linear', (init) => new Linear({ inFeatures: 40, outFeatures: 60, init, rng }), 100],
+    ['Conv2d', (init) => new Conv2d({ inChannels: 8, outChannels: 12, kernelSize: 5, init, rng }), 500],
+  ])('of a %s is what init says, with a bias of 0', (_, make, fans) => {
+    const [zero, normal, xavier] = [zeroInit, normalInit(0.02), xavierInit].map(make);
+    for (const { bias } of [zero, normal, xavier]) expect(numbers(bias!).every((value) => value === 0)).toBe(true);
+    expect(numbers(zero.weight).every((value) => value === 0)).toBe(true);
+    const deviation = (values: number[]) => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0) / values.length);
+    // Of 2,400 numbers, the deviation is known to 1/√4800 = 1.4%.
+    expect(Math.abs(deviation(numbers(normal.weight)) / 0.02 - 1)).toBeLessThan(0.06);
+    const bound = Math.sqrt(6 / fans);
+    expect(Math.max(...numbers(xavier.weight).map(Math.abs))).toBeLessThan(bound);
+    expect(Math.max(...numbers(xavier.weight).map(Math.abs))).toBeGreaterThan(0.99 * bound);
+  });
+  test('of a MultiHeadAttention may make its output begin at 0', () => {
+    const attention = new MultiHeadAttention({ dim: 6, heads: 2, outInit: zeroInit, rng });
+    expect(numbers(attention.apply(tf.randomNormal([2, 3, 6]))).every((value) => value === 0)).toBe(true);
+    expect(numbers(attention.toV.weight).every((value) => value !== 0)).toBe(true);
+    expect(numbers(attention.toV.bias!).every((value) => value !== 0)).toBe(true);
+  });
+  test('of an Embedding is N(0, 1), or what init says', () => {
+    const values = numbers(new Embedding({ numEmbeddings: 50, embeddingDim: 40, rng }).weight);
+    expect(Math.abs(values.reduce((sum, v) => sum + v * v, 0) / 2000 - 1)).toBeLessThan(0.13); // four times √(2/2000)
+    expect(numbers(new Embedding({ numEmbeddings: 3, embeddingDim: 2, init: zeroInit, rng }).weight)).toEqual([0, 0, 0, 0, 0, 0]);
   });
   test('depends on the generator alone', () => {
     const make = (seed: number) => numbers(new Linear({ inFeatures: 3, outFeatures: 3, rng: new Random(seed) }).weight);
@@ -192,17 +295,73 @@ describe('PyTorch’s layout', () => {
 describe('names what is wrong', () => {
   test.each<[() => unknown, string]>([
     [() => new GroupNorm({ groups: 8, channels: 28 }), 'GroupNorm: channels (28) must be a multiple of groups (8)'],
-    [() => new ResnetBlock({ dim: 4, dimOut: 12, rng }), 'GroupNorm: channels (12) must be a multiple of groups (8)'],
-    [() => new SinusoidalPositionEmbeddings({ dim: 2 }), 'SinusoidalPositionEmbeddings: dim must be an even number of at least 4, got 2'],
-    [() => new SinusoidalPositionEmbeddings({ dim: 7 }), 'SinusoidalPositionEmbeddings: dim must be an even number of at least 4, got 7'],
+    [() => new ResnetBlock({ dim: 4, dimOut: 12, rng }), 'ResnetBlock: dimOut (12) must be a multiple of groups (8)'],
+    [() => new Block({ dim: 4, dimOut: 12, rng }), 'Block: dimOut (12) must be a multiple of groups (8)'],
+    [
+      () => new ConvNextBlock({ dim: 4, dimOut: 3, mult: 1.5, rng }),
+      'ConvNextBlock: dimOut·mult must be a whole number of at least 1, got 4.5',
+    ],
+    [() => new Downsample({ dim: 0, rng }), 'Downsample: dim must be a whole number of at least 1, got 0'],
+    [() => new PreNorm({ dim: 0, fn: { apply: (x) => x } }), 'PreNorm: dim must be a whole number of at least 1, got 0'],
+    [() => new LayerNorm({ features: 0 }), 'LayerNorm: features must be a whole number of at least 1, got 0'],
+    [
+      () => new Embedding({ numEmbeddings: 0, embeddingDim: 1, rng }),
+      'Embedding: numEmbeddings must be a whole number of at least 1, got 0',
+    ],
+    [() => new MultiHeadAttention({ dim: 6, heads: 4, rng }), 'MultiHeadAttention: dim (6) must be a multiple of heads (4)'],
+    [
+      () => new MultiHeadAttention({ dim: 6, heads: 4, dimHead: 0, rng }),
+      'MultiHeadAttention: dimHead must be a whole number of at least 1, got 0',
+    ],
+    [() => causalMask(0), 'causalMask: length must be a whole number of at least 1, got 0'],
+    [
+      () => sinusoidalEmbedding(tf.zeros([1]), { dim: 2, endpoint: true }),
+      'sinusoidalEmbedding: dim must be an even number of at least 4, got 2',
+    ],
+    [() => sinusoidalEmbedding(tf.zeros([1]), { dim: 7 }), 'sinusoidalEmbedding: dim must be an even number of at least 2, got 7'],
     [
       () => new Conv2d({ inChannels: 0, outChannels: 1, kernelSize: 3, rng }),
       'Conv2d: inChannels must be a whole number of at least 1, got 0',
     ],
     [() => new Linear({ inFeatures: 2, outFeatures: 2.5, rng }), 'Linear: outFeatures must be a whole number of at least 1, got 2.5'],
     [() => new Attention({ dim: 4, heads: 0, rng }), 'Attention: heads must be a whole number of at least 1, got 0'],
-    [() => new Block({ dim: 4, dimOut: 8, rng }).apply(image(1, 4, 4, 3)), 'Conv2d: expected a tensor [n, h, w, 4], got [1, 4, 4, 3]'],
-    [() => new Linear({ inFeatures: 2, outFeatures: 3, rng }).apply(tf.zeros([4, 3])), 'Linear: expected a tensor [n, 2], got [4, 3]'],
-    [() => new SinusoidalPositionEmbeddings({ dim: 8 }).apply(tf.zeros([4, 1]) as never), 'expected t as a tensor [n], got [4, 1]'],
+    [() => new Linear({ inFeatures: 2, outFeatures: 3, rng }).apply(tf.zeros([4, 3])), 'Linear: expected a tensor [..., 2], got [4, 3]'],
+    [() => new Linear({ inFeatures: 2, outFeatures: 3, rng }).apply(tf.scalar(2)), 'Linear: expected a tensor [..., 2], got []'],
+    [() => new LayerNorm({ features: 2 }).apply(tf.zeros([2, 3])), 'LayerNorm: expected a tensor [..., 2], got [2, 3]'],
+    [() => new Embedding({ numEmbeddings: 3, embeddingDim: 2, rng }).apply(tf.zeros([2])), 'Embedding: ids must be int32, got float32'],
+    [() => sinusoidalEmbedding(tf.zeros([4, 1]) as never, { dim: 8 }), 'sinusoidalEmbedding: expected t as a tensor [n], got [4, 1]'],
+    [() => paddingMask(tf.zeros([4]) as never), 'paddingMask: expected a tensor [n, keys], got [4]'],
   ])('%#', (wrong, message) => expect(wrong).toThrow(message));
+
+  // Each of these is made of others, and speaks itself.
+  test.each<[string, { apply(x: tf.Tensor4D): tf.Tensor4D }]>([
+    ['Conv2d', new Conv2d({ inChannels: 8, outChannels: 8, kernelSize: 1, rng })],
+    ['ConvTranspose2d', new ConvTranspose2d({ inChannels: 8, outChannels: 8, kernelSize: 1, rng })],
+    ['DepthwiseConv2d', new DepthwiseConv2d({ channels: 8, kernelSize: 1, rng })],
+    ['GroupNorm', new GroupNorm({ groups: 1, channels: 8 })],
+    ['Downsample', new Downsample({ dim: 8, rng })],
+    ['Upsample', new Upsample({ dim: 8, rng })],
+    ['Block', new Block({ dim: 8, dimOut: 8, rng })],
+    ['ResnetBlock', new ResnetBlock({ dim: 8, dimOut: 8, rng })],
+    ['ConvNextBlock', new ConvNextBlock({ dim: 8, dimOut: 8, rng })],
+    ['Attention', new Attention({ dim: 8, rng })],
+    ['LinearAttention', new LinearAttention({ dim: 8, rng })],
+    ['PreNorm', new PreNorm({ dim: 8, fn: new Conv2d({ inChannels: 8, outChannels: 8, kernelSize: 1, rng }) })],
+  ])('%s, of images of other channels', (name, layer) => {
+    expect(() => layer.apply(image(1, 4, 4, 3))).toThrow(`${name}: expected a tensor [n, h, w, 8], got [1, 4, 4, 3]`);
+    expect(() => layer.apply(tf.zeros([4, 4, 8]) as never)).toThrow(`${name}: expected a tensor [n, h, w, 8], got [4, 4, 8]`);
+  });
+
+  test('MultiHeadAttention, of its inputs', () => {
+    const attention = new MultiHeadAttention({ dim: 4, heads: 2, contextDim: 3, rng });
+    const [x, context] = [tf.zeros<tf.Rank.R3>([2, 5, 4]), tf.zeros<tf.Rank.R3>([2, 6, 3])];
+    const masked = (mask: tf.Tensor) => () => attention.apply(x, { context, mask });
+    expect(() => attention.apply(tf.zeros([2, 5, 3]))).toThrow('MultiHeadAttention: expected a tensor [n, queries, 4], got [2, 5, 3]');
+    expect(() => attention.apply(x)).toThrow('MultiHeadAttention: expected a context [2, keys, 3], got [2, 5, 4]');
+    expect(() => attention.apply(x, { context: tf.zeros([1, 6, 3]) })).toThrow('expected a context [2, keys, 3], got [1, 6, 3]');
+    expect(masked(causalMask(5))).toThrow('MultiHeadAttention: a mask must broadcast to [2, 2, 5, 6], got [5, 5]');
+    expect(masked(tf.zeros([1, 2, 2, 5, 6]))).toThrow('a mask must broadcast to [2, 2, 5, 6], got [1, 2, 2, 5, 6]');
+    expect(masked(tf.ones([5, 6], 'bool'))).toThrow('MultiHeadAttention: a mask is added to the scores, so it must be float32, got bool');
+    expect(masked(tf.zeros([5, 6]))().shape).toEqual([2, 5, 4]);
+  });
 });

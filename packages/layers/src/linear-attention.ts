@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { AttentionOptions } from './attention';
-import { checkChannels, checkSizes } from './check';
+import { checkImages, checkSizes } from './check';
 import { Conv2d } from './conv2d';
 import { GroupNorm } from './group-norm';
 
@@ -37,7 +37,7 @@ export class LinearAttention {
   apply(x: tf.Tensor4D): tf.Tensor4D {
     const { heads, dimHead } = this;
     const dim = this.toQkv.weight.shape[2]!;
-    checkChannels('LinearAttention', x, 4, dim);
+    checkImages('LinearAttention', x, dim);
     return tf.tidy(() => {
       const [n, h, w] = x.shape;
       const positions = h * w;

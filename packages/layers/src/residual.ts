@@ -10,7 +10,7 @@ export interface Layer {
 export class Residual<Fn extends Layer = Layer> {
   readonly fn: Fn;
 
-  constructor(fn: Fn) {
+  constructor({ fn }: { fn: Fn }) {
     this.fn = fn;
   }
 

@@ -1,10 +1,11 @@
 import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import { silu } from './activations';
+import { addTime } from './add-time';
 import { Block } from './block';
+import { checkDivides, checkImages, checkSizes } from './check';
 import { Conv2d } from './conv2d';
 import { Linear } from './linear';
-import { timeProjection } from './time-projection';
 
 /** Two `Block`s with a residual connection (He et al. 2015); the time embedding, through SiLU and a linear layer, is added between them. */
 export class ResnetBlock {
@@ -33,6 +34,9 @@ export class ResnetBlock {
     groups?: number;
     rng: Random;
   }) {
+    checkSizes('ResnetBlock', { dim, dimOut, groups });
+    if (timeEmbDim !== undefined) checkSizes('ResnetBlock', { timeEmbDim });
+    checkDivides('ResnetBlock', ['dimOut', dimOut], ['groups', groups]);
     if (timeEmbDim !== undefined) this.mlp = new Linear({ inFeatures: timeEmbDim, outFeatures: dimOut, rng });
     this.block1 = new Block({ dim, dimOut, groups, rng });
     this.block2 = new Block({ dim: dimOut, dimOut, groups, rng });
@@ -41,13 +45,12 @@ export class ResnetBlock {
 
   /**
    * x: [n, h, w, dim], timeEmb: [n, timeEmbDim] → [n, h, w, dimOut].
-   * @throws RangeError if either is of another shape.
+   * @throws RangeError if either is of another shape, TypeError if the time embedding is missing or is not expected.
    */
   apply(x: tf.Tensor4D, timeEmb?: tf.Tensor2D): tf.Tensor4D {
+    checkImages('ResnetBlock', x, this.block1.proj.weight.shape[2]!);
     return tf.tidy(() => {
-      let h = this.block1.apply(x);
-      if (this.mlp && timeEmb) h = tf.add(h, timeProjection(this.mlp, silu, timeEmb));
-      h = this.block2.apply(h);
+      const h = this.block2.apply(addTime('ResnetBlock', this.block1.apply(x), this.mlp, silu, timeEmb));
       return tf.add(h, this.resConv ? this.resConv.apply(x) : x);
     });
   }

@@ -60,8 +60,8 @@ describe('Unet', () => {
       () => new Unet({ dim: 28, dimMults: [1, 2, 4], useConvnext: false }),
       'Unet: resnetBlockGroups (8) must divide every width, but not so 28 (dim 28 × dimMults)',
     ],
-    ['odd dim', () => new Unet({ dim: 7 }), 'SinusoidalPositionEmbeddings: dim must be an even number of at least 4, got 7'],
-    ['dim of 2', () => new Unet({ dim: 2, initDim: 2 }), 'SinusoidalPositionEmbeddings: dim must be an even number of at least 4, got 2'],
+    ['odd dim', () => new Unet({ dim: 7 }), "Unet: dim must be an even number of at least 4 for the time's sinusoids, got 7"],
+    ['dim of 2', () => new Unet({ dim: 2, initDim: 2 }), "Unet: dim must be an even number of at least 4 for the time's sinusoids, got 2"],
     [
       'size',
       () => new Unet({ ...tiny, dimMults: [1, 1, 1] }).apply(tf.zeros([1, 6, 8, 1]), tf.zeros([1], 'int32')),

@@ -9,7 +9,7 @@ import {
   PreNorm,
   Residual,
   ResnetBlock,
-  SinusoidalPositionEmbeddings,
+  sinusoidalEmbedding,
   Upsample,
 } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
@@ -52,7 +52,7 @@ export class Unet {
   /** 7×7, to initDim channels at full size. */
   readonly initConv: Conv2d;
   /** t [n] → the time embedding [n, 4·dim]. */
-  readonly timeMlp?: { readonly positions: SinusoidalPositionEmbeddings; readonly linear1: Linear; readonly linear2: Linear };
+  readonly timeMlp?: { readonly linear1: Linear; readonly linear2: Linear };
   /** The levels from full size down. */
   readonly downs: {
     readonly block1: UnetBlock;
@@ -89,6 +89,9 @@ export class Unet {
     convnextMult = 2,
     seed = 0,
   }: UnetOptions) {
+    if (withTimeEmb && (!Number.isInteger(dim) || dim % 2 !== 0 || dim < 4)) {
+      throw new RangeError(`Unet: dim must be an even number of at least 4 for the time's sinusoids, got ${dim}`);
+    }
     const widths = dimMults.map((mult) => dim * mult);
     if (dimMults[0] !== 1) {
       throw new RangeError(
@@ -108,12 +111,11 @@ export class Unet {
       useConvnext
         ? new ConvNextBlock({ dim: from, dimOut: to, timeEmbDim: time, mult: convnextMult, rng })
         : new ResnetBlock({ dim: from, dimOut: to, timeEmbDim: time, groups: resnetBlockGroups, rng });
-    const attention = (width: number) => new Residual(new PreNorm({ dim: width, fn: new LinearAttention({ dim: width, rng }) }));
+    const attention = (width: number) => new Residual({ fn: new PreNorm({ dim: width, fn: new LinearAttention({ dim: width, rng }) }) });
 
     this.initConv = new Conv2d({ inChannels: channels, outChannels: initDim, kernelSize: 7, padding: 3, rng });
     if (timeEmbDim !== undefined) {
       this.timeMlp = {
-        positions: new SinusoidalPositionEmbeddings({ dim }),
         linear1: new Linear({ inFeatures: dim, outFeatures: timeEmbDim, rng }),
         linear2: new Linear({ inFeatures: timeEmbDim, outFeatures: timeEmbDim, rng }),
       };
@@ -126,7 +128,7 @@ export class Unet {
     }));
     const middle = widths[widths.length - 1];
     this.midBlock1 = block(middle, middle, timeEmbDim);
-    this.midAttn = new Residual(new PreNorm({ dim: middle, fn: new Attention({ dim: middle, rng }) }));
+    this.midAttn = new Residual({ fn: new PreNorm({ dim: middle, fn: new Attention({ dim: middle, rng }) }) });
     this.midBlock2 = block(middle, middle, timeEmbDim);
     this.ups = widths
       .slice(0, -1)
@@ -174,8 +176,9 @@ export class Unet {
 
   private timeEmbedding(t: tf.Tensor1D): tf.Tensor2D | undefined {
     if (!this.timeMlp) return undefined;
-    const { positions, linear1, linear2 } = this.timeMlp;
-    return linear2.apply(gelu(linear1.apply(positions.apply(t))));
+    const { linear1, linear2 } = this.timeMlp;
+    const sinusoids = sinusoidalEmbedding(t, { dim: linear1.weight.shape[0], endpoint: true });
+    return linear2.apply(gelu(linear1.apply(sinusoids)));
   }
 
   private check(xt: tf.Tensor4D, t: tf.Tensor1D): void {

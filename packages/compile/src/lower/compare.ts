@@ -1,9 +1,11 @@
+import { registerGradients } from '@ddpm/gradients';
 import { expect } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { compile } from '../compile';
 
-/* For tests: whether what is compiled computes what tfjs's cpu backend does. */
+/* For tests: whether what is compiled computes what tfjs's cpu backend does, with the gradients that compiling puts in the place of its own. */
+registerGradients();
 
 type Fn = (...inputs: tf.Tensor[]) => tf.Tensor | tf.Tensor[];
 

@@ -1,6 +1,6 @@
 import type { Value } from '../graph';
 import { sizeOf } from '../graph';
-import { add, cast, concat, full, matMul, node, reshape, slice, transpose } from '../ops';
+import { add, concat, full, matMul, node, reshape, slice, transpose } from '../ops';
 import { activate } from './elementwise';
 import type { ConvAttrs, Geometry } from './conv-geometry';
 import { backwards, geometry, patches, pointwise, reached, seeing, seen, unstrided, windowAttributes } from './conv-geometry';
@@ -8,6 +8,7 @@ import { blockedConv, canBlock } from './blocked';
 import { blockedFilterGradient, canBlockFilterGradient } from './blocked-filter-gradient';
 import { winogradConv, worthTiling } from './winograd';
 import type { KernelCall, Lowerings } from './lowering';
+import { float } from './promote';
 
 const toLast = (x: Value, format?: string) => (format === 'NCHW' ? transpose(x, [0, 2, 3, 1]) : x);
 const fromLast = (x: Value, format?: string) => (format === 'NCHW' ? transpose(x, [0, 3, 1, 2]) : x);
@@ -125,7 +126,7 @@ function filterGradient(x: Value, dy: Value, g: Geometry): Value {
 function conv2d({ inputs: { x, filter }, attrs }: KernelCall): Value {
   const { dataFormat } = attrs as ConvAttrs;
   const last = toLast(x, dataFormat);
-  return fromLast(convolve(cast(last, 'float32'), filter, geometry(last.shape, filter.shape, attrs as ConvAttrs)), dataFormat);
+  return fromLast(convolve(float(last), float(filter), geometry(last.shape, filter.shape, attrs as ConvAttrs)), dataFormat);
 }
 
 export const convolutions: Lowerings = {
@@ -133,7 +134,7 @@ export const convolutions: Lowerings = {
   FusedConv2D: (call) => {
     const y = conv2d(call);
     const { bias } = call.inputs;
-    return activate(bias ? add(y, bias) : y, (call.attrs as { activation?: string }).activation, call);
+    return activate(bias ? add(y, float(bias)) : y, (call.attrs as { activation?: string }).activation, call);
   },
   Conv2DBackpropInput: ({ inputs: { dy, filter }, attrs }) => {
     const { inputShape, dataFormat } = attrs as ConvAttrs & { inputShape: number[] };

@@ -5,6 +5,7 @@ import type { ConvAttrs, Geometry } from './conv-geometry';
 import { after, backwards, byOutput, geometry, patches, reached, seeing, unstrided, windowAttributes } from './conv-geometry';
 import { activate } from './elementwise';
 import type { KernelCall, Lowerings } from './lowering';
+import { float } from './promote';
 
 /** filter: [kh, kw, c, m] → [n, h', w', c·m]. */
 function depthwise(x: Value, filter: Value, g: Geometry): Value {
@@ -49,7 +50,7 @@ function filterGradient(x: Value, dy: Value, g: Geometry, m: number): Value {
 }
 
 function depthwiseConv({ inputs: { x, filter }, attrs }: KernelCall): Value {
-  return depthwise(x, filter, geometry(x.shape, filter.shape, attrs as ConvAttrs, true));
+  return depthwise(float(x), float(filter), geometry(x.shape, filter.shape, attrs as ConvAttrs, true));
 }
 
 export const depthwiseConvolutions: Lowerings = {
@@ -57,7 +58,7 @@ export const depthwiseConvolutions: Lowerings = {
   FusedDepthwiseConv2D: (call) => {
     const y = depthwiseConv(call);
     const { bias } = call.inputs;
-    return activate(bias ? add(y, bias) : y, (call.attrs as { activation?: string }).activation, call);
+    return activate(bias ? add(y, float(bias)) : y, (call.attrs as { activation?: string }).activation, call);
   },
   DepthwiseConv2dNativeBackpropInput: ({ inputs: { dy, filter }, attrs }) => {
     const { inputShape } = attrs as { inputShape: number[] };

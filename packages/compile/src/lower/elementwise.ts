@@ -1,6 +1,7 @@
 import type { Value } from '../graph';
-import { add, binary, broadcastShape, cast, compare, div, expand, full, mul, node, scalar, sub, unary, where } from '../ops';
+import { add, binary, broadcastShape, cast, compare, div, expand, full, mul, node, reshape, scalar, sub, unary, where } from '../ops';
 import type { KernelCall, Lowering, Lowerings } from './lowering';
+import { float, numeric, promoted } from './promote';
 
 const seluScaleAlpha = 1.7580993408473768;
 const seluScale = 1.0507009873554805;
@@ -8,23 +9,35 @@ const seluScale = 1.0507009873554805;
 const map =
   (op: string): Lowering =>
   ({ inputs: { x } }) =>
-    unary(op, x);
+    unary(op, numeric(x));
 
 /** ONNX defines this operator for floats alone. */
 const floatMap =
   (op: string): Lowering =>
   ({ inputs: { x } }) =>
-    unary(op, cast(x, 'float32'));
+    unary(op, float(x));
 
 const zip =
   (op: string): Lowering =>
   ({ inputs: { a, b } }) =>
-    binary(op, a, b);
+    binary(op, ...promoted([a, b], 'int32'));
+
+/** Rounding leaves integers as they are. */
+const rounding =
+  (op: string): Lowering =>
+  ({ inputs: { x } }) =>
+    x.dtype === 'float32' ? unary(op, x) : x;
 
 const comparison =
   (op: string): Lowering =>
   ({ inputs: { a, b } }) =>
-    a.dtype === 'bool' && op !== 'Equal' ? compare(op, cast(a, 'int32'), cast(b, 'int32')) : compare(op, a, b);
+    compare(op, ...promoted([a, b], op === 'Equal' ? 'bool' : 'int32'));
+
+/** Whether a float is of a kind that integers and booleans never are. */
+const kind =
+  (op: string): Lowering =>
+  ({ inputs: { x } }) =>
+    unary(op, float(x), {}, '', 'bool');
 
 const logical =
   (op: string): Lowering =>
@@ -40,16 +53,12 @@ function floorDiv(a: Value, b: Value): Value {
 }
 
 /** The sign of the result is that of the divisor. */
-function mod(a: Value, b: Value): Value {
+function mod(dividend: Value, divisor: Value): Value {
+  const [a, b] = promoted([dividend, divisor], 'int32');
   const remainder = node('Mod', [a, b], broadcastShape(a.shape, b.shape), a.dtype, a.dtype === 'float32' ? { fmod: 1 } : {});
   if (a.dtype !== 'float32') return remainder; // ONNX's integer Mod already takes the divisor's sign.
   const differs = compare('Less', mul(remainder, b), scalar(a.graph, 0));
   return where(differs, add(remainder, b), remainder);
-}
-
-/** tfjs rounds float results towards zero where both sides are int32. */
-function pow({ inputs: { a, b } }: KernelCall): Value {
-  return binary('Pow', a, b);
 }
 
 export const relu = (x: Value): Value => unary('Relu', x);
@@ -59,6 +68,7 @@ export const clip = (x: Value, low: number, high: number): Value => {
 };
 const elu = (x: Value) => where(compare('GreaterOrEqual', x, 0), x, expm1(x));
 const leakyRelu = (x: Value, alpha: number) => unary('LeakyRelu', x, { alpha });
+/** @param x, alpha of type float32, as the result always is */
 const prelu = (x: Value, alpha: Value) => where(compare('Less', x, 0), mul(x, alpha), x);
 
 /** eˣ − 1 without cancellation near 0: tanh(x/2)·(eˣ + 1). */
@@ -99,7 +109,7 @@ export function activate(x: Value, activation: string | undefined, { inputs, att
     case 'leakyrelu':
       return leakyRelu(x, (attrs as { leakyreluAlpha: number }).leakyreluAlpha);
     case 'prelu':
-      return prelu(x, inputs.preluActivationWeights);
+      return prelu(x, float(inputs.preluActivationWeights));
     default:
       throw new Error(`compile: no lowering for the fused activation ${activation}; apply it as an operation of its own`);
   }
@@ -113,43 +123,48 @@ export const elementwise: Lowerings = {
   Asinh: floatMap('Asinh'),
   Atan: floatMap('Atan'),
   Atanh: floatMap('Atanh'),
-  Ceil: floatMap('Ceil'),
+  Ceil: rounding('Ceil'),
   Cos: floatMap('Cos'),
   Cosh: floatMap('Cosh'),
-  Elu: ({ inputs: { x } }) => elu(x),
+  Elu: ({ inputs: { x } }) => elu(float(x)),
   Erf: floatMap('Erf'),
   Exp: floatMap('Exp'),
-  Expm1: ({ inputs: { x } }) => expm1(cast(x, 'float32')),
-  Floor: floatMap('Floor'),
+  Expm1: ({ inputs: { x } }) => expm1(float(x)),
+  Floor: rounding('Floor'),
   Identity: ({ inputs: { x } }) => x,
-  IsFinite: ({ inputs: { x } }) => not(binary('Or', unary('IsNaN', x, {}, '', 'bool'), unary('IsInf', x, {}, '', 'bool'))),
-  IsInf: ({ inputs: { x } }) => unary('IsInf', x, {}, '', 'bool'),
-  IsNan: ({ inputs: { x } }) => unary('IsNaN', x, {}, '', 'bool'),
-  LeakyRelu: ({ inputs: { x }, attrs }) => leakyRelu(cast(x, 'float32'), (attrs as { alpha: number }).alpha),
+  IsFinite: ({ inputs: { x } }) => not(binary('Or', unary('IsNaN', float(x), {}, '', 'bool'), unary('IsInf', float(x), {}, '', 'bool'))),
+  IsInf: kind('IsInf'),
+  IsNan: kind('IsNaN'),
+  LeakyRelu: ({ inputs: { x }, attrs }) => leakyRelu(float(x), (attrs as { alpha: number }).alpha),
   Log: floatMap('Log'),
-  Log1p: ({ inputs: { x } }) => log1p(cast(x, 'float32')),
+  Log1p: ({ inputs: { x } }) => log1p(float(x)),
   LogicalNot: ({ inputs: { x } }) => not(x),
   Neg: map('Neg'),
-  Prelu: ({ inputs: { x, alpha } }) => prelu(x, alpha),
+  Prelu: ({ inputs: { x, alpha } }) => prelu(float(x), float(alpha)),
   Reciprocal: floatMap('Reciprocal'),
   Relu: map('Relu'),
-  Relu6: ({ inputs: { x } }) => clip(x, 0, 6),
-  Round: floatMap('Round'),
-  Rsqrt: ({ inputs: { x } }) => unary('Reciprocal', unary('Sqrt', cast(x, 'float32'))),
-  Selu: ({ inputs: { x } }) => where(compare('GreaterOrEqual', x, 0), mul(x, seluScale), mul(expm1(x), seluScaleAlpha)),
+  Relu6: ({ inputs: { x } }) => clip(numeric(x), 0, 6),
+  Round: rounding('Round'),
+  Rsqrt: ({ inputs: { x } }) => unary('Reciprocal', unary('Sqrt', float(x))),
+  Selu: ({ inputs }) => {
+    const x = float(inputs.x);
+    return where(compare('GreaterOrEqual', x, 0), mul(x, seluScale), mul(expm1(x), seluScaleAlpha));
+  },
   Sigmoid: floatMap('Sigmoid'),
   Sign: map('Sign'),
   Sin: floatMap('Sin'),
   Sinh: floatMap('Sinh'),
-  Softplus: ({ inputs: { x } }) => unary('Softplus', cast(x, 'float32')),
+  Softplus: ({ inputs: { x } }) => unary('Softplus', float(x)),
   Sqrt: floatMap('Sqrt'),
-  Square: ({ inputs: { x } }) => mul(x, x),
-  Step: ({ inputs: { x }, attrs }) =>
-    where(compare('Greater', x, 0), scalar(x.graph, 1, x.dtype), scalar(x.graph, (attrs as { alpha: number }).alpha, x.dtype)),
+  Square: ({ inputs: { x } }) => mul(numeric(x), numeric(x)),
+  Step: ({ inputs, attrs }) => {
+    const x = numeric(inputs.x);
+    return where(compare('Greater', x, 0), scalar(x.graph, 1, x.dtype), scalar(x.graph, (attrs as { alpha: number }).alpha, x.dtype));
+  },
   Tan: floatMap('Tan'),
   Tanh: floatMap('Tanh'),
   ClipByValue: ({ inputs: { x }, attrs }) =>
-    clip(x, (attrs as { clipValueMin: number }).clipValueMin, (attrs as { clipValueMax: number }).clipValueMax),
+    clip(numeric(x), (attrs as { clipValueMin: number }).clipValueMin, (attrs as { clipValueMax: number }).clipValueMax),
   Cast: ({ inputs: { x }, attrs }) => {
     const { dtype } = attrs as { dtype: string };
     if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool')
@@ -158,17 +173,17 @@ export const elementwise: Lowerings = {
   },
 
   Add: zip('Add'),
-  AddN: ({ all }) => all.reduce((sum, value) => add(sum, value)),
-  Atan2: ({ inputs: { a, b } }) => atan2(a, b),
+  AddN: ({ all }) => promoted(all, 'int32').reduce((sum, value) => add(sum, value)),
+  Atan2: ({ inputs: { a, b } }) => atan2(float(a), float(b)),
   FloorDiv: ({ inputs: { a, b } }) => floorDiv(a, b),
   Maximum: zip('Max'),
   Minimum: zip('Min'),
   Mod: ({ inputs: { a, b } }) => mod(a, b),
   Multiply: zip('Mul'),
-  Pow: pow,
-  RealDiv: ({ inputs: { a, b } }) => div(a, b),
+  Pow: zip('Pow'),
+  RealDiv: ({ inputs: { a, b } }) => div(float(a), float(b)),
   SquaredDifference: ({ inputs: { a, b } }) => {
-    const difference = sub(a, b);
+    const difference = sub(...promoted([a, b], 'int32'));
     return mul(difference, difference);
   },
   Sub: zip('Sub'),
@@ -178,7 +193,7 @@ export const elementwise: Lowerings = {
   GreaterEqual: comparison('GreaterOrEqual'),
   Less: comparison('Less'),
   LessEqual: comparison('LessOrEqual'),
-  NotEqual: ({ inputs: { a, b } }) => not(compare('Equal', a, b)),
+  NotEqual: (call) => not(comparison('Equal')(call) as Value),
   LogicalAnd: logical('And'),
   LogicalOr: logical('Or'),
   LogicalXor: logical('Xor'),
@@ -186,15 +201,10 @@ export const elementwise: Lowerings = {
   Select: ({ inputs: { condition, t, e } }) => {
     // A condition of rank 1 chooses among the first axis's slices.
     const rows = condition.shape.length === 1 && t.shape.length > 1;
-    const chosen = rows
-      ? node(
-          'Reshape',
-          [condition, condition.graph.constant([condition.shape[0], ...t.shape.slice(1).fill(1)], [t.shape.length], 'int64')],
-          [condition.shape[0], ...t.shape.slice(1).map(() => 1)],
-          condition.dtype,
-        )
-      : condition;
-    return where(cast(chosen, 'bool'), t, e);
+    const chosen = rows ? reshape(condition, [condition.shape[0], ...t.shape.slice(1).map(() => 1)]) : condition;
+    const [a, b] = promoted([t, e]);
+    const result = where(cast(chosen, 'bool'), ...promoted([a, b], 'int32')); // ORT chooses among no booleans.
+    return cast(result, a.dtype);
   },
   EluGrad: ({ inputs: { dy, y } }) => mul(dy, where(compare('GreaterOrEqual', y, 0), scalar(y.graph, 1), add(y, 1))),
 

@@ -37,6 +37,18 @@ describe('reductions over any axes', () => {
       6,
     );
   });
+  test('max and min are NaN where any element is, wherever it lies', async () => {
+    for (const at of [0, 1, 5, 11, 22, 23]) {
+      tf.engine().startScope();
+      const x = tf.tensor(
+        Float32Array.from({ length: 24 }, (_, i) => (i === at ? NaN : i === 7 ? Infinity : i === 8 ? -Infinity : i % 5)),
+        [2, 3, 4],
+      );
+      const over = [0, 1, 2, [0, 1], [1, 2], [0, 2], [0, 1, 2]];
+      await expectSame((y) => over.flatMap((axes) => [tf.max(y, axes), tf.min(y, axes)]), [x], { gradient: false });
+      tf.engine().endScope();
+    }
+  });
   test('all axes, and none', async () => {
     await forAll(withAxes, ([shape, , , from]) => expectSame((x) => [tf.sum(x), tf.mean(x), tf.sum(x, [])], [values(shape, from)]), 4);
   });

@@ -1,6 +1,7 @@
-import type { DType, Value } from '../graph';
-import { add, cast, concat, div, dropAxes, full, mul, node, parseAxes, reduce, scalar, slice, sub, unary } from '../ops';
+import type { Value } from '../graph';
+import { add, cast, concat, div, dropAxes, full, mul, node, parseAxes, reduce, scalar, slice, sub, sum, unary, where } from '../ops';
 import type { KernelCall, Lowering, Lowerings } from './lowering';
+import { float, numeric } from './promote';
 
 interface ReductionAttrs {
   axis?: number | number[];
@@ -9,16 +10,23 @@ interface ReductionAttrs {
   keepDims?: boolean;
 }
 
-const reduction =
-  (op: string): Lowering =>
+const reduced =
+  (reduceAxes: (x: Value, axes: number[]) => Value): Lowering =>
   ({ inputs: { x }, attrs }) => {
     const { axis, reductionIndices, keepDims } = attrs as ReductionAttrs;
     const axes = parseAxes(reductionIndices ?? axis, x.shape.length);
-    // tfjs means in float32, and counts booleans.
-    const dtype: DType = op === 'ReduceMean' ? 'float32' : x.dtype === 'bool' ? 'int32' : x.dtype;
-    const kept = reduce(op, cast(x, dtype), axes);
+    const kept = reduceAxes(x, axes);
     return keepDims ? kept : dropAxes(kept, axes);
   };
+const reduction = (op: string) => reduced((x, axes) => reduce(op, numeric(x), axes));
+
+/** The largest or smallest, or NaN where any is: ORT passes over those that it comes upon late. A sum of magnitudes is NaN for no other reason. */
+const extremum = (op: string) =>
+  reduced((x, axes) => {
+    if (x.dtype !== 'float32') return cast(reduce(op, numeric(x), axes), x.dtype);
+    const undefinedAny = unary('IsNaN', sum(unary('Abs', x), axes), {}, '', 'bool');
+    return where(undefinedAny, NaN, reduce(op, x, axes));
+  });
 
 /** Whether any or all are true, as the largest or smallest of 0 and 1. */
 const logical =
@@ -32,7 +40,7 @@ const arg =
     const [axis] = parseAxes((attrs as { axis: number }).axis, x.shape.length);
     const index = node(
       op,
-      [x],
+      [numeric(x)],
       x.shape.filter((_, i) => i !== axis),
       'int64',
       { axis, keepdims: 0 },
@@ -42,17 +50,19 @@ const arg =
 
 /** Over the last axis, whose largest value is subtracted first. */
 function softmax({ inputs: { logits } }: KernelCall, op: string): Value {
-  return node(op, [logits], logits.shape, 'float32', { axis: logits.shape.length - 1 });
+  return node(op, [float(logits)], logits.shape, 'float32', { axis: logits.shape.length - 1 });
 }
 
-function cumulate({ inputs: { x }, attrs }: KernelCall): Value {
+function cumulate({ inputs, attrs }: KernelCall): Value {
+  const x = numeric(inputs.x);
   const { axis, exclusive, reverse } = attrs as { axis: number; exclusive: boolean; reverse: boolean };
   const position = node('Identity', [scalar(x.graph, axis, 'int32')], [], 'int32');
   return node('CumSum', [x, position], x.shape, x.dtype, { exclusive: Number(exclusive), reverse: Number(reverse) });
 }
 
 /** Products of the elements up to each one, by doubling: after k rounds every element holds the product of the 2ᵏ before it. */
-function cumulativeProduct({ inputs: { x }, attrs }: KernelCall): Value {
+function cumulativeProduct({ inputs, attrs }: KernelCall): Value {
+  const x = numeric(inputs.x);
   const { axis, exclusive, reverse } = attrs as { axis: number; exclusive: boolean; reverse: boolean };
   const size = x.shape[axis];
   const shift = (value: Value, by: number) => {
@@ -76,21 +86,22 @@ function cumulativeProduct({ inputs: { x }, attrs }: KernelCall): Value {
 }
 
 /** Batch normalisation with given statistics, over the last axis or with full-shaped ones. */
-function batchNorm({ inputs: { x, mean: average, variance, scale, offset }, attrs }: KernelCall): Value {
+function batchNorm({ inputs, attrs }: KernelCall): Value {
+  const { x, mean: average, variance } = inputs;
   const { varianceEpsilon } = attrs as { varianceEpsilon: number };
-  const invStd = unary('Reciprocal', unary('Sqrt', add(variance, varianceEpsilon)));
-  const factor = scale ? mul(invStd, scale) : invStd;
-  const shifted = mul(sub(x, average), factor);
-  return offset ? add(shifted, offset) : shifted;
+  const invStd = unary('Reciprocal', unary('Sqrt', add(float(variance), varianceEpsilon)));
+  const factor = inputs.scale ? mul(invStd, float(inputs.scale)) : invStd;
+  const shifted = mul(sub(float(x), float(average)), factor);
+  return inputs.offset ? add(shifted, float(inputs.offset)) : shifted;
 }
 
-/** Sums of x² over the channels within the radius, as a product with a band matrix. */
-function neighbourSquares(x: Value, radius: number): Value {
+/** Sums over the channels within the radius, as a product with a band matrix. */
+function overNeighbours(x: Value, radius: number): Value {
   const channels = x.shape[3];
   const band = Float32Array.from({ length: channels * channels }, (_, i) =>
     Number(Math.abs(Math.floor(i / channels) - (i % channels)) <= radius),
   );
-  return node('MatMul', [mul(x, x), x.graph.constant(band, [channels, channels], 'float32')], x.shape, 'float32');
+  return node('MatMul', [x, x.graph.constant(band, [channels, channels], 'float32')], x.shape, 'float32');
 }
 
 interface LrnAttrs {
@@ -101,7 +112,7 @@ interface LrnAttrs {
 }
 
 function localResponse(x: Value, { depthRadius, bias, alpha }: LrnAttrs): Value {
-  return add(mul(neighbourSquares(x, depthRadius), alpha), bias);
+  return add(mul(overNeighbours(mul(x, x), depthRadius), alpha), bias);
 }
 
 export const reductions: Lowerings = {
@@ -109,9 +120,9 @@ export const reductions: Lowerings = {
   Any: logical('ReduceMax'),
   ArgMax: arg('ArgMax'),
   ArgMin: arg('ArgMin'),
-  Max: reduction('ReduceMax'),
-  Mean: reduction('ReduceMean'),
-  Min: reduction('ReduceMin'),
+  Max: extremum('ReduceMax'),
+  Mean: reduced((x, axes) => reduce('ReduceMean', float(x), axes)),
+  Min: extremum('ReduceMin'),
   Prod: reduction('ReduceProd'),
   Sum: reduction('ReduceSum'),
   Softmax: (call) => softmax(call, 'Softmax'),
@@ -119,7 +130,8 @@ export const reductions: Lowerings = {
   Cumsum: cumulate,
   Cumprod: cumulativeProduct,
   FusedBatchNorm: batchNorm,
-  LRN: ({ inputs: { x }, attrs }) => {
+  LRN: ({ inputs, attrs }) => {
+    const x = float(inputs.x);
     const norm = localResponse(x, attrs as LrnAttrs);
     return mul(x, unary('Exp', mul(unary('Log', norm), -(attrs as LrnAttrs).beta)));
   },
@@ -127,11 +139,7 @@ export const reductions: Lowerings = {
     const { alpha, beta, depthRadius } = attrs as LrnAttrs;
     const norm = localResponse(x, attrs as LrnAttrs);
     const direct = mul(dy, unary('Exp', mul(unary('Log', norm), -beta)));
-    const channels = x.shape[3];
-    const band = Float32Array.from({ length: channels * channels }, (_, i) =>
-      Number(Math.abs(Math.floor(i / channels) - (i % channels)) <= depthRadius),
-    );
-    const spread = node('MatMul', [div(mul(dy, y), norm), x.graph.constant(band, [channels, channels], 'float32')], x.shape, 'float32');
+    const spread = overNeighbours(div(mul(dy, y), norm), depthRadius);
     return sub(direct, mul(mul(x, spread), 2 * alpha * beta));
   },
 };

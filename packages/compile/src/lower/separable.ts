@@ -1,9 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Graph, Value } from '../graph';
-import { mul, node, reshape, transpose } from '../ops';
+import { cast, node, reshape, transpose } from '../ops';
 import type { KernelCall, Lowerings } from './lowering';
+import { float } from './promote';
 
-/* Maps of images that are linear along the height and along the width, each a small matrix: resizing, average pooling, their gradients. */
+/*
+ * Maps of images that are linear along the height and along the width, each a small matrix: resizing, average pooling. Their gradients are
+ * those of @ddpm/gradients, products of matrices as well.
+ */
 
 /** rows × columns, row-major. */
 interface Matrix {
@@ -75,14 +79,7 @@ type Weights = (from: number, to: number, attrs: ResizeAttrs) => Matrix;
 function resize({ inputs: { images }, attrs }: KernelCall, weights: Weights): Value {
   const { size } = attrs as ResizeAttrs;
   const [, h, w] = images.shape;
-  return apply(images, weights(h, size[0], attrs as ResizeAttrs), weights(w, size[1], attrs as ResizeAttrs));
-}
-
-/** tfjs's gradients of resizing take no notice of halfPixelCenters; so that a compiled step equals an eager one, nor does this. */
-function resizeGrad({ inputs: { images, dy }, attrs }: KernelCall, weights: Weights): Value {
-  const options = { ...(attrs as ResizeAttrs), halfPixelCenters: false };
-  const along = (axis: 1 | 2) => transposed(weights(images.shape[axis], dy.shape[axis], options));
-  return apply(dy, along(1), along(2));
+  return apply(float(images), weights(h, size[0], attrs as ResizeAttrs), weights(w, size[1], attrs as ResizeAttrs));
 }
 
 interface PoolAttrs {
@@ -129,11 +126,9 @@ function avgPool({ inputs: { x }, attrs }: KernelCall): Value {
   return apply(x, averaged(height), averaged(width));
 }
 
-/** tfjs divides by the whole window's size here, also at the borders. */
 function avgPoolGrad({ inputs: { dy, input }, attrs }: KernelCall): Value {
-  const info = poolInfo(input.shape, attrs as PoolAttrs);
-  const [height, width] = windowsOf(info);
-  return mul(apply(dy, transposed(height), transposed(width)), 1 / (info.filterHeight * info.filterWidth));
+  const [height, width] = windowsOf(poolInfo(input.shape, attrs as PoolAttrs));
+  return apply(dy, transposed(averaged(height)), transposed(averaged(width)));
 }
 
 /** ORT's MaxPool in NCHW; where the maxima lie comes with it. */
@@ -178,10 +173,8 @@ function maxPoolGrad({ graph, inputs: { dy, input }, attrs }: KernelCall): Value
 export const separable: Lowerings = {
   AvgPool: avgPool,
   AvgPoolGrad: avgPoolGrad,
-  MaxPool: ({ inputs: { x }, attrs }) => transpose(maxPoolNchw(x, attrs as PoolAttrs).y, [0, 2, 3, 1]),
+  MaxPool: ({ inputs: { x }, attrs }) => cast(transpose(maxPoolNchw(float(x), attrs as PoolAttrs).y, [0, 2, 3, 1]), x.dtype),
   MaxPoolGrad: maxPoolGrad,
   ResizeBilinear: (call) => resize(call, bilinear),
-  ResizeBilinearGrad: (call) => resizeGrad(call, bilinear),
-  ResizeNearestNeighbor: (call) => resize(call, nearest),
-  ResizeNearestNeighborGrad: (call) => resizeGrad(call, nearest),
+  ResizeNearestNeighbor: (call) => cast(resize(call, nearest), call.inputs.images.dtype),
 };

@@ -1,6 +1,7 @@
-import { describe, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
+import { compile } from '../compile';
 import { expectSame, forAll, values } from './compare';
 
 const sizes = (rank: number, most = 5) => fc.array(fc.integer({ min: 1, max: most }), { minLength: rank, maxLength: rank });
@@ -177,6 +178,28 @@ describe('indexing', () => {
     const indices = tf.tensor1d([2, 0, 1], 'int32');
     await expectSame((x, i) => tf.gather(x, tf.cast(i, 'int32')), [values([3, 4], 1), indices], { gradient: false });
     indices.dispose();
+  });
+  test('an index that is outside is an error, and never counts from the end', async () => {
+    const x = values([3, 2], 1);
+    const outside: [string, (table: tf.Tensor, at: tf.Tensor) => tf.Tensor, number[], number[], RegExp][] = [
+      ['gather', (table, at) => tf.gather(table, at), [1], [-1], /gather: the index -1 is not in \[0, 2\]/],
+      ['gather', (table, at) => tf.gather(table, at), [2], [1, 3], /gather: the index 3 is not in \[0, 2\]/],
+      ['batches', (table, at) => tf.gather(table, at, 1, 1), [3, 1], [0, 2, 1], /gather: the index 2 is not in \[0, 1\]/],
+      ['batches', (table, at) => tf.gather(table, at, 1, 1), [3, 1], [0, -1, 1], /gather: the index -1 is not in \[0, 1\]/],
+      ['gatherND', (table, at) => tf.gatherND(table, at), [1, 2], [-1, 0], /gatherND: the index -1 is not in \[0, 2\]/],
+      ['gatherND', (table, at) => tf.gatherND(table, at), [1, 2], [0, 2], /gatherND: the index 2 is not in \[0, 1\]/],
+      ['scatterND', (table, at) => tf.scatterND(at, tf.slice(table, [0, 0], [1, 2]), [4, 2]), [1, 1], [-2], /index -2 is not in \[0, 3\]/],
+    ];
+    for (const [, fn, size, indices, message] of outside) {
+      const places = tf.tensor(indices, size, 'int32');
+      // Known when compiled, it is named; known when run, it is ONNX Runtime that refuses it.
+      await expect(compile((table: tf.Tensor) => fn(table, places), [x])).rejects.toThrow(message);
+      const compiled = await compile(fn, [x, places], { threads: 1 });
+      await expect(compiled(x, places)).rejects.toThrow(/out of|invalid ind/i);
+      await compiled.dispose();
+      places.dispose();
+    }
+    x.dispose();
   });
   test('gatherND, scatterND, one-hot, segment sums, top-k', async () => {
     const places = tf.tensor2d(

@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Value } from '../graph';
 import { sizeOf } from '../graph';
 import {
+  add,
+  binary,
   cast,
   concat,
   expand,
@@ -15,10 +17,12 @@ import {
   slice,
   split,
   transpose,
+  sub,
   where,
   compare,
 } from '../ops';
 import type { KernelCall, Lowerings } from './lowering';
+import { numeric, promoted } from './promote';
 
 const normal = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
 
@@ -39,22 +43,41 @@ function tile(x: Value, reps: readonly number[]): Value {
   return node('Tile', [x, int64s(x.graph, reps)], shape, x.dtype);
 }
 
+/**
+ * tfjs's indices count from the beginning alone, and one that is outside is an error. ORT would count a negative one from the end: it becomes
+ * one that ORT refuses too.
+ * @param sizes of the axes that the indices, in their last axis if these are several, point into
+ */
+function inside(name: string, indices: Value, sizes: readonly number[]): Value {
+  const { data } = indices.node;
+  if (!data) {
+    const size = sizes.length === 1 ? scalar(indices.graph, sizes[0], 'int32') : indices.graph.constant(sizes, [sizes.length], 'int32');
+    return where(compare('Less', indices, 0), sub(indices, size), indices);
+  }
+  for (const [axis, size] of sizes.entries()) {
+    const wrong = data.find((index, i) => (data.length === 1 || i % sizes.length === axis) && !(index >= 0 && index < size));
+    if (wrong !== undefined) throw new RangeError(`${name}: the index ${wrong} is not in [0, ${size - 1}]`);
+  }
+  return indices;
+}
+
 /** Like numpy's take along an axis; with batchDims, each batch takes from its own slice, by offsets into the flattened batches. */
-function gatherV2({ inputs: { x, indices }, attrs }: KernelCall): Value {
+function gatherV2({ inputs, attrs }: KernelCall): Value {
+  const { x } = inputs;
   const { batchDims = 0 } = attrs as { batchDims?: number };
   const axis = normal((attrs as { axis: number }).axis, x.shape.length);
+  const indices = inside('gather', cast(inputs.indices, 'int32'), [x.shape[axis]]);
   if (batchDims === 0) return gather(x, indices, axis);
   const batch = sizeOf(x.shape.slice(0, batchDims));
   const outer = sizeOf(x.shape.slice(batchDims, axis));
   const [extent, inner] = [x.shape[axis], x.shape.slice(axis + 1)];
   const count = sizeOf(indices.shape) / batch;
   const offsets = Int32Array.from({ length: batch * outer }, (_, i) => i * extent);
-  const places = node(
-    'Add',
-    [reshape(indices, [batch, 1, count]), x.graph.constant(offsets, [batch, outer, 1], 'int32')],
-    [batch, outer, count],
-    'int32',
-  );
+  const taken = reshape(indices, [batch, 1, count]);
+  // One that is outside its own batch must not lead into another's.
+  const outside = binary('Or', compare('Less', taken, 0), compare('GreaterOrEqual', taken, extent), 'bool');
+  const total = batch * outer * extent;
+  const places = where(outside, scalar(x.graph, total, 'int32'), add(taken, x.graph.constant(offsets, [batch, outer, 1], 'int32')));
   const rows = gather(reshape(x, [batch * outer * extent, sizeOf(inner)]), places, 0);
   return reshape(rows, [...x.shape.slice(0, axis), ...indices.shape.slice(batchDims), ...inner]);
 }
@@ -77,7 +100,8 @@ function oneHot({ graph, inputs: { indices }, attrs }: KernelCall): Value {
 }
 
 /** Sums of the rows with each segment's number, as ScatterND with addition; rows with other numbers count for none. */
-function segmentSum({ graph, inputs: { x, segmentIds }, attrs }: KernelCall): Value {
+function segmentSum({ graph, inputs: { x: summed, segmentIds }, attrs }: KernelCall): Value {
+  const x = numeric(summed);
   const { numSegments } = attrs as { numSegments: number };
   const idShape = segmentIds.shape;
   const inner = x.shape.slice(idShape.length);
@@ -161,7 +185,8 @@ function range(start: number, stop: number, step: number): number[] {
 }
 
 /** The k largest along the last axis, in descending order, and where they are. */
-function topK({ inputs: { x }, attrs }: KernelCall): Value[] {
+function topK({ inputs, attrs }: KernelCall): Value[] {
+  const x = numeric(inputs.x);
   const { k } = attrs as { k: number };
   const shape = [...x.shape.slice(0, -1), k];
   const outputs = [
@@ -169,7 +194,7 @@ function topK({ inputs: { x }, attrs }: KernelCall): Value[] {
     { shape, dtype: 'int64' as const },
   ];
   const [values, indices] = x.graph.node('TopK', [x, int64s(x.graph, [k])], outputs, { axis: x.shape.length - 1 });
-  return [values, cast(indices, 'int32')];
+  return [cast(values, inputs.x.dtype), cast(indices, 'int32')];
 }
 
 export const shapes: Lowerings = {
@@ -193,7 +218,7 @@ export const shapes: Lowerings = {
     return slice(x, from, extent);
   },
   StridedSlice: stridedSlice,
-  Concat: ({ all, attrs }) => concat(all, normal((attrs as { axis: number }).axis, all[0].shape.length)),
+  Concat: ({ all, attrs }) => concat(promoted(all), normal((attrs as { axis: number }).axis, all[0].shape.length)),
   SplitV: ({ inputs: { x }, attrs }) => {
     const { numOrSizeSplits, axis } = attrs as { numOrSizeSplits: number | number[]; axis: number };
     const at = normal(axis, x.shape.length);
@@ -201,6 +226,8 @@ export const shapes: Lowerings = {
     return [...split(x, sizes, at)];
   },
   Pack: ({ all, attrs }) => {
+    const types = new Set(all.map(({ dtype }) => dtype));
+    if (types.size > 1) throw new TypeError(`stack: expected tensors of one type, got ${[...types].join(' and ')}; cast them first`);
     const at = normal((attrs as { axis: number }).axis, all[0].shape.length + 1);
     const apart = all.map((value) => reshape(value, [...value.shape.slice(0, at), 1, ...value.shape.slice(at)]));
     return concat(apart, at);
@@ -230,13 +257,14 @@ export const shapes: Lowerings = {
   GatherV2: gatherV2,
   GatherNd: ({ inputs: { params, indices } }) => {
     const depth = indices.shape.at(-1)!;
-    return node('GatherND', [params, cast(indices, 'int64')], [...indices.shape.slice(0, -1), ...params.shape.slice(depth)], params.dtype);
+    const places = cast(inside('gatherND', cast(indices, 'int32'), params.shape.slice(0, depth)), 'int64');
+    return node('GatherND', [params, places], [...indices.shape.slice(0, -1), ...params.shape.slice(depth)], params.dtype);
   },
   ScatterNd: ({ graph, inputs: { indices, updates }, attrs }) => {
     const { shape } = attrs as { shape: number[] };
-    return node('ScatterND', [graph.constant([0], shape, updates.dtype), cast(indices, 'int64'), updates], shape, updates.dtype, {
-      reduction: 'add',
-    });
+    const places = cast(inside('scatterND', cast(indices, 'int32'), shape.slice(0, indices.shape.at(-1))), 'int64');
+    const added = numeric(updates);
+    return node('ScatterND', [graph.constant([0], shape, added.dtype), places, added], shape, added.dtype, { reduction: 'add' });
   },
   UnsortedSegmentSum: segmentSum,
   OneHot: oneHot,

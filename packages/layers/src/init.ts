@@ -1,0 +1,27 @@
+import type { Random } from '@ddpm/random';
+
+/** How many numbers each output of a layer is made of, and how many outputs each of its inputs goes into. */
+export interface Fans {
+  readonly fanIn: number;
+  readonly fanOut: number;
+}
+
+/** Draws the initial weights of a layer: `count` float32 numbers. */
+export type Init = (rng: Random, count: number, fans: Fans) => Float32Array;
+
+/** U(±bound). */
+export function uniforms(rng: Random, count: number, bound: number): Float32Array {
+  return Float32Array.from({ length: count }, () => (2 * rng.uniform() - 1) * bound);
+}
+
+/** Zeros: what such a layer ends a branch with adds nothing at first. Draws nothing. */
+export const zeroInit: Init = (_rng, count) => new Float32Array(count);
+
+/** N(0, std²). */
+export const normalInit =
+  (std: number): Init =>
+  (rng, count) =>
+    rng.normals(count).map((z) => std * z);
+
+/** U(±√(6 / (fanIn + fanOut))) (Glorot & Bengio 2010), PyTorch's `xavier_uniform_`. */
+export const xavierInit: Init = (rng, count, { fanIn, fanOut }) => uniforms(rng, count, Math.sqrt(6 / (fanIn + fanOut)));
