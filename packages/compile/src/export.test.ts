@@ -37,7 +37,7 @@ const ofAnyBatch: Record<string, (x: tf.Tensor4D) => tf.Tensor> = {
   'an image for each half of the batch and more': (x) => tf.pad(tf.concat([x, x], 0), [[1, 2], [0, 0], [0, 0], [0, 0]]), // prettier-ignore
   'two axes in one': (x) => tf.transpose(tf.reshape(x, [x.shape[0] * 3, 4, 2]), [1, 0, 2]),
   'every image with every other': (x) => {
-    const rows = tf.reshape<tf.Tensor2D>(x, [-1, 24]);
+    const rows = tf.reshape<tf.Rank.R2>(x, [-1, 24]);
     return tf.reshape(tf.matMul(rows, rows, false, true), [-1]);
   },
   'a mean over the batch': (x) => tf.div(tf.sum(x, 0), x.shape[0]),
