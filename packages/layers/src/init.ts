@@ -1,8 +1,10 @@
 import type { Random } from '@ddpm/random';
 
-/** How many numbers each output of a layer is made of, and how many outputs each of its inputs goes into. */
+/** How widely a layer's weights connect, as PyTorch counts it. */
 export interface Fans {
+  /** How many numbers each output is made of. */
   readonly fanIn: number;
+  /** How many outputs each number goes into. */
   readonly fanOut: number;
 }
 
@@ -14,7 +16,7 @@ export function uniforms(rng: Random, count: number, bound: number): Float32Arra
   return Float32Array.from({ length: count }, () => (2 * rng.uniform() - 1) * bound);
 }
 
-/** Zeros: what such a layer ends a branch with adds nothing at first. Draws nothing. */
+/** Zeros, for the last layer of a branch: the branch then adds nothing at first. */
 export const zeroInit: Init = (_rng, count) => new Float32Array(count);
 
 /** N(0, std²). */
