@@ -1,5 +1,6 @@
 import type { Execution, ImageShape } from '@ddpm/app-common';
 import type { Network } from '@ddpm/diffusion';
+import { readingOnly } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs';
 
@@ -7,7 +8,8 @@ import * as tf from '@tensorflow/tfjs';
 const SPREADS = [0.02, 0.1, 0.5];
 
 /**
- * Tries a network on one noisy image, before anything is written: it must have parameters, return a tensor like x_t, and use t.
+ * Tries a network on one noisy image, before anything is written: it must have parameters, read no other variables, return a tensor like x_t,
+ * and use t.
  *
  * Whether it uses t shows in its output at two t for the same x_t. A network may begin with zeros where t enters (adaLN-Zero), or with an
  * output of zero; so where the outputs are equal it is looked at again with its parameters moved at random: only one that ignores t
@@ -40,7 +42,7 @@ export async function checkNetwork(
   const initial = variables.map((variable) => tf.clone(variable));
   const rng = new Random(0);
   const xt = tf.tensor4d(rng.normals(tf.util.sizeFromShape([...imageShape])), [1, ...imageShape]);
-  const compare = async (other: number) => compareOutputs(guarded(network, name), { execution, imageShape, xt, other });
+  const compare = async (other: number) => compareOutputs(guarded(network, name, variables), { execution, imageShape, xt, other });
   try {
     const last = timesteps - 1;
     if ((await compare(last)) === 'different' || blind || timesteps === 1) return;
@@ -75,8 +77,8 @@ export async function checkNetwork(
 }
 
 /** The network, with what its `apply` may do wrong said in terms of what it should do. */
-function guarded(network: Network, name: string): Network {
-  return {
+function guarded(network: Network, name: string, variables: readonly tf.Variable[]): Network {
+  const checked: Network = {
     apply(xt, t) {
       const shapes = `x_t [${xt.shape.join(', ')}] and t [${t.shape.join(', ')}]`;
       let output: unknown;
@@ -95,6 +97,7 @@ function guarded(network: Network, name: string): Network {
       return output as tf.Tensor4D;
     },
   };
+  return { apply: (xt, t) => readingOnly(variables, () => checked.apply(xt, t), `network ${name}`) };
 }
 
 /** What two outputs for x_t tell, one at t = 0 and one at another t; nothing where one of them is not finite. */

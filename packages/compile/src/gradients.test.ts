@@ -181,6 +181,27 @@ describe('compileGradients', () => {
   });
 });
 
+test('a trainable variable that is not among the parameters is refused by its name, shape and reader; one that is not trainable is a constant', async () => {
+  tf.engine().startScope();
+  const w = tf.variable(values([2, 2], 1));
+  const hidden = [tf.variable(values([2, 2], 2), true, 'hidden'), tf.variable(values([2], 3))];
+  const loss = (x: tf.Tensor) =>
+    tf.mean(tf.add(tf.matMul(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D), hidden[0] as tf.Tensor2D), hidden[1]));
+  const start = () => compileGradients(loss, new Map([['w', w]]), [tf.zeros([1, 2])], { microBatch: 1, workers: 1 });
+  const refused = 'compileGradients: the loss reads a trainable variable that is not among the parameters,';
+  await expect(start()).rejects.toThrow(`${refused} "hidden" [2, 2] (in BatchMatMul); add it to them`);
+  hidden[0].trainable = false;
+  await expect(start()).rejects.toThrow(`${refused} [2] (in Add); add it to them`);
+  hidden[1].trainable = false;
+  const compiled = await start();
+  const x = values([1, 2], 4);
+  const { loss: value } = await compiled.run(new Map([['w', w.dataSync() as Float32Array]]), [x.dataSync() as Float32Array]);
+  expect(value).toBeCloseTo(loss(x).dataSync()[0], 5);
+  await compiled.dispose();
+  [w, ...hidden].forEach((variable) => variable.dispose());
+  tf.engine().endScope();
+});
+
 test('a batch that cannot be computed is one error, and the next one is computed', async () => {
   tf.engine().startScope();
   const table = tf.variable(values([5], 1));

@@ -65,9 +65,9 @@ function groupSizes(microBatches: number): number[] {
  * The sums are taken in the same order whatever the number of workers, so the results are the same to the bit.
  * @param lossFn the mean loss of its examples as a scalar, or their losses as a tensor [n]; every input's first axis is the batch. It must not
  *   read tensors' values, draw random numbers, or assign variables
- * @param parameters the variables to take gradients of, by name
+ * @param parameters the variables to take gradients of, by name: all trainable ones that the loss reads; others are constants
  * @param examples tensors like the inputs; their values and the size of their first axis do not matter
- * @throws Error if the loss uses a kernel that cannot be compiled, or tfjs's gradients are not registered
+ * @throws Error if the loss uses a kernel that cannot be compiled or reads another trainable variable, or tfjs's gradients are not registered
  */
 export async function compileGradients(
   lossFn: (...inputs: never[]) => tf.Tensor,

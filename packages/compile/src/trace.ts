@@ -15,6 +15,8 @@ interface Recording {
   readonly captured: WeakMap<object, Value>;
   /** Tensors that stand for the graph's inputs, whoever's backend they live on. */
   readonly given: WeakMap<object, Value>;
+  /** Whether there are parameters, so that no other trainable variable may be captured: it would never change. */
+  readonly training: boolean;
   /** Whether the function has created or assigned a variable. */
   variables: boolean;
 }
@@ -36,7 +38,7 @@ class TraceBackend extends tf.KernelBackend {
     return dataId;
   }
 
-  lookUp(tensor: tf.TensorInfo): Value {
+  lookUp(tensor: tf.TensorInfo, kernel = ''): Value {
     const now = recording!;
     const known = this.recorded.get(tensor.dataId);
     if (known?.by === now) return now.graph.resolve(known.value);
@@ -44,6 +46,7 @@ class TraceBackend extends tf.KernelBackend {
       throw new Error('compile: a tensor made while another function was traced is used here; keep no tensors from one call to the next');
     const given = now.given.get(tensor.dataId) ?? now.captured.get(tensor.dataId);
     if (given) return given;
+    if (now.training) refuseTrainable(tensor, kernel);
     const constant = now.graph.constant(tf.engine().readSync(tensor.dataId) as Float32Array, tensor.shape, dtypeOf(tensor.dtype));
     now.captured.set(tensor.dataId, constant);
     return constant;
@@ -113,6 +116,16 @@ class TraceBackend extends tf.KernelBackend {
   }
 }
 
+function refuseTrainable({ dataId, shape }: tf.TensorInfo, kernel: string): void {
+  const found = Object.values(tf.engine().registeredVariables).find((variable) => variable.dataId === dataId);
+  if (!found?.trainable) return;
+  const name = /^\d+$/.test(found.name) ? '' : `"${found.name}" `;
+  throw new Error(
+    `compileGradients: the loss reads a trainable variable that is not among the parameters, ${name}[${shape.join(', ')}]${kernel && ` (in ${kernel})`}; ` +
+      'add it to them (by a field of the network that namedParameters reaches), or keep it as it is by trainable = false',
+  );
+}
+
 function dtypeOf(dtype: tf.DataType): DType {
   if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
   throw new TypeError(`compile: tensors of type ${dtype} are not supported, only float32, int32 and bool`);
@@ -137,7 +150,7 @@ function theBackend(): TraceBackend {
         const values = Object.fromEntries(
           Object.entries(inputs as Record<string, tf.TensorInfo | undefined>)
             .filter(([, input]) => input)
-            .map(([name, input]) => [name, tracer.lookUp(input!)]),
+            .map(([name, input]) => [name, tracer.lookUp(input!, kernelName)]),
         );
         const { graph } = recording!;
         const results = lower({ graph, inputs: values, all: list ? Object.values(values) : [], attrs: attrs ?? {} });
@@ -175,6 +188,7 @@ export const specOf = (tensor: tf.Tensor, name: string): InputSpec => ({ name, s
 /**
  * Runs `body` once on tensors that stand for any values of the given shapes, and records what it computes.
  * Tensors and variables it captures become constants, but for those in `parameters`, which become inputs as well, after the others.
+ * Where there are any, a trainable variable that is not among them is refused.
  * @param body gets the stand-ins, returns the tensors that become outputs
  */
 export function trace(
@@ -190,7 +204,8 @@ export function trace(
   const previous = tf.getBackend();
   const graph = new Graph(target);
   const { random } = Math;
-  recording = { graph, captured: new WeakMap(), given: new WeakMap(), variables: false };
+  const given = [...parameters];
+  recording = { graph, captured: new WeakMap(), given: new WeakMap(), training: given.length > 0, variables: false };
   void tf.setBackend(backendName); // Takes effect at once: the backend is made synchronously.
   try {
     Math.random = () => {
@@ -199,7 +214,7 @@ export function trace(
       );
     };
     const inputs = specs.map(({ name, shape, dtype }) => graph.input(name, shape, dtype));
-    for (const [name, variable] of parameters) {
+    for (const [name, variable] of given) {
       const value = graph.input(name, variable.shape, dtypeOf(variable.dtype));
       inputs.push(value);
       graph.weights.add(value);

@@ -24,6 +24,7 @@ export type { MultiHeadAttentionOptions } from './multi-head-attention';
 export { disposeParameters, loadParameters, namedParameters, parameterCount, parameterValues } from './parameters';
 export type { TensorValues } from './parameters';
 export { PreNorm } from './pre-norm';
+export { readingOnly } from './reading-only';
 export { Downsample, Upsample } from './resample';
 export { Residual } from './residual';
 export type { Layer } from './residual';

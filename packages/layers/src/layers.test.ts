@@ -26,6 +26,7 @@ import {
   paddingMask,
   parameterCount,
   parameterValues,
+  readingOnly,
   PreNorm,
   quickGelu,
   ResnetBlock,
@@ -126,6 +127,74 @@ describe('a block’s time embedding', () => {
     expect(() => told.apply(x, tf.zeros([2, 6]))).toThrow(`${name}: expected a time embedding [1, 6], got [2, 6]`);
     expect(() => untold.apply(x, time)).toThrow(`${name}: made without timeEmbDim, so it takes no time embedding, got [1, 6]`);
     expect(told.apply(x, time).shape).toEqual(untold.apply(x).shape);
+  });
+});
+
+describe('namedParameters', () => {
+  const variable = () => tf.variable(tf.zeros([1]));
+  test('reaches what is in Maps, by their keys, and in Sets and arrays, by their places', () => {
+    const shared = variable();
+    const module = {
+      blocks: new Map<unknown, unknown>([
+        ['down', { weight: shared }],
+        [2, variable()],
+      ]),
+      heads: new Set([variable(), { bias: variable() }, shared]),
+      list: [variable()],
+    };
+    expect([...namedParameters(module).keys()]).toEqual(['blocks.down.weight', 'blocks.2', 'heads.0', 'heads.1.bias', 'list.0']);
+  });
+  test('refuses two variables of the same path', () => {
+    const module = { table: new Map<unknown, tf.Variable>([['1', variable()], [1, variable()]]) }; // prettier-ignore
+    expect(() => namedParameters(module)).toThrow('two parameters have the path table.1');
+  });
+});
+
+describe('readingOnly', () => {
+  const x = tf.tensor2d([1, 2], [1, 2]);
+  const reached = tf.variable(tf.tensor2d([1, 2, 3, 4], [2, 2]));
+  const hidden = tf.variable(tf.zeros([2]), true, 'shift');
+  const unnamed = tf.variable(tf.zeros([2, 1]));
+
+  test('returns what the body does', () => {
+    const tensors = tf.memory().numTensors;
+    const y = readingOnly([reached], () => tf.matMul(x, reached as tf.Tensor2D));
+    expect(numbers(y)).toEqual([7, 10]);
+    y.dispose();
+    expect(tf.memory().numTensors).toBe(tensors);
+  });
+  test('names the variables that its body reads besides, and what reads them', () => {
+    const body = () => tf.tidy(() => tf.matMul(tf.add(tf.matMul(x, reached as tf.Tensor2D), hidden), unnamed as tf.Tensor2D));
+    expect(() => readingOnly([reached], body, 'mine')).toThrow(
+      /^mine reads variables that its fields do not reach, .*: "shift" \[2\] \(read by Add\), \[2, 1\] \(read by BatchMatMul\); keep them in its fields .*$/,
+    );
+    expect(() => readingOnly([reached, hidden, unnamed], body)).not.toThrow();
+  });
+  test('sees what lies in a list, in a gradient, and within itself', () => {
+    const body = () => tf.tidy(() => tf.variableGrads(() => tf.sum<tf.Scalar>(tf.concat([x, tf.reshape(hidden, [1, 2])]))).value);
+    expect(() => readingOnly([reached], body)).toThrow('"shift" [2] (read by Reshape)');
+    expect(() => readingOnly([], () => readingOnly([hidden], body))).toThrow('"shift" [2] (read by Reshape)');
+    expect(() => readingOnly([reached], () => tf.tidy(() => tf.concat([tf.transpose(x), unnamed])))).toThrow('[2, 1] (read by Concat)');
+  });
+  test('names variables that its body makes', () => {
+    let made: tf.Variable | undefined;
+    const lazily = () => {
+      made ??= tf.variable(tf.ones([2]));
+      return tf.tidy(() => tf.add(x, made!));
+    };
+    expect(() => readingOnly([reached], lazily, 'mine')).toThrow(
+      'mine makes variables while it is applied, too late to be trained or saved: [2] (read by Add); make them before, and keep them in its fields',
+    );
+    made!.dispose();
+  });
+  test('leaves tfjs as it was, also where its body throws', () => {
+    const before = Object.keys(tf.engine());
+    expect(() =>
+      readingOnly([], () => {
+        throw new Error('nothing fits');
+      }),
+    ).toThrow('nothing fits');
+    expect(Object.keys(tf.engine())).toEqual(before);
   });
 });
 

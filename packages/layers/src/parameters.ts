@@ -15,6 +15,12 @@ interface Held {
   readonly field: string;
 }
 
+/** An object's fields; what is in a Map by its key, and in a Set by its place. */
+function fieldsOf(value: object): [name: string, child: unknown][] {
+  if (value instanceof Map) return [...(value as Map<unknown, unknown>)].map(([key, child]) => [String(key), child]);
+  return Object.entries(value instanceof Set ? [...(value as Set<unknown>)] : value);
+}
+
 /** What `namedParameters` finds, with the objects that hold it. */
 export function heldParameters(module: object): Map<string, Held> {
   const parameters = new Map<string, Held>();
@@ -22,9 +28,11 @@ export function heldParameters(module: object): Map<string, Held> {
   const visit = (value: unknown, path: string, owner: object, field: string) => {
     if (typeof value !== 'object' || value === null || seen.has(value)) return;
     seen.add(value);
-    if (value instanceof tf.Variable) parameters.set(path, { variable: value as tf.Variable, owner, field });
-    else if (!(value instanceof tf.Tensor) && !ArrayBuffer.isView(value)) {
-      for (const [key, child] of Object.entries(value)) visit(child, path === '' ? key : `${path}.${key}`, value, key);
+    if (value instanceof tf.Variable) {
+      if (parameters.has(path)) throw new Error(`namedParameters: two parameters have the path ${path}; name one otherwise`);
+      parameters.set(path, { variable: value as tf.Variable, owner, field });
+    } else if (!(value instanceof tf.Tensor) && !ArrayBuffer.isView(value)) {
+      for (const [key, child] of fieldsOf(value)) visit(child, path === '' ? key : `${path}.${key}`, value, key);
     }
   };
   visit(module, '', module, '');
@@ -32,8 +40,10 @@ export function heldParameters(module: object): Map<string, Held> {
 }
 
 /**
- * Every `tf.Variable` reachable through the module's fields, by its path (`downs.0.block1.conv1.weight`), in the order of the fields.
- * A variable reachable by two paths appears once, by the first.
+ * Every `tf.Variable` reachable through the module's fields, by its path (`downs.0.block1.conv1.weight`), in the order of the fields:
+ * public ones, of objects and arrays, and the entries of Maps, by their keys, and of Sets, by their places. A variable reachable by two paths
+ * appears once, by the first.
+ * @throws Error if two variables have the same path, as of a Map's keys 1 and '1'
  */
 export function namedParameters(module: object): Map<string, tf.Variable> {
   return new Map([...heldParameters(module)].map(([path, { variable }]) => [path, variable]));
