@@ -1,14 +1,16 @@
 import * as module from 'gifenc';
-import { toRgba, withChannels } from './bytes';
+import { withChannels } from './bytes';
 import { checkAlike, type ByteImage } from './image';
+import { quantize } from './quantize';
 
 // Node reads gifenc's CommonJS build, which has only a default export; bundlers read its ES build, whose default is the encoder alone.
-const { GIFEncoder, quantize, applyPalette } = 'quantize' in module ? module : (module as { default: typeof module }).default;
+const { GIFEncoder } = 'GIFEncoder' in module ? module : (module as { default: typeof module }).default;
 
 const grays = Array.from({ length: 256 }, (_, v) => [v, v, v]);
 
 /**
- * An animated GIF. Gray images keep every level; colour gets the best 256 colours of each frame; alpha is blended over white.
+ * An animated GIF. Gray images keep every level, and a frame up to 256 colours; where it has more, 256 are chosen for a small squared error;
+ * alpha is blended over white.
  * @param options.frameMs milliseconds that a frame shows; GIF counts in steps of 10
  * @param options.lastFrameMs milliseconds that the last frame shows
  * @param options.repeat whether it starts again
@@ -33,9 +35,8 @@ export function encodeGif(
       // The palette of the first frame is the whole file's.
       gif.writeFrame(frame.data, width, height, { ...options, palette: i === 0 ? grays : undefined });
     } else {
-      const rgba = toRgba(withChannels(frame, 3));
-      const palette = quantize(rgba, 256);
-      gif.writeFrame(applyPalette(rgba, palette), width, height, { ...options, palette });
+      const { palette, index } = quantize(withChannels(frame, 3).data);
+      gif.writeFrame(index, width, height, { ...options, palette });
     }
   });
   gif.finish();

@@ -11,6 +11,4 @@ declare module 'gifenc' {
     bytes(): Uint8Array<ArrayBuffer>;
   }
   export const GIFEncoder: () => Encoder;
-  export const quantize: (rgba: Uint8ClampedArray, maxColors: number) => Palette;
-  export const applyPalette: (rgba: Uint8ClampedArray, palette: Palette) => Uint8Array;
 }
