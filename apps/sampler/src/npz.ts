@@ -30,7 +30,7 @@ function encodeNpy(name: string, { shape, data }: NpzArray): Uint8Array {
   if (shape.reduce((product, size) => product * size, 1) !== data.length) {
     throw new RangeError(`encodeNpz: ${name} has ${data.length} values, which is not its shape [${shape.join(', ')}]`);
   }
-  const dtype = data instanceof Float32Array ? '<f4' : '|u1';
+  const dtype = data[Symbol.toStringTag] === 'Float32Array' ? '<f4' : '|u1';
   // A tuple of one needs its comma.
   const tuple = `(${shape.join(', ')}${shape.length === 1 ? ',' : ''})`;
   const text = `{'descr': '${dtype}', 'fortran_order': False, 'shape': ${tuple}, }`;

@@ -73,7 +73,7 @@ export function fitted(dataset: Dataset, { size, channels, fit = 'resize' }: { s
     ...(classNames && { classNames }),
     image: (i) => {
       const pixels = dataset.image(i);
-      return pixels instanceof Uint8Array ? change(pixels) : pixels.then(change);
+      return 'then' in pixels ? pixels.then(change) : change(pixels);
     },
   };
 }

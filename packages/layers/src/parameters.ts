@@ -100,7 +100,7 @@ export function checkTensors(
     if (!tensor) problems.push(`${name} is missing`);
     else if (tensor.shape.join() !== shape.join()) {
       problems.push(`${name} should have shape [${shape.join(', ')}], not [${tensor.shape.join(', ')}]`);
-    } else if (!(tensor.data instanceof Float32Array)) problems.push(`${name} is not float32`);
+    } else if (tensor.data[Symbol.toStringTag] !== 'Float32Array') problems.push(`${name} is not float32`);
     else if (tensor.data.length !== tf.util.sizeFromShape([...shape])) {
       problems.push(`${name} should have ${tf.util.sizeFromShape([...shape])} elements, not ${tensor.data.length}`);
     }

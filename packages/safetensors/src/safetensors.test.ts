@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { runInNewContext } from 'node:vm';
 import { readSafetensors, writeSafetensors } from './index';
 import type { StoredTensor } from './index';
 
@@ -180,4 +181,13 @@ test('the writer names a shape that does not fit', () => {
   const write = (name: string, shape: number[]) => () => writeSafetensors(new Map([[name, { shape, data: new Float32Array(4) }]]));
   expect(write('w', [3])).toThrow('writeSafetensors: w has 4 elements, which is not its shape [3]');
   expect(write('__metadata__', [4])).toThrow('a tensor cannot be called __metadata__');
+});
+
+test('the dtype of an array of another realm is that of its kind, and of no dtype is said', () => {
+  const foreign = runInNewContext('[Float32Array.of(1.5), Int32Array.of(-2), Float64Array.of(0.1)]') as Float32Array[];
+  const tensors = foreign.map((data, i): [string, StoredTensor] => [`${i}`, { shape: [1], data }]);
+  const read = readSafetensors(writeSafetensors(new Map(tensors))).tensors;
+  expect(['0', '1', '2'].map((name) => read.get(name)!.data)).toEqual([Float32Array.of(1.5), Int32Array.of(-2), Float64Array.of(0.1)]);
+  const clamped = new Map([['c', { shape: [1], data: Uint8ClampedArray.of(1) as unknown as Uint8Array }]]);
+  expect(() => writeSafetensors(clamped)).toThrow(/^writeSafetensors: c must be one of Float64Array, .*; got Uint8ClampedArray$/);
 });

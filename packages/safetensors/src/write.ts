@@ -1,26 +1,37 @@
 import type { Dtype, StoredTensor, TensorData } from './format';
 import { dtypes } from './format';
 
-function dtypeOf(data: TensorData): Dtype {
-  if (data instanceof Float32Array) return 'F32';
-  if (data instanceof Int32Array) return 'I32';
-  if (data instanceof Float64Array) return 'F64';
-  if (data instanceof BigInt64Array) return 'I64';
-  if (data instanceof BigUint64Array) return 'U64';
-  if (data instanceof Uint32Array) return 'U32';
-  if (data instanceof Int16Array) return 'I16';
-  if (data instanceof Uint16Array) return 'U16';
-  return data instanceof Int8Array ? 'I8' : 'U8';
+/** By the arrays' tags: an array of another realm, as under a test runner, is no instance of this one's type. */
+const dtypesByTag: Readonly<Record<string, Dtype | undefined>> = {
+  Float64Array: 'F64',
+  Float32Array: 'F32',
+  BigInt64Array: 'I64',
+  BigUint64Array: 'U64',
+  Int32Array: 'I32',
+  Uint32Array: 'U32',
+  Int16Array: 'I16',
+  Uint16Array: 'U16',
+  Int8Array: 'I8',
+  Uint8Array: 'U8',
+};
+
+function dtypeOf(name: string, data: TensorData): Dtype {
+  const tag = data[Symbol.toStringTag] as string | undefined;
+  const dtype = dtypesByTag[tag ?? ''];
+  if (!dtype)
+    throw new TypeError(`writeSafetensors: ${name} must be one of ${Object.keys(dtypesByTag).join(', ')}; got ${tag ?? typeof data}`);
+  return dtype;
 }
 
 /**
  * The bytes of a safetensors file. A tensor's dtype follows from its typed array. The same tensors in the same order give the same bytes.
+ * @throws TypeError if the data are of another kind of array, which has no dtype.
  * @throws RangeError if a shape does not match its data, or a tensor is called `__metadata__`.
  */
 export function writeSafetensors(tensors: ReadonlyMap<string, StoredTensor>, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
   // Wider elements first, so that each tensor starts at a multiple of its element's size.
   const ordered = [...tensors]
-    .map(([name, tensor]) => ({ name, ...tensor, dtype: dtypeOf(tensor.data) }))
+    .map(([name, tensor]) => ({ name, ...tensor, dtype: dtypeOf(name, tensor.data) }))
     .sort((a, b) => dtypes[b.dtype].size - dtypes[a.dtype].size);
 
   const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];

@@ -62,7 +62,7 @@ function conditionTensors(condition: NonNullable<TrainBatch['condition']>, n: nu
   return Object.fromEntries(
     Object.entries(condition).map(([name, data]) => [
       name,
-      tf.tensor(data, data.length === n ? [n] : [n, data.length / n], data instanceof Int32Array ? 'int32' : 'float32'),
+      tf.tensor(data, data.length === n ? [n] : [n, data.length / n], data[Symbol.toStringTag] === 'Int32Array' ? 'int32' : 'float32'),
     ]),
   );
 }
