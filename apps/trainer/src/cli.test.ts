@@ -53,6 +53,7 @@ describe('ddpm-train', () => {
       'checkpoint.safetensors',
       'checkpoints',
       'config.json',
+      'history.json',
       'loss.png',
       'metrics.jsonl',
       'previews',

@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Execution, ImageShape } from '@ddpm/app-common';
-import { writeFileAtomic } from '@ddpm/checkpoint';
+import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Network } from '@ddpm/diffusion';
 import { sample } from '@ddpm/diffusion';
 import type { ByteImage } from '@ddpm/images';
@@ -37,7 +36,7 @@ export async function writePreview(
     const values = (await x0.data()) as Float32Array;
     x0.dispose();
     const path = join(folder, 'previews', `step-${String(step).padStart(6, '0')}.png`);
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const images = toImages(values, [COUNT, imageShape[0], imageShape[1], imageShape[2]]);
     const image = enlarge(imageGrid(images), 2);
     const png = encodePng(image);

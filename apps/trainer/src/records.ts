@@ -2,39 +2,33 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@ddpm/checkpoint';
 import { plotLines, svgToPng } from '@ddpm/images/plot';
+import type { History } from './history';
 import type { Metrics } from './metrics';
 import { reportHtml } from './report';
+import { lossLines } from './report-charts';
 import type { EventWriter } from './tensorboard';
 
+/** Previews that a report shows at most. */
+const MAX_PREVIEWS = 60;
+
 /** Draws `loss.png` and makes `report.html` from what the run folder holds. */
-export async function writeRecords(folder: string, metrics: readonly Metrics[], config: Readonly<Record<string, unknown>>): Promise<void> {
-  if (!metrics.some(({ loss }) => loss > 0)) return;
-  await writeFileAtomic(join(folder, 'loss.png'), svgToPng(lossPlot(metrics)));
+export async function writeRecords(folder: string, history: History, config: Readonly<Record<string, unknown>>): Promise<void> {
+  const lines = lossLines(history);
+  if (lines.length === 0) return;
+  const plot = plotLines(lines.length > 1 ? lines : [{ ...lines[0], name: undefined }], { title: 'Loss', xLabel: 'step', logY: true });
+  await writeFileAtomic(join(folder, 'loss.png'), svgToPng(plot));
+  const names = await readdir(join(folder, 'previews')).catch(() => []);
+  const drawn = names.map((name) => ({ name, step: Number(/^step-(\d+)\.png$/.exec(name)?.[1] ?? NaN) }));
+  const inOrder = drawn.filter(({ step }) => !Number.isNaN(step)).sort((a, b) => a.step - b.step);
   const previews = [];
-  for (const name of (await readdir(join(folder, 'previews')).catch(() => [])).sort()) {
-    const step = /^step-(\d+)\.png$/.exec(name)?.[1];
-    if (step) previews.push({ step: Number(step), png: await readFile(join(folder, 'previews', name)) });
-  }
-  await writeFileAtomic(join(folder, 'report.html'), reportHtml({ title: folder, config, metrics, previews }));
+  for (const { name, step } of evenly(inOrder, MAX_PREVIEWS)) previews.push({ step, png: await readFile(join(folder, 'previews', name)) });
+  await writeFileAtomic(join(folder, 'report.html'), reportHtml({ title: folder, config, history, previews }));
 }
 
-function lossPlot(metrics: readonly Metrics[]): string {
-  const smooth = metrics.length > 40 ? Math.ceil(metrics.length / 40) : undefined;
-  const validated = metrics.filter(({ validationLoss: loss }) => loss !== undefined);
-  return plotLines(
-    [
-      {
-        name: validated.length > 0 ? 'training' : undefined,
-        x: metrics.map(({ step }) => step),
-        y: metrics.map(({ loss }) => loss),
-        smooth,
-      },
-      ...(validated.length > 0
-        ? [{ name: 'validation', x: validated.map(({ step }) => step), y: validated.map((line) => line.validationLoss!) }]
-        : []),
-    ],
-    { title: 'Loss', xLabel: 'step', logY: true },
-  );
+/** At most so many of them, the first and the last among them. */
+export function evenly<T>(all: readonly T[], most: number): T[] {
+  const count = Math.min(all.length, most);
+  return Array.from({ length: count }, (_, i) => all[Math.round((i * (all.length - 1)) / Math.max(count - 1, 1))]);
 }
 
 /** Tells TensorBoard of a step. */

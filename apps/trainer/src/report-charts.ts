@@ -1,6 +1,8 @@
 import type { Line } from '@ddpm/images/plot';
 import { plotLines } from '@ddpm/images/plot';
-import type { ReportStep } from './report';
+import type { Curve } from './curves';
+import { curvePoints } from './curves';
+import type { History } from './history';
 
 export interface Chart {
   readonly name: string;
@@ -11,66 +13,53 @@ export interface Chart {
   readonly svg: string;
 }
 
-type Curve = Line & { readonly x: readonly number[]; readonly y: readonly number[] };
-
-/** Points of a curve at most. */
-const POINTS = 600;
 const SMALL = { width: 420, height: 260 };
 const LARGE = { width: 860, height: 340 };
 
-/** A chart of everything that the metrics hold a number of. */
-export function charts(metrics: readonly ReportStep[]): Chart[] {
-  /** The finite values, above 0 on a logarithmic axis, by step. */
-  const curve = (name: string, valueOf: (step: ReportStep) => number | null | undefined, logY: boolean, smooth: boolean): Curve[] => {
-    const known = metrics.flatMap((metric) => {
-      const value = valueOf(metric);
-      return typeof value === 'number' && Number.isFinite(value) && (value > 0 || !logY) ? [{ x: metric.step, y: value }] : [];
-    });
-    if (known.length === 0) return [];
-    const points = thin(known);
-    const line = { name, x: points.map(({ x }) => x), y: points.map(({ y }) => y) };
-    return [smooth && points.length > 40 ? { ...line, smooth: Math.ceil(points.length / 40) } : line];
-  };
-  const chart = (name: string, note: string, lines: readonly Curve[], { logY = false, wide = false } = {}): Chart[] => {
+/** A curve as a line of its buckets' means, if any can be drawn; where buckets hold several steps, with the range of what these were. */
+export function curveLine(name: string | undefined, curve: Curve, { logY = false, smooth = false } = {}): Line[] {
+  const points = curvePoints(curve).filter(({ mean }) => mean > 0 || !logY);
+  if (points.length === 0) return [];
+  return [
+    {
+      name,
+      x: points.map(({ step }) => step),
+      y: points.map(({ mean }) => mean),
+      ...(smooth && points.length > 40 && { smooth: Math.ceil(points.length / 40) }),
+      ...(curve.width > 1 && { range: { low: points.map(({ low }) => low), high: points.map(({ high }) => high) } }),
+    },
+  ];
+}
+
+/** The loss, and that of the images that were held out, if there are any. */
+export const lossLines = ({ curves: { loss, validationLoss } }: History): Line[] => [
+  ...curveLine('training', loss, { logY: true, smooth: true }),
+  ...curveLine('validation', validationLoss, { logY: true }),
+];
+
+/** A chart of everything that the history holds a number of. */
+export function charts(history: History): Chart[] {
+  const { quartile1, quartile2, quartile3, quartile4, gradNorm, learningRate, imagesPerSecond } = history.curves;
+  const chart = (name: string, note: string, lines: readonly Line[], { logY = false, wide = false } = {}): Chart[] => {
     if (lines.length === 0) return [];
     const draw = (size: { width: number; height: number }) => plotLines(lines, { ...size, logY, xLabel: 'step' });
     const svg = wide ? `<div class="large">${draw(LARGE)}</div>\n<div class="small">${draw(SMALL)}</div>` : draw(SMALL);
     return [{ name, note, wide, svg }];
   };
-  const quarters = ['1st', '2nd', '3rd', '4th'].flatMap((name, i) => curve(name, ({ quartiles }) => quartiles?.[i], true, true));
-  return [
-    ...chart(
-      'Loss',
-      'each step faintly, its moving average as a line',
-      [...curve('training', ({ loss }) => loss, true, true), ...curve('validation', ({ validationLoss }) => validationLoss, true, false)],
-      { logY: true, wide: true },
-    ),
-    ...chart('Loss by noise level', 'in the quarters of the timesteps, from little noise to much', quarters, { logY: true }),
-    ...chart(
-      'Gradient norm',
-      'before clipping',
-      curve('', ({ gradNorm }) => gradNorm, true, true),
-      { logY: true },
-    ),
-    ...chart(
-      'Learning rate',
-      '',
-      curve('', ({ learningRate }) => learningRate, false, false),
-    ),
-    ...chart(
-      'Images a second',
-      '',
-      curve('', ({ imagesPerSecond }) => imagesPerSecond, false, true),
-    ),
+  const log = { logY: true, smooth: true };
+  const quarters = [
+    ...curveLine('1st', quartile1, log),
+    ...curveLine('2nd', quartile2, log),
+    ...curveLine('3rd', quartile3, log),
+    ...curveLine('4th', quartile4, log),
   ];
-}
-
-/** At most so many points: each the mean of as many neighbours. */
-function thin(points: readonly { x: number; y: number }[]): { x: number; y: number }[] {
-  const size = Math.ceil(points.length / POINTS);
-  return Array.from({ length: Math.ceil(points.length / size) }, (_, i) => {
-    const group = points.slice(i * size, (i + 1) * size);
-    const mean = (key: 'x' | 'y') => group.reduce((sum, point) => sum + point[key], 0) / group.length;
-    return { x: mean('x'), y: mean('y') };
-  });
+  const { width } = history.curves.loss;
+  const note = width > 1 ? `every ${width} steps faintly, with the range of their losses` : 'each step faintly';
+  return [
+    ...chart('Loss', `${note}, their moving average as a line`, lossLines(history), { logY: true, wide: true }),
+    ...chart('Loss by noise level', 'in the quarters of the timesteps, from little noise to much', quarters, { logY: true }),
+    ...chart('Gradient norm', 'before clipping', curveLine('', gradNorm, log), { logY: true }),
+    ...chart('Learning rate', '', curveLine('', learningRate)),
+    ...chart('Images a second', '', curveLine('', imagesPerSecond, { smooth: true })),
+  ];
 }

@@ -1,24 +1,10 @@
 import { createHash } from 'node:crypto';
 import { formatSeconds } from '@ddpm/app-common';
 import { readPngHeader } from '@ddpm/images/png';
+import type { History } from './history';
+import { medianSpeed, recentLoss } from './history';
 import { charts } from './report-charts';
 import { script, style } from './report-page';
-
-/** What is known of a step, as in `metrics.jsonl`; what is absent, null or not finite is left out. */
-export interface ReportStep {
-  /** Counts from 0. */
-  readonly step: number;
-  readonly loss?: number | null;
-  readonly validationLoss?: number | null;
-  /** The loss in each quarter of 0 … T − 1. */
-  readonly quartiles?: readonly (number | null)[];
-  readonly learningRate?: number | null;
-  readonly gradNorm?: number | null;
-  readonly imagesPerSecond?: number | null;
-  /** Of training so far. */
-  readonly seconds?: number | null;
-  readonly skipped?: boolean;
-}
 
 export interface ReportData {
   readonly title: string;
@@ -26,21 +12,17 @@ export interface ReportData {
   readonly facts?: Readonly<Record<string, string>>;
   /** JSON; what is nested is shown by its path. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** In order of step. */
-  readonly metrics: readonly ReportStep[];
+  readonly history: History;
   /** Pictures (PNG files) in order of the number of steps after which they were drawn. */
   readonly previews?: readonly { readonly step: number; readonly png: Uint8Array }[];
 }
-
-/** Pictures shown at most; of more, as many are chosen evenly, the first and the last among them. */
-const MAX_PREVIEWS = 60;
 
 /**
  * A run as one web page that needs nothing else: figures, curves as SVG, pictures and styles are in it, and it may load nothing and run
  * nothing but its own few lines of script, without which all of it is still there.
  * @throws RangeError if a preview is not a PNG file
  */
-export function reportHtml({ title, facts, config, metrics, previews = [] }: ReportData): string {
+export function reportHtml({ title, facts, config, history, previews = [] }: ReportData): string {
   const policy = [
     "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'",
     `script-src 'sha256-${createHash('sha256').update(script).digest('base64')}'`,
@@ -48,7 +30,7 @@ export function reportHtml({ title, facts, config, metrics, previews = [] }: Rep
   const sections = [
     section(
       'Curves',
-      charts(metrics).map(({ name, note, wide, svg }) => figure(name, note, wide, svg)),
+      charts(history).map(({ name, note, wide, svg }) => figure(name, note, wide, svg)),
       'charts',
     ),
     section('Samples', samples(previews)),
@@ -68,7 +50,7 @@ export function reportHtml({ title, facts, config, metrics, previews = [] }: Rep
 <header>
 <h1>${escapeHtml(title)}</h1>
 <dl class="facts">
-${Object.entries({ ...summary(metrics), ...facts })
+${Object.entries({ ...summary(history), ...facts })
   .map(([name, value]) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`)
   .join('\n')}
 </dl>
@@ -86,39 +68,23 @@ const figure = (name: string, note: string, wide: boolean, svg: string) =>
   `<figure class="chart${wide ? ' wide' : ''}"><figcaption><b>${name}</b> ${note}</figcaption>\n${svg}</figure>`;
 
 /** What a person looks for first. */
-function summary(metrics: readonly ReportStep[]): Record<string, string> {
-  const facts: Record<string, string> = {};
-  const last = metrics.at(-1);
-  if (last) facts.Steps = (last.step + 1).toLocaleString('en');
-  if (isFinite(last?.seconds)) facts['Training time'] = formatSeconds(last.seconds);
-  const speeds = metrics
-    .map(({ imagesPerSecond }) => imagesPerSecond)
-    .filter(isFinite)
-    .sort((a, b) => a - b);
-  if (speeds.length > 0) facts['Images a second'] = short(speeds[speeds.length >> 1]);
-  const losses = metrics
-    .slice(-20)
-    .map(({ loss }) => loss)
-    .filter(isFinite);
-  if (losses.length > 0) facts['Training loss'] = short(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
-  const validated = metrics.filter(({ validationLoss }) => isFinite(validationLoss));
-  if (validated.length > 0) {
-    const best = validated.reduce((a, b) => (b.validationLoss! < a.validationLoss! ? b : a));
-    facts['Best validation loss'] = `${short(best.validationLoss!)} after ${(best.step + 1).toLocaleString('en')} steps`;
-  }
-  const skipped = metrics.filter((step) => step.skipped).length;
-  if (skipped > 0) facts['Skipped steps'] = String(skipped);
-  return facts;
+function summary(history: History): Record<string, string> {
+  const { steps, seconds, best, skipped } = history;
+  const [speed, loss] = [medianSpeed(history), recentLoss(history)];
+  return {
+    ...(steps > 0 && { Steps: steps.toLocaleString('en'), 'Training time': formatSeconds(seconds) }),
+    ...(speed > 0 && { 'Images a second': short(speed) }),
+    ...(Number.isFinite(loss) && { 'Training loss': short(loss) }),
+    ...(best && { 'Best validation loss': `${short(best.loss)} after ${best.steps.toLocaleString('en')} steps` }),
+    ...(skipped > 0 && { 'Skipped steps': String(skipped) }),
+  };
 }
 
-const isFinite = (value: unknown): value is number => Number.isFinite(value);
 const short = (value: number) => String(Number(value.toPrecision(4)));
 
 /** The pictures side by side; the script adds a slider that goes through them. */
 function samples(previews: NonNullable<ReportData['previews']>): string[] {
-  const count = Math.min(previews.length, MAX_PREVIEWS);
-  const shown = Array.from({ length: count }, (_, i) => previews[Math.round((i * (previews.length - 1)) / Math.max(count - 1, 1))]);
-  const figures = shown.map(({ step, png }) => {
+  const figures = previews.map(({ step, png }) => {
     const { width, height } = readPngHeader(png);
     const caption = `after ${step.toLocaleString('en')} steps`;
     const src = `data:image/png;base64,${Buffer.from(png).toString('base64')}`;

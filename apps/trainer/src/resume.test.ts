@@ -160,6 +160,18 @@ describe('a run that has been trained', () => {
     refuses(0, '', 'done', '--steps', '24');
   });
 
+  test('gets its report where it was killed before that, and keeps its checkpoints', () => {
+    cpSync(join(folder, 'done'), join(folder, 'unreported'), { recursive: true });
+    const owed = ['history.json', 'loss.png', 'report.html'];
+    for (const name of owed) rmSync(join(folder, 'unreported', name));
+    const checkpoint = join(folder, 'unreported', 'checkpoint.safetensors');
+    const before = statSync(checkpoint).mtimeMs;
+    expect(train('--resume', 'unreported')).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(join(folder, 'unreported'))).toEqual(expect.arrayContaining(owed));
+    expect(statSync(checkpoint).mtimeMs).toBe(before);
+    expect(lines('unreported')).toBe(24);
+  });
+
   test('stays as it is where it is to be shorter', () => {
     refuses(1, 'done has been trained for 24 steps already, more than the 10 asked for; it stays as it is', 'done', '--steps', '10');
     // Of 18 images, at 4 a step.

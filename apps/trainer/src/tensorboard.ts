@@ -36,8 +36,10 @@ export function createEventWriter(folder: string, { step: first = 0, now = Date.
   const file = attempt(() => {
     mkdirSync(folder, { recursive: true });
     // TensorBoard reads the files in order of name, so a later one needs a later time.
-    const times = readdirSync(folder).map((name) => (name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) || 0 : 0));
-    const seconds = Math.max(Math.floor(now() / 1000), ...times.map((time) => time + 1));
+    let seconds = Math.floor(now() / 1000);
+    for (const name of readdirSync(folder)) {
+      if (name.startsWith(PREFIX)) seconds = Math.max(seconds, (Number.parseInt(name.slice(PREFIX.length), 10) || 0) + 1);
+    }
     path = join(folder, `${PREFIX}${String(seconds).padStart(10, '0')}.${hostname().replace(/[^\w-]/g, '_')}.${process.pid}.0`);
     return openSync(path, 'ax');
   });

@@ -5,7 +5,8 @@ import { batches } from '@ddpm/datasets';
 import { learningRate, train } from '@ddpm/diffusion';
 import { loadParameters } from '@ddpm/layers';
 import { dryRun } from './dry-run';
-import { openMetrics, quartileLosses } from './metrics';
+import { recentLoss } from './history';
+import { historySteps, openMetrics, quartileLosses } from './metrics';
 import type { CommandOptions } from './options';
 import { readInvocation } from './options';
 import type { Run } from './prepare';
@@ -31,7 +32,9 @@ export async function execute(options: CommandOptions): Promise<void> {
   try {
     if (found) {
       checkLength(found, start, steps);
-      if (start === steps) return reporter.say(`Nothing is left to do: ${found.folder} has been trained for all of its ${steps} steps`);
+      // A run that was killed after its last checkpoint still owes its last samples and its report.
+      if (start === steps && (await historySteps(found.folder)) === steps)
+        return reporter.say(`Nothing is left to do: ${found.folder} has been trained for all of its ${steps} steps`);
       await restore(run, found.checkpoint, found.path);
       const jump = rateJump(settings, { start, before: stepsOf(found.checkpoint.settings, run.batchesPerEpoch), after: steps });
       if (jump !== undefined) reporter.warn(jump);
@@ -67,11 +70,14 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
     events.image('samples', step, { ...image, png });
     reporter.say(`Samples after ${step} steps: ${path}`);
   };
-  const record = () => writeRecords(folder, metrics.all, { ...settings, model: run.model });
+  const { history } = metrics;
+  const record = async () => {
+    await writeRecords(folder, history, { ...settings, model: run.model });
+    await metrics.save();
+  };
   const interruption = listenForInterrupts(reporter);
-  let best = Math.min(...metrics.all.map(({ validationLoss: loss }) => loss ?? Infinity));
   let [saved, skipped] = [start, 0];
-  let seconds = metrics.all.at(-1)?.seconds ?? 0;
+  let { seconds } = history;
   let before = performance.now();
 
   reporter.start(steps, start);
@@ -97,8 +103,7 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
       if (run.validation && (due(settings.validateEvery ?? batchesPerEpoch) || done === steps)) {
         sampleWithAverage(run);
         validated = await validationLoss(run.validation, { ...run, loss: settings.loss });
-        if (validated < best) {
-          best = validated;
+        if (validated < (history.best?.loss ?? Infinity)) {
           await tolerate(async () => writeCheckpoint(bestPath(folder), { ...(await checkpointOf(run, done)), state: new Map() }));
         }
       }
@@ -111,9 +116,9 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
       };
       await tolerate(() => metrics.add(line));
       await tolerate(() => writeEvents(events, line));
-      reporter.step(line, `loss ${metrics.recentLoss().toFixed(4)}  ${formatRate(imagesPerSecond)} images/s`);
+      reporter.step(line, `loss ${recentLoss(history).toFixed(4)}  ${formatRate(imagesPerSecond)} images/s`);
       if (validated !== undefined)
-        reporter.say(`Validation loss after ${done} steps: ${validated.toFixed(4)}${validated === best ? ' (best so far)' : ''}`);
+        reporter.say(`Validation loss after ${done} steps: ${validated.toFixed(4)}${history.best?.steps === done ? ' (best so far)' : ''}`);
 
       skipped = wasSkipped ? skipped + 1 : 0;
       if (wasSkipped) reporter.warn(`step ${step} was skipped: its loss is ${loss}, its gradient's norm ${gradNorm}`);
@@ -136,7 +141,7 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
       }
       before = performance.now();
     }
-    await saveCheckpoint(folder, await checkpointOf(run, steps), settings);
+    if (start < steps) await saveCheckpoint(folder, await checkpointOf(run, steps), settings);
     if ((settings.sampleEvery ?? batchesPerEpoch) > 0) await preview(steps);
     await record();
   } finally {
@@ -145,7 +150,7 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
     events.close();
     await metrics.close();
   }
-  reporter.say(`Trained ${steps} steps in ${formatSeconds(seconds)}, loss ${metrics.recentLoss().toFixed(4)}`);
+  reporter.say(`Trained ${steps} steps in ${formatSeconds(seconds)}, loss ${recentLoss(history).toFixed(4)}`);
   reporter.say(`Loss curve: ${join(folder, 'loss.png')}`);
   reporter.say(`Report: ${join(folder, 'report.html')}`);
   reporter.say(`Checkpoint: ${join(folder, 'checkpoint.safetensors')}`);

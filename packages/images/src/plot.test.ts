@@ -32,6 +32,19 @@ test('the PNG has its size, text in the font of the package, and the colours of 
   expect(blue.length).toBeGreaterThan(100);
 });
 
+test('a range is an area around the line, within the axes', () => {
+  const y = [2, 2, 2];
+  const draw = (high: number[]) => plotLines([{ y, range: { low: [1, 1, 1], high } }], { width: 300, height: 200 });
+  const area = (svg: string) => /<g fill-opacity="0.15" fill="#2563eb"[^>]*><path d="([^"]*)"/.exec(svg)?.[1];
+  // From the upper edge of the frame, at 34, to the lower, at 200 − 48.
+  const numbers = area(draw([3, 3, 3]))!
+    .match(/[\d.]+/g)!
+    .map(Number);
+  expect([Math.min(...numbers.filter((_, i) => i % 2 === 1)), Math.max(...numbers.filter((_, i) => i % 2 === 1))]).toEqual([34, 152]);
+  expect(area(draw([3, NaN, 3]))).not.toMatch(/NaN/);
+  expect(() => draw([3])).toThrow('plotLines: line 0 has 3 y and a range of 3 and 1');
+});
+
 test('draws one point, and a constant', () => {
   for (const y of [[0.5], [3, 3, 3], [0, 0]]) expect(plotLines([{ y }])).not.toMatch(/NaN|Infinity/);
 });

@@ -15,6 +15,8 @@ export interface Line {
   readonly x?: ArrayLike<number>;
   /** Draws the mean over about this many points as the line, and the points themselves faintly behind it. */
   readonly smooth?: number;
+  /** As long as `y`: what each value stands for lies between these, which is a faint area behind the line. */
+  readonly range?: { readonly low: ArrayLike<number>; readonly high: ArrayLike<number> };
 }
 
 /** What stands around the lines. */
@@ -38,6 +40,12 @@ interface Point {
   readonly y: number;
 }
 
+interface Span {
+  readonly x: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 const isFinitePoint = ({ x, y }: Point) => Number.isFinite(x) && Number.isFinite(y);
 
 const COLORS = ['#2563eb', '#ea580c', '#059669', '#9333ea', '#dc2626', '#0891b2', '#ca8a04', '#db2777'];
@@ -45,20 +53,33 @@ const FONT = fileURLToPath(new URL('../fonts/inter.ttf', import.meta.url));
 
 /**
  * Lines over one pair of axes, as an SVG document. Values that are not finite leave a gap.
- * @throws RangeError if a line's x and y differ in length, or there is no value to draw
+ * @throws RangeError if a line's x, y and range differ in length, or there is no value to draw
  */
 export function plotLines(
   lines: readonly Line[],
   { title, xLabel, yLabel, logY = false, width = 720, height = 400 }: PlotOptions = {},
 ): string {
-  const drawn = lines.map(({ name = '', x, y, smooth: points }, i) => {
+  const onAxis = (value: number) => (logY ? Math.log10(value) : value);
+  const drawn = lines.map(({ name = '', x, y, smooth: points, range }, i) => {
     if (x && x.length !== y.length) throw new RangeError(`plotLines: line ${i} has ${x.length} x and ${y.length} y`);
+    if (range && (range.low.length !== y.length || range.high.length !== y.length))
+      throw new RangeError(`plotLines: line ${i} has ${y.length} y and a range of ${range.low.length} and ${range.high.length}`);
     const color = COLORS[i % COLORS.length];
-    const toPoints = (ys: ArrayLike<number>) =>
-      Array.from(ys, (value, k) => ({ color, x: x ? x[k] : k, y: logY ? Math.log10(value) : value }));
-    return { name, color, raw: points ? toPoints(y) : [], line: toPoints(points ? smooth(y, points) : y) };
+    const toPoints = (ys: ArrayLike<number>) => Array.from(ys, (value, k) => ({ color, x: x ? x[k] : k, y: onAxis(value) }));
+    const spans: Span[] = Array.from(range?.low ?? [], (low, k) => ({ x: x ? x[k] : k, low: onAxis(low), high: onAxis(range!.high[k]) }));
+    const area = spans.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
+    return { name, color, area, raw: points ? toPoints(y) : [], line: toPoints(points ? smooth(y, points) : y) };
   });
-  const finite = drawn.flatMap(({ raw, line }) => [...raw, ...line]).filter(isFinitePoint);
+  const finite = drawn
+    .flatMap(({ area, raw, line }) => [
+      ...raw,
+      ...line,
+      ...area.flatMap(({ x, low, high }) => [
+        { x, y: low },
+        { x, y: high },
+      ]),
+    ])
+    .filter(isFinitePoint);
   if (finite.length === 0) throw new RangeError(`plotLines: no ${logY ? 'positive ' : ''}finite value to draw`);
 
   const [left, right] = span(finite.map(({ x }) => x));
@@ -95,7 +116,8 @@ export function plotLines(
     },
     marks: [
       Plot.frame({ anchor: 'bottom', stroke: '#94a3b8' }),
-      ...drawn.flatMap(({ raw, line, color }) => [
+      ...drawn.flatMap(({ area, raw, line, color }) => [
+        Plot.areaY(area, { x: 'x', y1: 'low', y2: 'high', fill: color, fillOpacity: 0.15 }),
         Plot.line(raw, { x: 'x', y: 'y', stroke: color, strokeWidth: 1, strokeOpacity: 0.3 }),
         Plot.line(line, { x: 'x', y: 'y', stroke: color, strokeWidth: 2 }),
       ]),
