@@ -6,6 +6,14 @@ if (readFileSync('package.json', 'utf8').includes('@tensorflow/tfjs"')) {
   const tf = await import('@tensorflow/tfjs');
   tf.enableProdMode();
   const backend = process.env.DDPM_TEST_BACKEND;
-  if (backend) await (await import('../packages/backend/dist/index.js')).prepareBackend(backend);
-  else await tf.setBackend('cpu');
+  if (backend) {
+    await (await import('../packages/backend/dist/index.js')).prepareBackend(backend);
+    // A native addon makes arrays of the test's own realm, in which every other array is of the outer one.
+    const current = tf.backend();
+    const read = current.readSync.bind(current);
+    current.readSync = (id) => {
+      const values = read(id);
+      return Array.isArray(values) ? values : globalThis[values[Symbol.toStringTag]].from(values);
+    };
+  } else await tf.setBackend('cpu');
 }
