@@ -187,7 +187,7 @@ describe('what is wrong is one line, and no run folder', () => {
     [
       'a network option that is not allowed',
       [...tiny, '--network-options', '{"dim": 5}'],
-      'dim must be an even number of at least 4, got 5',
+      "Unet: dim must be an even number of at least 4 for the time's sinusoids, got 5",
     ],
     ['a schedule that cannot be', [...tiny, '--schedule', 'scaled-linear'], 'scaledLinearSchedule: timesteps must be above 20'],
     [
