@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import { encodePng } from '@ddpm/images/png';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
@@ -170,6 +171,21 @@ describe('a run that has been trained', () => {
     expect(readdirSync(join(folder, 'unreported'))).toEqual(expect.arrayContaining(owed));
     expect(statSync(checkpoint).mtimeMs).toBe(before);
     expect(lines('unreported')).toBe(24);
+  });
+
+  test('keeps its best weights where its metrics were lost', async () => {
+    cpSync(join(folder, 'done'), join(folder, 'lost'), { recursive: true });
+    for (const name of ['history.json', 'metrics.jsonl']) rmSync(join(folder, 'lost', name));
+    const path = join(folder, 'lost', 'best.safetensors');
+    const validated = /"validationLoss":([^,}]+)/g;
+    const losses = [...readFileSync(join(folder, 'done', 'metrics.jsonl'), 'utf8').matchAll(validated)].map((match) => Number(match[1]));
+    const best = await readCheckpoint(path);
+    expect(best.state).toEqual(new Map([['validationLoss', Float32Array.of(Math.min(...losses))]]));
+    // Better than what is to come.
+    await writeCheckpoint(path, { ...best, state: new Map([['validationLoss', Float32Array.of(0)]]) });
+    const before = readFileSync(path);
+    expect(train('--resume', 'lost', '--steps', '26')).toMatchObject({ status: 0, stderr: '' });
+    expect(readFileSync(path).equals(before)).toBe(true);
   });
 
   test('stays as it is where it is to be shorter', () => {

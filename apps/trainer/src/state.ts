@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Checkpoint } from '@ddpm/checkpoint';
+import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import type { Run } from './prepare';
 
 /** Where in the engine's state the weights are that one samples with, and which a checkpoint holds as its parameters. */
@@ -30,4 +31,16 @@ export async function restore(run: Run, checkpoint: Checkpoint, path: string): P
   });
 }
 
-export const bestPath = (folder: string) => join(folder, 'best.safetensors');
+const bestPath = (folder: string) => join(folder, 'best.safetensors');
+const BEST_LOSS = 'validationLoss';
+
+/** Saves the run as the one with the least validation loss. It is to be sampled from, not gone on with, and holds nothing for that. */
+export async function saveBest(folder: string, run: Run, step: number, loss: number): Promise<void> {
+  await writeCheckpoint(bestPath(folder), { ...(await checkpointOf(run, step)), state: new Map([[BEST_LOSS, Float32Array.of(loss)]]) });
+}
+
+/** The validation loss of what `saveBest` saved; Infinity where there is nothing usable. */
+export async function bestLoss(folder: string): Promise<number> {
+  const best = await readCheckpoint(bestPath(folder)).catch(() => undefined);
+  return best?.state.get(BEST_LOSS)?.[0] ?? Infinity;
+}

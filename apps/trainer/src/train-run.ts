@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { formatRate, formatSeconds, Interrupted } from '@ddpm/app-common';
-import { createFolder, lockFolder, referenceIn, saveCheckpoint, writeCheckpoint, writeFileAtomic } from '@ddpm/checkpoint';
+import { createFolder, lockFolder, referenceIn, saveCheckpoint, writeFileAtomic } from '@ddpm/checkpoint';
 import { batches } from '@ddpm/datasets';
 import { learningRate, train } from '@ddpm/diffusion';
 import { loadParameters } from '@ddpm/layers';
@@ -16,7 +16,7 @@ import { writeEvents, writeRecords } from './records';
 import type { Reporter } from './reporter';
 import { createReporter } from './reporter';
 import { checkLength, findRun, rateJump } from './resume';
-import { bestPath, checkpointOf, restore } from './state';
+import { bestLoss, checkpointOf, restore, saveBest } from './state';
 import { createEventWriter } from './tensorboard';
 import { validationLoss } from './validation';
 
@@ -78,6 +78,8 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
   const interruption = listenForInterrupts(reporter);
   let [saved, skipped] = [start, 0];
   let { seconds } = history;
+  // Where the metrics were lost, the file itself still tells.
+  let best = history.best?.loss ?? (await bestLoss(folder));
   let before = performance.now();
 
   reporter.start(steps, start);
@@ -103,8 +105,9 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
       if (run.validation && (due(settings.validateEvery ?? batchesPerEpoch) || done === steps)) {
         sampleWithAverage(run);
         validated = await validationLoss(run.validation, { ...run, loss: settings.loss });
-        if (validated < (history.best?.loss ?? Infinity)) {
-          await tolerate(async () => writeCheckpoint(bestPath(folder), { ...(await checkpointOf(run, done)), state: new Map() }));
+        if (validated < best) {
+          best = validated;
+          await tolerate(() => saveBest(folder, run, done, best));
         }
       }
       const imagesPerSecond = size / took;
@@ -118,7 +121,7 @@ async function trainInto(folder: string, run: Run, start: number, reporter: Repo
       await tolerate(() => writeEvents(events, line));
       reporter.step(line, `loss ${recentLoss(history).toFixed(4)}  ${formatRate(imagesPerSecond)} images/s`);
       if (validated !== undefined)
-        reporter.say(`Validation loss after ${done} steps: ${validated.toFixed(4)}${history.best?.steps === done ? ' (best so far)' : ''}`);
+        reporter.say(`Validation loss after ${done} steps: ${validated.toFixed(4)}${validated === best ? ' (best so far)' : ''}`);
 
       skipped = wasSkipped ? skipped + 1 : 0;
       if (wasSkipped) reporter.warn(`step ${step} was skipped: its loss is ${loss}, its gradient's norm ${gradNorm}`);
