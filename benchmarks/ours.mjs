@@ -42,7 +42,8 @@ async function prepare({ op, batch, size }) {
   if (op === 'step') {
     if (gradients?.size === size) return 0;
     await gradients?.compiled.dispose();
-    const examples = [tf.zeros([1, size, size, channels]), tf.zeros([1, size, size, channels]), tf.zeros([1], 'int32')];
+    const images = [batch, size, size, channels];
+    const examples = [tf.zeros(images), tf.zeros(images), tf.zeros([batch], 'int32')];
     const compiled = await compileGradients((xt, noise, t) => huber(network.apply(xt, t), noise), parameters, examples);
     gradients = { size, compiled };
   } else if (!forwards.has(size)) {

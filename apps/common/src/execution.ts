@@ -67,7 +67,11 @@ async function compiled(why: string): Promise<Execution> {
           [images, images, t],
         );
         return {
-          gradients: (values, batch) => program.run(values, [batch.xStart, batch.noise, batch.t]),
+          gradients: async (values, batch) => {
+            const { loss, gradients, losses } = await program.run(values, [batch.xStart, batch.noise, batch.t]);
+            const each = losses.get('loss');
+            return { loss, gradients, ...(each && { losses: each }) };
+          },
           dispose: async () => program.dispose(),
         };
       } finally {

@@ -115,6 +115,84 @@ describe('compile', () => {
     }));
 });
 
+describe('variables given as parameters', () => {
+  const network = () => {
+    const variables = { filter: values([3, 3, 2, 9], 1), bias: values([9], 2), order: tf.tensor1d([1, 0], 'int32') };
+    const parameters = new Map(Object.entries(variables).map(([name, value]) => [name, tf.variable(value)]));
+    const [filter, bias, order] = parameters.values();
+    const scale = tf.tidy(() => tf.variable(tf.scalar(2), false));
+    tf.dispose(variables);
+    const fn = (x: tf.Tensor4D) => ({
+      y: tf.mul(tf.add(tf.conv2d(tf.gather(x, order as tf.Tensor1D, 3), filter as tf.Tensor4D, 1, 'same'), bias), scale),
+      filter: tf.add(tf.zeros([x.shape[0], 1, 1, 1]), tf.reshape(tf.slice(filter, 0, 1), [1, 3, 2, 9])),
+    });
+    return { parameters, fn: (x: tf.Tensor4D) => tf.tidy(() => fn(x)), scale };
+  };
+  const assign = (variable: tf.Variable, seed: number) => tf.tidy(() => variable.assign(values(variable.shape, seed)));
+
+  test.each([{ threads: 1 }, { microBatch: 2, workers: 2 }])('count with the values of each call, with %j', (options) =>
+    leavesNothing(async () => {
+      const { parameters, fn, scale } = network();
+      const x = tf.tidy(() => values([5, 6, 5, 2], 3) as tf.Tensor4D);
+      let traced = 0;
+      const counted = (input: tf.Tensor4D) => {
+        traced++;
+        return fn(input);
+      };
+      const compiled = await compile(counted, [x], { parameters, ...options });
+      const calls: { actual: Promise<ReturnType<typeof fn>>; expected: ReturnType<typeof fn> }[] = [];
+      for (let call = 0; call < 4; call++) {
+        if (call === 1) assign(parameters.get('filter')!, 7);
+        if (call === 3) {
+          assign(parameters.get('bias')!, 8);
+          tf.tidy(() => parameters.get('order')!.assign(tf.tensor1d([0, 0], 'int32')));
+        }
+        calls.push({ actual: compiled(x), expected: fn(x) });
+      }
+      // What is captured besides is a constant.
+      tf.tidy(() => scale.assign(tf.scalar(100)));
+      for (const { actual, expected } of calls) {
+        const result = await actual;
+        await close(result.y, expected.y);
+        await close(result.filter, expected.filter);
+        tf.dispose([result, expected]);
+      }
+      expect(traced).toBe(1);
+      await compiled.dispose();
+      parameters.forEach((variable) => variable.dispose());
+      tf.dispose([scale, x]);
+    }),
+  );
+
+  test('are passed through, and may be all that there is', () =>
+    leavesNothing(async () => {
+      const w = tf.tidy(() => tf.variable(values([3], 1)));
+      const compiled = await compile(() => [w, tf.mul(w, 2)], [], { parameters: new Map([['w', w]]) });
+      assign(w, 2);
+      const [same, doubled] = await compiled();
+      expect([...same.dataSync()]).toEqual([...w.dataSync()]);
+      expect([...doubled.dataSync()]).toEqual(Array.from(w.dataSync(), (value) => 2 * value));
+      await compiled.dispose();
+      tf.dispose([w, same, doubled]);
+    }));
+
+  test('that are missing or gone are named', () =>
+    leavesNothing(async () => {
+      const { parameters, fn, scale } = network();
+      const x = tf.tidy(() => values([1, 6, 5, 2], 3) as tf.Tensor4D);
+      const compiled = await compile(fn, [x], { parameters });
+      const [bias, rest] = [parameters.get('bias')!, new Map([...parameters].filter(([name]) => name !== 'bias'))];
+      await expect(compile(fn, [x], { parameters: rest })).rejects.toThrow(
+        'compile: the function reads a trainable variable that is not among the parameters, [9] (in Add)',
+      );
+      bias.dispose();
+      await expect(compiled(x)).rejects.toThrow('compile: variable bias has been disposed');
+      await compiled.dispose();
+      parameters.forEach((variable) => variable.dispose());
+      tf.dispose([scale, x]);
+    }));
+});
+
 describe('in micro-batches', () => {
   test('on any batch, with the same bits for an example whatever the batch, the micro-batch it is in and the workers', () =>
     leavesNothing(async () => {

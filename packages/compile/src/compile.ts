@@ -1,31 +1,46 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { availableParallelism } from 'node:os';
-import type { DType, Shape, Target } from './graph';
+import type { Executor } from './executor';
+import { createExecutor } from './executor';
+import type { DType, Target } from './graph';
 import { sizeOf } from './graph';
-import { shapeText, writeModel } from './onnx';
-import { checkCount, guessedMicroBatch, microBatchFor, workerCount } from './options';
+import { Memo } from './memo';
+import { shapeText } from './onnx';
+import { checkCount, guessedMicroBatch, microBatchFor, threadCount } from './options';
+import { split } from './partition';
 import { Pool } from './pool';
+import { modelsOf, specsOf } from './program';
+import type { ProgramSpec, TensorSpec } from './protocol';
 import type { TensorData } from './session';
-import { asData, dataOf, newData, openSession, ortTensor } from './session';
+import { asData, newData } from './session';
 import { fastTarget, portable } from './self-test';
 import type { InputSpec, Trace } from './trace';
 import { specOf, trace } from './trace';
 import { largestResult } from './trace-loss';
+import type { WeightSpec } from './weights';
+import { createWeights, WatchedVariables } from './weights';
 
 /** What a function to be compiled may return. */
 export type TensorResult = tf.Tensor | tf.Tensor[] | Record<string, tf.Tensor>;
 
 /** How a compiled function runs. */
 export interface CompileOptions {
-  /** Threads that one operator may use; by default one for each processor. Not together with `microBatch`. */
-  threads?: number;
+  /**
+   * Variables that the function reads, by name: a call takes the values that they have when it is made, and calls do not overlap. Where they
+   * are given, all trainable ones must be among them; whatever else it captures becomes constants.
+   */
+  parameters?: ReadonlyMap<string, tf.Variable>;
+  /** Threads that one operator may use. 'auto', the default, is one for each processor. Not together with `microBatch`. */
+  threads?: 'auto' | number;
   /**
    * For a function of examples that do not depend on each other, which lie along the first axis of every input and result: so many go through
    * the graph at a time, on worker threads, which is faster than one graph on several threads. What comes out for an example depends neither on
    * the others nor on their number, to the bit. 'auto' takes as many as keep the largest intermediate result within a processor's own cache.
    */
   microBatch?: 'auto' | number;
-  /** With `microBatch`: threads that share the micro-batches. 'auto' is one for each processor. The results do not depend on it. */
+  /**
+   * With `microBatch`: how many threads may share the micro-batches; no more are started than a call has work for. 'auto' is one for each
+   * processor. The results do not depend on it.
+   */
   workers?: 'auto' | number;
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
   path?: 'fast' | 'portable';
@@ -65,11 +80,25 @@ type TensorFunction = (...inputs: tf.Tensor[]) => TensorResult;
 /** A function's graph for inputs of some shapes, ready to run. */
 interface Program {
   readonly structure: Structure;
-  run(inputs: readonly TensorData[], n: number): Promise<{ data: TensorData; shape: Shape; dtype: DType }[]>;
-  release(): Promise<void>;
+  /** Its results, for so many examples. */
+  readonly run: (inputs: readonly TensorData[], n: number) => Promise<readonly TensorData[]>;
+  readonly results: readonly TensorSpec[];
 }
 
-function traceFunction(fn: TensorFunction, specs: readonly InputSpec[], target: Target): { traced: Trace; structure: Structure } {
+/** What graphs are made of. */
+interface Source {
+  readonly fn: TensorFunction;
+  readonly parameters: ReadonlyMap<string, tf.Variable>;
+  readonly weights: readonly WeightSpec[];
+  readonly target: Target;
+}
+
+interface Traced {
+  readonly traced: Trace;
+  readonly structure: Structure;
+}
+
+function traceFunction({ fn, parameters, target }: Source, specs: readonly InputSpec[]): Traced {
   let structure: Structure | undefined;
   const traced = trace(
     (standIns) => {
@@ -79,90 +108,89 @@ function traceFunction(fn: TensorFunction, specs: readonly InputSpec[], target: 
     },
     specs,
     target,
+    parameters.size > 0 ? { variables: parameters, reader: 'compile: the function' } : undefined,
   );
   return { traced, structure: structure! };
 }
 
-const modelOf = ({ inputs, outputs }: Trace): Uint8Array =>
-  writeModel(
-    inputs.map((value, i) => ({ name: `input${i}`, value })),
-    outputs.map((value, i) => ({ name: `output${i}`, value })),
-  );
-
-/** One graph for the whole inputs. */
-async function openWhole(fn: TensorFunction, specs: readonly InputSpec[], target: Target, threads: number): Promise<Program> {
-  const { traced, structure } = traceFunction(fn, specs, target);
-  const session = await openSession(modelOf(traced), { threads, optimization: 'all' });
-  return {
-    structure,
-    async run(inputs) {
-      const feeds = Object.fromEntries(specs.map(({ shape, dtype }, i) => [`input${i}`, ortTensor(inputs[i], shape, dtype)]));
-      const results = await session.run(feeds);
-      return traced.outputs.map(({ shape, dtype }, i) => ({ data: dataOf(results[`output${i}`]), shape, dtype }));
-    },
-    release: () => session.release(),
-  };
+function writeProgram({ weights }: Source, id: number, specs: readonly InputSpec[], { traced }: Traced): ProgramSpec {
+  const ports = [...specs, ...weights].map(({ name }, i) => ({ name, value: traced.inputs[i] }));
+  const outputs = traced.outputs.map((value, i) => ({ name: `output${i}`, value }));
+  // What depends on constants alone ORT works out when it opens the graph, and lays out as suits it.
+  const divided = split(ports.slice(0, specs.length), ports.slice(specs.length), outputs, 'main');
+  return { id, ...modelsOf(divided), optimization: 'all', batch: specs, results: specsOf(outputs), sums: [] };
 }
 
-/** A graph for micro-batches, on every worker. */
+/** One graph for the whole inputs. */
+async function openWhole(source: Source, id: number, specs: readonly InputSpec[], here: Executor): Promise<Program> {
+  const traced = traceFunction(source, specs);
+  const { structure } = traced;
+  const spec = writeProgram(source, id, specs, traced);
+  const { results } = spec;
+  await here.open(spec);
+  return { structure, results, run: (batch) => here.run({ kind: 'run', program: id, batch, microBatches: 1 }) };
+}
+
+/** A function of so many examples as keep its largest result small, or of as many as asked for. */
+function traceMicroBatch(source: Source, specs: readonly InputSpec[], microBatch: 'auto' | number): Traced & { specs: InputSpec[] } {
+  const traceFor = (n: number) => {
+    const sized = specs.map(({ name, dtype, shape }) => ({ name, dtype, shape: [n, ...shape.slice(1)] }));
+    return { ...traceFunction(source, sized), specs: sized };
+  };
+  if (microBatch !== 'auto') return traceFor(microBatch);
+  const guess = traceFor(guessedMicroBatch);
+  const chosen = microBatchFor(largestResult(guess.traced, specs.length) / guessedMicroBatch);
+  return chosen === guessedMicroBatch ? guess : traceFor(chosen);
+}
+
+/** A graph for micro-batches, which workers share; opened on as many as n examples have work for. */
 async function openShared(
-  fn: TensorFunction,
-  specs: readonly InputSpec[],
-  target: Target,
+  source: Source,
+  id: number,
+  like: readonly InputSpec[],
   microBatch: 'auto' | number,
   pool: Pool,
-  graph: number,
 ): Promise<Program> {
-  const traceFor = (n: number) =>
-    traceFunction(
-      fn,
-      specs.map(({ name, dtype, shape }) => ({ name, dtype, shape: [n, ...shape.slice(1)] })),
-      target,
-    );
-  let size = microBatch === 'auto' ? guessedMicroBatch : microBatch;
-  let { traced, structure } = traceFor(size);
-  if (microBatch === 'auto') {
-    const chosen = microBatchFor(largestResult(traced, specs.length) / guessedMicroBatch);
-    if (chosen !== size) ({ traced, structure } = traceFor((size = chosen)));
-  }
-  for (const [i, { shape }] of traced.outputs.entries()) {
+  const { specs, ...traced } = traceMicroBatch(source, like, microBatch);
+  const [size] = specs[0].shape;
+  for (const [i, { shape }] of traced.traced.outputs.entries()) {
     if (shape[0] !== size)
       throw new RangeError(
         `compile: with microBatch, the first axis of every result must be the batch, and result ${i} is ${shapeText(shape)} for ${size} examples`,
       );
   }
-  const outputs = traced.outputs.map(({ shape, dtype }) => ({ shape, dtype, each: sizeOf(shape) / size }));
-  await pool.broadcast({ kind: 'load', graph, model: modelOf(traced) });
-  const inputs = traced.inputs.map(({ shape, dtype }) => ({ shape, dtype, each: sizeOf(shape) / size }));
-  return {
-    structure,
-    async run(data, n) {
-      const results = outputs.map(({ dtype, each }) => newData(n * each, dtype));
-      const runFrom = async (start: number) => {
-        const end = Math.min(n, start + size);
-        const parts = await pool.run(() => ({
-          kind: 'run',
-          graph,
-          // The last micro-batch is filled up with zeros.
-          inputs: inputs.map(({ shape, dtype, each }, i) => {
-            const part = newData(size * each, dtype);
-            part.set(data[i].subarray(start * each, end * each));
-            return { data: part, shape, dtype };
-          }),
-          outputs,
-        }));
-        for (const [i, { each }] of outputs.entries()) results[i].set(parts[i].subarray(0, (end - start) * each), start * each);
-      };
-      await Promise.all(Array.from({ length: Math.ceil(n / size) }, (_, i) => runFrom(i * size)));
-      return outputs.map(({ shape, dtype }, i) => ({ data: results[i], shape: [n, ...shape.slice(1)], dtype }));
-    },
-    release: () => Promise.resolve(),
+  const spec = writeProgram(source, id, specs, traced);
+  await pool.open(spec, Math.ceil(like[0].shape[0] / size));
+  return { structure: traced.structure, results: spec.results, run: (inputs, n) => runShared(pool, spec, inputs, n) };
+}
+
+async function runShared(pool: Pool, spec: ProgramSpec, inputs: readonly TensorData[], n: number): Promise<TensorData[]> {
+  const [size] = spec.batch[0].shape;
+  const each = ({ shape }: TensorSpec) => sizeOf(shape) / size;
+  const results = spec.results.map((result) => newData(n * each(result), result.dtype));
+  const runFrom = async (start: number) => {
+    const end = Math.min(n, start + size);
+    const parts = await pool.run(spec, () => ({
+      kind: 'run',
+      program: spec.id,
+      // The last micro-batch is filled up with zeros.
+      batch: spec.batch.map((input, i) => {
+        const part = newData(sizeOf(input.shape), input.dtype);
+        part.set(inputs[i].subarray(start * each(input), end * each(input)));
+        return part;
+      }),
+      microBatches: 1,
+    }));
+    for (const [i, result] of spec.results.entries())
+      results[i].set(parts[i].subarray(0, (end - start) * each(result)), start * each(result));
   };
+  await Promise.all(Array.from({ length: Math.ceil(n / size) }, (_, i) => runFrom(i * size)));
+  return results;
 }
 
 /**
  * Traces a function of tensors once for each shape of its inputs, and runs the graphs on ONNX Runtime. Variables and tensors that it
- * captures become constants, with the values they have when it is traced.
+ * captures become constants, with the values they have when it is traced; but for the variables in `parameters`.
  * @typeParam F the function's type, which is kept but for the promise
  * @param fn returns a tensor, a list of tensors or a record of tensors; reads no tensor's values and draws no random numbers
  * @param examples tensors of the shapes to be ready for; their values do not matter
@@ -172,57 +200,65 @@ async function openShared(
 export async function compile<F extends (...inputs: never[]) => TensorResult>(
   fn: F,
   examples: readonly tf.Tensor[],
-  { threads, microBatch, workers, path = 'fast' }: CompileOptions = {},
+  options: CompileOptions = {},
 ): Promise<CompiledFunction<F>> {
-  checkCount('compile', 'microBatch', microBatch);
-  checkCount('compile', 'workers', workers);
-  if (microBatch === undefined && workers !== undefined) throw new TypeError('compile: workers share micro-batches; give microBatch too');
-  if (microBatch !== undefined && threads !== undefined)
-    throw new TypeError('compile: with microBatch, every worker has one thread; give workers instead of threads');
-  if (microBatch !== undefined && (examples.length === 0 || examples.some(({ rank }) => rank === 0)))
-    throw new RangeError('compile: with microBatch, expected at least one example input, and a batch as the first axis of each');
+  const { parameters = new Map<string, tf.Variable>(), threads, microBatch, workers, path = 'fast' } = options;
+  checkOptions(options, examples);
   await tf.ready();
   const target = { ...(path === 'fast' ? await fastTarget() : portable), inference: true };
-  const body = fn as unknown as TensorFunction;
-  const programs = new Map<string, Promise<Program>>();
-  let pool: Pool | undefined;
-  let graphs = 0;
+  const shared = microBatch !== undefined;
+  const named = [...parameters].map(([name, { shape, dtype }]) => ({ name: `parameter:${name}`, shape, dtype: dtype as DType }));
+  const weights = createWeights(named, shared);
+  const variables = new WatchedVariables('compile', parameters, weights);
+  const source = { fn: fn as unknown as TensorFunction, parameters, weights: weights.specs, target };
+  const [here, pool] = shared
+    ? [undefined, new Pool('compile', threadCount(workers), weights)]
+    : [createExecutor(weights, threadCount(threads)), undefined];
+  /** By the inputs' shapes, but for the batch where it does not matter. */
+  const programs = new Memo<string, Program>();
+  let opened = 0;
   let disposed = false;
+  /** The end of the last call that reads variables. */
+  let last: Promise<unknown> = Promise.resolve();
 
-  const open = (inputs: readonly tf.Tensor[]): Promise<Program> => {
-    const specs = inputs.map((tensor, i) => specOf(tensor, `input${i}`));
-    if (microBatch === undefined) return openWhole(body, specs, target, threads ?? availableParallelism());
-    pool ??= new Pool('compile', workerCount(workers), { parameters: [], shared: new SharedArrayBuffer(0) });
-    return openShared(body, specs, target, microBatch, pool, graphs++);
-  };
-  const programFor = (inputs: readonly tf.Tensor[]): Promise<Program> => {
-    const key = inputs.map(({ shape }) => (microBatch === undefined ? shape : shape.slice(1)).join()).join('|');
-    let program = programs.get(key);
-    if (!program) {
-      // Nothing that tracing throws is thrown before there is a promise of it.
-      program = Promise.resolve().then(() => open(inputs));
-      programs.set(key, program);
-      // A failure is reported to whoever asked, and tried anew the next time.
-      program.catch(() => programs.delete(key));
-    }
-    return program;
-  };
-
+  const programFor = (inputs: readonly tf.Tensor[]): Promise<Program> =>
+    programs.get(inputs.map(({ shape }) => (shared ? shape.slice(1) : shape).join()).join('|'), () => {
+      const specs = inputs.map((tensor, i) => specOf(tensor, `input${i}`));
+      const id = opened++;
+      return microBatch === undefined ? openWhole(source, id, specs, here!) : openShared(source, id, specs, microBatch, pool!);
+    });
   const run = async (...inputs: tf.Tensor[]): Promise<TensorResult> => {
     if (disposed) throw new Error('compile: this compiled function has been disposed');
-    checkInputs(examples, inputs, microBatch !== undefined);
-    const data = (await Promise.all(inputs.map((input) => input.data()))).map((values, i) => asData(values, inputs[i].dtype as DType));
-    const program = await programFor(inputs);
-    const results = await program.run(data, inputs[0]?.shape[0] ?? 1);
-    const tensors = results.map(({ data: values, shape, dtype }) => tf.tensor(values, [...shape], dtype as tf.DataType));
-    return unflatten(program.structure, tensors);
+    checkInputs(examples, inputs, shared);
+    const n = inputs[0]?.shape[0] ?? 1;
+    // Whatever happens to them from now on.
+    const reading = Promise.all([variables.read(), Promise.all(inputs.map((input) => input.data()))]);
+    const compute = async () => {
+      const [changes, values] = await reading;
+      const { run: execute, results, structure } = await programFor(inputs);
+      variables.write(changes);
+      const data = await execute(
+        values.map((array, i) => asData(array, inputs[i].dtype as DType)),
+        n,
+      );
+      const tensors = results.map(({ shape, dtype }, i) =>
+        tf.tensor(data[i], shared ? [n, ...shape.slice(1)] : [...shape], dtype as tf.DataType),
+      );
+      return unflatten(structure, tensors);
+    };
+    if (parameters.size === 0) return compute();
+    // Whoever waits for the result hears of it.
+    reading.catch(() => {});
+    const result = last.then(compute);
+    last = result.catch(() => {});
+    return result;
   };
   const dispose = async () => {
     disposed = true;
-    const opened = await Promise.allSettled(programs.values());
-    programs.clear();
-    for (const result of opened) if (result.status === 'fulfilled') await result.value.release();
+    await programs.close(() => Promise.resolve());
     await pool?.close();
+    await last;
+    await here?.close();
   };
 
   try {
@@ -232,6 +268,17 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
     throw error;
   }
   return Object.assign(run as unknown as CompiledFunction<F>, { dispose });
+}
+
+function checkOptions({ threads, microBatch, workers }: CompileOptions, examples: readonly tf.Tensor[]): void {
+  checkCount('compile', 'microBatch', microBatch);
+  checkCount('compile', 'workers', workers);
+  checkCount('compile', 'threads', threads);
+  if (microBatch === undefined && workers !== undefined) throw new TypeError('compile: workers share micro-batches; give microBatch too');
+  if (microBatch !== undefined && threads !== undefined)
+    throw new TypeError('compile: with microBatch, every worker has one thread; give workers instead of threads');
+  if (microBatch !== undefined && (examples.length === 0 || examples.some(({ rank }) => rank === 0)))
+    throw new RangeError('compile: with microBatch, expected at least one example input, and a batch as the first axis of each');
 }
 
 function checkInputs(examples: readonly tf.Tensor[], inputs: readonly tf.Tensor[], batched: boolean): void {

@@ -1,96 +1,124 @@
-import type * as ort from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { types } from 'node:util';
 import { sizeOf } from './graph';
 import { messageOf } from './host';
-import type { GroupRequest, ProgramSpec, WorkerData } from './protocol';
-import type { Tensors } from './session';
-import { newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
+import { Memo } from './memo';
+import type { ProgramSpec, RunRequest, TensorSpec } from './protocol';
+import type { TensorData, Tensors } from './session';
+import { dataAt, newData, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
+import type { WeightMemory } from './weights';
 
-/** Runs programs on one thread: a worker's, or, where there is nothing to share out, the caller's own. */
+/** Runs programs on one thread, a worker's or the caller's own; ORT may use more within an operator. */
 export interface Executor {
+  /** Does nothing if the program is open already. */
   open(spec: ProgramSpec): Promise<void>;
-  /** Writes the sums of gradients over a group's micro-batches where they are wanted, and returns the losses. */
-  sum(request: GroupRequest): Promise<Float32Array<ArrayBuffer>>;
+  /** Runs main on each micro-batch, writes the sums over them where they are wanted, and returns its results. */
+  run(request: RunRequest): Promise<TensorData[]>;
   close(): Promise<void>;
 }
 
 interface Opened {
-  readonly spec: ProgramSpec;
-  readonly prep?: ort.InferenceSession;
-  /** What prep computes: always the same tensors, since fresh memory takes longer to get than to fill. */
-  readonly prepared: Tensors;
-  readonly main: ort.InferenceSession;
+  /** Without the models, which are large. */
+  readonly batch: readonly TensorSpec[];
+  readonly results: readonly TensorSpec[];
+  readonly prep?: {
+    readonly session: InferenceSession;
+    readonly inputs: readonly string[];
+    /** What it computes: always the same tensors, since fresh memory takes longer to get than to fill. */
+    readonly outputs: Tensors;
+    /** The sum of the versions of the weights that it was run on. */
+    version: number;
+  };
+  readonly main: InferenceSession;
   /** The running sums, one after the other. */
   readonly sums: Float32Array;
-  /** Main's inputs but for the batch: views of parameters, of what prep computes, and of the sums. */
+  /** Main's inputs but for the batch: views of weights, of what prep computes, and of the sums. */
   readonly feeds: Tensors;
   /** The new sums are written over the old: each is read and written element by element. */
   readonly fetches: Tensors;
-  step: number;
 }
 
-const options = { threads: 1, optimization: 'disabled' } as const;
-
-export function createExecutor({ parameters, shared }: WorkerData): Executor {
-  const programs = new Map<number, Opened>();
-  // ORT takes no shared memory, so every executor has a copy.
-  const copy = new Float32Array(shared.byteLength / 4);
-  let copiedStep = -1;
-  const tensors = Object.fromEntries(
-    parameters.map(({ name, shape, offset, size }) => [name, ortTensor(copy.subarray(offset, offset + size), shape, 'float32')]),
+/** @param threads that one operator may use */
+export function createExecutor({ specs, values, versions }: WeightMemory, threads = 1): Executor {
+  const programs = new Memo<number, Opened>();
+  // ORT takes no shared memory, so there is a copy of it here.
+  const copy = types.isArrayBuffer(values) ? values : new ArrayBuffer(values.byteLength);
+  const copied = versions.slice().fill(0);
+  const weights = new Map(
+    specs.map(({ name, shape, dtype, offset }) => [name, ortTensor(dataAt(copy, shape, dtype, offset), shape, dtype)]),
   );
-  const pick = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, tensors[name]]));
+  const indices = new Map(specs.map(({ name }, i) => [name, i]));
 
-  const prepare = async (program: Opened, step: number): Promise<void> => {
-    if (copiedStep !== step) {
-      copy.set(new Float32Array(shared));
-      copiedStep = step;
+  /** Copies what has been written since. */
+  const update = (): void => {
+    if (copy === values) return;
+    for (const [i, { shape, dtype, offset }] of specs.entries()) {
+      if (copied[i] === versions[i]) continue;
+      dataAt(copy, shape, dtype, offset).set(dataAt(values, shape, dtype, offset));
+      copied[i] = versions[i];
     }
-    if (program.step === step) return;
-    const { spec, prep, prepared } = program;
-    if (prep) await runInto(prep, pick(spec.prep!.inputs), prepared);
-    program.step = step;
+  };
+
+  const prepare = async ({ prep }: Opened): Promise<void> => {
+    if (!prep) return;
+    const version = prep.inputs.reduce((sum, name) => sum + versions[indices.get(name)!], 0);
+    if (prep.version === version) return;
+    await runInto(prep.session, Object.fromEntries(prep.inputs.map((name) => [name, weights.get(name)!])), prep.outputs);
+    prep.version = version;
+  };
+
+  const openPrep = async ({ model, inputs, outputs }: NonNullable<ProgramSpec['prep']>): Promise<Opened['prep']> => ({
+    session: await openSession(model, { threads, optimization: 'disabled' }),
+    inputs,
+    outputs: Object.fromEntries(outputs.map(({ name, shape, dtype }) => [name, newTensor(shape, dtype)])),
+    version: -1,
+  });
+
+  const open = async (spec: ProgramSpec): Promise<Opened> => {
+    const prep = spec.prep && (await openPrep(spec.prep));
+    const feeds = Object.fromEntries(
+      spec.fixed.map(({ name, source, shape }) => [name, (prep?.outputs[source] ?? weights.get(source)!).reshape(shape)]),
+    );
+    const fetches: Record<string, Tensor> = {};
+    const sums = new Float32Array(spec.sums.reduce((total, shape) => total + sizeOf(shape), 0));
+    for (const [i, tensor] of tensorsOf(sums, spec.sums).entries()) feeds[`sum${i}`] = fetches[`total${i}`] = tensor;
+    const main = await openSession(spec.main, { threads, optimization: spec.optimization });
+    return { batch: spec.batch, results: spec.results, prep, main, sums, feeds, fetches };
   };
 
   return {
     async open(spec) {
-      const prep = spec.prep && (await openSession(spec.prep.model, options));
-      const prepared: Record<string, ort.Tensor> = {};
-      for (const { name, shape, dtype } of spec.prep?.outputs ?? []) prepared[name] = newTensor(shape, dtype);
-      const feeds = Object.fromEntries(
-        spec.fixed.map(({ name, source, shape }) => [name, (prepared[source] ?? tensors[source]).reshape(shape)]),
-      );
-      const fetches: Record<string, ort.Tensor> = {};
-      const sums = new Float32Array(spec.sums.reduce((total, shape) => total + sizeOf(shape), 0));
-      for (const [i, tensor] of tensorsOf(sums, spec.sums).entries()) feeds[`sum${i}`] = fetches[`total${i}`] = tensor;
-      programs.set(spec.id, { spec, prep, prepared, main: await openSession(spec.main, options), sums, feeds, fetches, step: -1 });
+      await programs.get(spec.id, () => open(spec));
     },
 
-    async sum({ program: id, step, batch, microBatches, sums: destination }) {
-      const program = programs.get(id)!;
-      await prepare(program, step);
-      const { spec, main, sums, fetches } = program;
+    async run({ program: id, batch, microBatches, sums: destination }) {
+      const program = await programs.get(id, () => {
+        throw new Error(`program ${id} has not been opened`);
+      });
+      update();
+      await prepare(program);
+      const { main, sums } = program;
       sums.fill(0);
-      const count = spec.perExample ? spec.batch[0].shape[0] : 1;
-      const losses = new Float32Array(microBatches * count);
-
-      const feeds = { ...program.feeds };
+      const results = program.results.map(({ shape, dtype }) => newData(microBatches * sizeOf(shape), dtype));
+      const feeds: Record<string, Tensor> = { ...program.feeds };
+      const fetches: Record<string, Tensor> = { ...program.fetches };
       for (let k = 0; k < microBatches; k++) {
-        for (const [i, { name, shape, dtype }] of spec.batch.entries()) {
-          const size = sizeOf(shape);
-          feeds[name] = ortTensor(batch[i].subarray(k * size, (k + 1) * size), shape, dtype);
-        }
-        const loss = ortTensor(losses.subarray(k * count, (k + 1) * count), spec.perExample ? [count] : [], 'float32');
-        await runInto(main, feeds, { ...fetches, loss });
+        const part = (data: TensorData, size: number) => data.subarray(k * size, (k + 1) * size);
+        for (const [i, { name, shape, dtype }] of program.batch.entries())
+          feeds[name] = ortTensor(part(batch[i], sizeOf(shape)), shape, dtype);
+        for (const [i, { name, shape, dtype }] of program.results.entries())
+          fetches[name] = ortTensor(part(results[i], sizeOf(shape)), shape, dtype);
+        await runInto(main, feeds, fetches);
       }
-      new Float32Array(destination).set(sums);
-      return losses;
+      if (destination) new Float32Array(destination).set(sums);
+      return results;
     },
 
-    async close() {
-      const sessions = [...programs.values()].flatMap(({ prep, main }) => [prep, main]);
-      programs.clear();
-      for (const session of sessions) await session?.release();
-    },
+    close: () =>
+      programs.close(async ({ prep, main }) => {
+        await prep?.session.release();
+        await main.release();
+      }),
   };
 }
 

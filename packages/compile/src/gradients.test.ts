@@ -1,8 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
+import type { CompileGradientsOptions, Gradients } from './gradients';
 import { compileGradients } from './gradients';
+import { reachable } from './graph';
 import { values } from './lower/compare';
 import { Pool } from './pool';
+import type { ProgramSpec } from './protocol';
+import { portable } from './self-test';
+import { traceLoss } from './trace-loss';
+import { createWeights } from './weights';
 
 /** A small network with what the U-Net has: convolutions, a norm over each image, a depthwise convolution, attention, a loss. */
 function network() {
@@ -61,7 +67,7 @@ describe('compileGradients', () => {
       const expected = eager(() => mean(tf.tensor(x, [n, 5, 5, 2]), tf.tensor(target, [n])), parameters);
       const actual = await compiled.run(current(parameters), [x, target]);
       expect(actual.loss).toBeCloseTo(expected.loss, 4);
-      expect(actual.losses).toBeUndefined();
+      expect(actual.losses.size).toBe(0);
       expect([...actual.gradients.keys()]).toEqual([...parameters.keys()]);
       expect([...actual.gradients.get('unused')!]).toEqual([0, 0, 0]);
       for (const [name, gradient] of expected.gradients) {
@@ -103,11 +109,39 @@ describe('compileGradients', () => {
     const [one, other] = [await each.run(current(parameters), data(7)), await averaged.run(current(parameters), data(7))];
     const [x, target] = data(7);
     const expected = errors(tf.tensor(x, [7, 5, 5, 2]), tf.tensor(target)).dataSync();
-    expect(one.losses!.length).toBe(7);
-    one.losses!.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 4));
+    expect([...one.losses.keys()]).toEqual(['loss']);
+    expect(one.losses.get('loss')!.length).toBe(7);
+    one.losses.get('loss')!.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 4));
     expect(one.loss).toBeCloseTo(other.loss, 5);
     one.gradients.get('conv')!.forEach((value, i) => expect(value).toBeCloseTo(other.gradients.get('conv')![i], 5));
     await Promise.all([each.dispose(), averaged.dispose()]);
+    parameters.forEach((variable) => variable.dispose());
+    tf.engine().endScope();
+  });
+
+  test('differentiates the loss among several, and returns them all by name', async () => {
+    tf.engine().startScope();
+    const { parameters, errors } = network();
+    const losses = (x: tf.Tensor, target: tf.Tensor) => {
+      const loss = errors(x, target);
+      return { scaled: tf.mul(loss, 3), loss, large: tf.greater(loss, 0.5) };
+    };
+    const examples = [values([7, 5, 5, 2], 1), values([7], 2)];
+    const [several, one] = await Promise.all(
+      [losses, errors].map((loss) => compileGradients(loss, parameters, examples, { microBatch: 2, workers: 2 })),
+    );
+    const [actual, alone] = [await several.run(current(parameters), data(7)), await one.run(current(parameters), data(7))];
+    const [x, target] = data(7);
+    const expected = losses(tf.tensor(x, [7, 5, 5, 2]), tf.tensor(target));
+    expect([...actual.losses.keys()].sort()).toEqual(['large', 'loss', 'scaled']);
+    for (const [name, tensor] of Object.entries(expected)) {
+      const column = actual.losses.get(name)!;
+      expect(column.length).toBe(7);
+      tensor.dataSync().forEach((value, i) => expect(column[i]).toBeCloseTo(value, 4));
+    }
+    expect(actual.loss).toBe(alone.loss);
+    for (const [name, gradient] of actual.gradients) expect(bytes(gradient)).toBe(bytes(alone.gradients.get(name)!));
+    await Promise.all([several.dispose(), one.dispose()]);
     parameters.forEach((variable) => variable.dispose());
     tf.engine().endScope();
   });
@@ -176,6 +210,156 @@ describe('compileGradients', () => {
     await expect(compileGradients((x: tf.Tensor) => tf.square(x), parameters, [examples[0]])).rejects.toThrow(
       'must return a scalar or the losses of its',
     );
+    const refuse = async (loss: Parameters<typeof compileGradients>[0], message: string) =>
+      expect(compileGradients(loss, parameters, examples)).rejects.toThrow(message);
+    await refuse((x: tf.Tensor) => ({ error: tf.sum(x, [1, 2, 3]) }), 'of the losses, one must be named loss, got error');
+    await refuse((x: tf.Tensor, y: tf.Tensor) => ({ loss: y, more: tf.sum(x) }), 'more must be the losses of the 8 examples, [8], got []');
+    await refuse((_: tf.Tensor, y: tf.Tensor) => Promise.resolve(y) as unknown as tf.Tensor, 'not a promise');
+    parameters.forEach((variable) => variable.dispose());
+    tf.engine().endScope();
+  });
+});
+
+describe('frozen variables', () => {
+  /** A student that is to say what a teacher says; the teacher sees the input through a table of its own. */
+  function distillation() {
+    const make = (shape: number[], seed: number) => tf.tidy(() => tf.variable(values(shape, seed, { scale: 0.5 })));
+    const [student, teacher] = [make([2, 3], 1), make([2, 3], 2)];
+    const order = tf.tidy(() => tf.variable(tf.tensor1d([1, 0], 'int32')));
+    const loss = (x: tf.Tensor2D) => {
+      const wanted = tf.matMul(tf.gather(x, order as tf.Tensor1D, 1), teacher);
+      return tf.mean(tf.square(tf.sub(tf.tanh(tf.matMul(x, student as tf.Tensor2D)), tf.tanh(wanted))), 1);
+    };
+    return { student, teacher, order, loss };
+  }
+
+  test('count with the values that they have at each call, whatever they are assigned later', async () => {
+    const before = tf.memory().numTensors;
+    tf.engine().startScope();
+    const { student, teacher, order, loss } = distillation();
+    const parameters = new Map([['student', student]]);
+    const frozen = new Map([['teacher', teacher], ['order', order]]); // prettier-ignore
+    const x = values([7, 2], 5) as tf.Tensor2D;
+    const compiled = await compileGradients(loss, parameters, [x], { frozen, microBatch: 2, workers: 2 });
+    const runs: { actual: ReturnType<typeof compiled.run>; expected: ReturnType<typeof eager> }[] = [];
+    for (let step = 0; step < 3; step++) {
+      if (step > 0) tf.tidy(() => teacher.assign(tf.add(tf.mul(teacher, 0.9), tf.mul(student, 0.1 * step))));
+      if (step > 1) tf.tidy(() => order.assign(tf.tensor1d([0, 0], 'int32')));
+      runs.push({
+        actual: compiled.run(current(parameters), [x.dataSync() as Float32Array]),
+        expected: eager(() => tf.mean(loss(x)), parameters),
+      });
+    }
+    for (const { actual, expected } of runs) {
+      const { loss: value, gradients } = await actual;
+      expect(value).toBeCloseTo(expected.loss, 5);
+      gradients.get('student')!.forEach((element, i) => expect(element).toBeCloseTo(expected.gradients.get('student')![i], 5));
+    }
+    expect(new Set(runs.map(({ expected }) => expected.loss)).size).toBe(3);
+    await compiled.dispose();
+    tf.dispose([student, teacher, order]);
+    tf.engine().endScope();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('take no more nodes than constants', () => {
+    tf.engine().startScope();
+    const { student, teacher, order, loss } = distillation();
+    const nodes = (parameters: Record<string, tf.Variable>, frozen: Record<string, tf.Variable>) => {
+      const spec = { name: 'x', shape: [4, 2], dtype: 'float32' as const };
+      const [a, b] = [parameters, frozen].map((variables) => new Map(Object.entries(variables)));
+      const { traced, names } = traceLoss(loss as () => tf.Tensor, a, b, [spec], portable);
+      expect(names).toEqual(Object.keys(parameters));
+      return reachable(traced.outputs).length;
+    };
+    const asConstants = nodes({ student }, {});
+    expect(nodes({ student }, { teacher, order })).toBe(asConstants);
+    expect(nodes({ student, teacher }, { order })).toBeGreaterThan(asConstants);
+    tf.dispose([student, teacher, order]);
+    tf.engine().endScope();
+  });
+
+  test('are others than the parameters, though they may begin with the same tensor', async () => {
+    tf.engine().startScope();
+    const start = values([3], 1);
+    const [w, average] = [tf.variable(start), tf.variable(start)];
+    const parameters = new Map([['w', w]]);
+    const loss = (x: tf.Tensor) => tf.sum(tf.mul(tf.sub(tf.mul(w, 2), average), x), 1);
+    const compiled = await compileGradients(loss, parameters, [values([2, 3], 1)], { frozen: new Map([['average', average]]) });
+    const { loss: value, gradients } = await compiled.run(new Map([['w', Float32Array.of(1, 2, 3)]]), [Float32Array.of(1, 1, 1)]);
+    const sum = start.dataSync<'float32'>().reduce((total, element) => total + element, 0);
+    expect(value).toBeCloseTo(12 - sum, 5);
+    expect([...gradients.get('w')!]).toEqual([2, 2, 2]);
+    await compiled.dispose();
+    await expect(compileGradients(loss, parameters, [values([2, 3], 1)], { frozen: new Map([['teacher', w]]) })).rejects.toThrow(
+      'teacher cannot be frozen, since it is the parameter w',
+    );
+    tf.dispose([w, average]);
+    tf.engine().endScope();
+  });
+});
+
+describe('a coupled batch', () => {
+  /** A contrastive loss (van den Oord et al. 2018, eq. 4): of all pairs, each example is to find its own. */
+  function contrast() {
+    const parameters = new Map(
+      Object.entries({ conv: [3, 3, 2, 8], out: [8, 16], other: [4, 16] }).map(([name, shape], i) => [
+        name,
+        tf.tidy(() => tf.variable(values(shape, i, { scale: 0.5 }))),
+      ]),
+    );
+    const get = <T extends tf.Tensor>(name: string) => parameters.get(name) as tf.Tensor as T;
+    const loss = (x: tf.Tensor4D, y: tf.Tensor2D) => {
+      const a = tf.matMul(
+        tf.mean<tf.Tensor2D>(tf.relu(tf.conv2d(x, get<tf.Tensor4D>('conv'), 1, 'same')), [1, 2]),
+        get<tf.Tensor2D>('out'),
+      );
+      const similar = tf.matMul(a, tf.matMul(y, get<tf.Tensor2D>('other')), false, true);
+      const own = tf.sum(tf.mul(tf.logSoftmax(similar), tf.eye(x.shape[0])), 1);
+      return { loss: tf.neg(own), found: tf.exp(own) };
+    };
+    return { parameters, loss };
+  }
+  const batch = (n: number) => [values([n, 9, 9, 2], n).dataSync() as Float32Array, values([n, 4], n + 1).dataSync() as Float32Array];
+  const examples = () => [values([6, 9, 9, 2], 1), values([6, 4], 2)];
+
+  test('goes through one graph whatever its size, with the same bits for any number of threads', async () => {
+    tf.engine().startScope();
+    const { parameters, loss } = contrast();
+    const variants = await Promise.all(
+      [1, 2, 3].map((threads) => compileGradients(loss, parameters, examples(), { coupled: true, threads })),
+    );
+    for (const n of [6, 1, 2, 33]) {
+      const [x, y] = batch(n);
+      const terms = () => loss(tf.tensor4d(x, [n, 9, 9, 2]), tf.tensor2d(y, [n, 4]));
+      const expected = eager(() => tf.mean(terms().loss), parameters);
+      const results: Gradients[] = [];
+      for (const compiled of variants) results.push(await compiled.run(current(parameters), [x, y]));
+      expect(results[0].loss).toBeCloseTo(expected.loss, 4);
+      terms()
+        .found.dataSync()
+        .forEach((value, i) => expect(results[0].losses.get('found')![i]).toBeCloseTo(value, 4));
+      for (const [name, gradient] of expected.gradients)
+        gradient.forEach((value, i) => expect(results[0].gradients.get(name)![i]).toBeCloseTo(value, 3));
+      const bits = results.map(({ loss: value, losses, gradients }) =>
+        [value, ...[...losses.values(), ...gradients.values()].map(bytes)].join(),
+      );
+      expect(new Set(bits).size).toBe(1);
+    }
+    expect(variants.map(({ microBatch, workers }) => [microBatch, workers])).toEqual([[undefined, 0], [undefined, 0], [undefined, 0]]); // prettier-ignore
+    await Promise.all(variants.map((compiled) => compiled.dispose()));
+    parameters.forEach((variable) => variable.dispose());
+    tf.engine().endScope();
+  });
+
+  test('is not cut, and what would cut it is refused', async () => {
+    tf.engine().startScope();
+    const { parameters, loss } = contrast();
+    const refuse = (options: CompileGradientsOptions, message: string) =>
+      expect(compileGradients(loss, parameters, examples(), options)).rejects.toThrow(new TypeError(`compileGradients: ${message}`));
+    await refuse({ coupled: true, microBatch: 2 }, 'a coupled batch is not cut; leave microBatch out');
+    await refuse({ coupled: true, workers: 2 }, 'a coupled batch is not shared among workers; give threads instead');
+    await refuse({ threads: 2 }, 'unless the batch is coupled, every worker has one thread; give workers instead of threads');
     parameters.forEach((variable) => variable.dispose());
     tf.engine().endScope();
   });
@@ -246,21 +430,30 @@ test('a dense layer over pixels trains, by matMul as by einsum, with the gradien
 });
 
 describe('the pool of workers', () => {
-  const workerData = { parameters: [], shared: new SharedArrayBuffer(4) };
-  const program = { id: 1, main: new Uint8Array([1, 2, 3]), batch: [], fixed: [], sums: [], perExample: false };
+  const memory = createWeights([], true);
+  const broken: ProgramSpec = {
+    id: 1,
+    main: new Uint8Array([1, 2, 3]),
+    optimization: 'disabled',
+    batch: [],
+    fixed: [],
+    results: [],
+    sums: [],
+  };
 
   test('reports what a worker could not do, and goes on', async () => {
-    const pool = new Pool('compileGradients', 2, workerData);
-    const open = { kind: 'open', program } as const;
-    for (let i = 0; i < 2; i++) await expect(pool.broadcast(open)).rejects.toThrow(/^compileGradients: .*protobuf/i);
+    const pool = new Pool('compileGradients', 2, memory);
+    for (let i = 0; i < 2; i++) await expect(pool.open(broken, 2)).rejects.toThrow(/^compileGradients: .*protobuf/i);
+    const request = { kind: 'run', program: 1, batch: [], microBatches: 1 } as const;
+    await expect(pool.run(broken, () => request)).rejects.toThrow(/^compileGradients: .*protobuf/i);
     await pool.close();
-    await expect(pool.broadcast(open)).rejects.toThrow('disposed');
+    await expect(pool.open(broken, 2)).rejects.toThrow('disposed');
   });
 
   test('reports a worker that dies, instead of waiting for it', async () => {
-    const pool = new Pool('compileGradients', 2, workerData);
+    const pool = new Pool('compileGradients', 2, memory);
+    const pending = pool.open(broken, 2);
     const { members } = pool as unknown as { members: { worker: { terminate(): Promise<number> } }[] };
-    const pending = pool.broadcast({ kind: 'group', program: 9, step: 0, batch: [], microBatches: 1, sums: new SharedArrayBuffer(0) });
     void members[0].worker.terminate();
     await expect(pending).rejects.toThrow(/a worker ended unexpectedly|compileGradients/);
     await pool.close();

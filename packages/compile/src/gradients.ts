@@ -1,26 +1,39 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Shape } from './graph';
+import type { DType, Shape } from './graph';
 import { sizeOf } from './graph';
 import type { Executor } from './executor';
-import { createExecutor, reasonOf } from './executor';
+import { createExecutor } from './executor';
+import { Memo } from './memo';
 import { shapeText } from './onnx';
 import { kindOf } from './host';
-import { checkCount, guessedMicroBatch, microBatchFor, workerCount } from './options';
+import { checkCount, guessedMicroBatch, microBatchFor, threadCount } from './options';
 import { Pool } from './pool';
-import type { Program } from './program';
-import { addSums, closeProgram, finishGradients, openProgram, parameterLayout } from './program';
-import type { GroupRequest } from './protocol';
+import type { GradientProgram } from './program';
+import { closeProgram, finishGradients, openProgram } from './program';
 import { fastTarget, portable } from './self-test';
+import type { TensorData } from './session';
+import { Summation } from './summation';
 import { specOf } from './trace';
-import type { LossTrace } from './trace-loss';
+import type { LossResult, LossTrace } from './trace-loss';
 import { largestResult, traceLoss } from './trace-loss';
+import type { Change, WeightMemory } from './weights';
+import { createWeights, WatchedVariables, writeWeight } from './weights';
 
 /** How gradients are computed. */
 export interface CompileGradientsOptions {
+  /** Variables that the loss reads and is not differentiated by, by name. A run takes the values that they have when it is called. */
+  frozen?: ReadonlyMap<string, tf.Variable>;
+  /**
+   * For a loss whose examples depend on each other, such as a contrastive one: the whole batch goes through one graph, one for each size of
+   * batch, and threads share each operator.
+   */
+  coupled?: boolean;
   /** Examples that go through the graph at a time. 'auto' takes as many as keep the largest intermediate result within the processor's cache. */
   microBatch?: 'auto' | number;
-  /** Threads, each with its own copy of the parameters. 'auto' is one for each processor. The results do not depend on it. */
+  /** How many threads may share the micro-batches; no more are started than can have any. 'auto' is one for each processor. The results do not depend on it. */
   workers?: 'auto' | number;
+  /** With `coupled`: threads that one operator may use. 'auto' is one for each processor. */
+  threads?: 'auto' | number;
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
   path?: 'fast' | 'portable';
 }
@@ -31,15 +44,15 @@ export interface Gradients {
   loss: number;
   /** Of the mean loss, by parameter, in the parameters' layout; the next run overwrites them. */
   gradients: Map<string, Float32Array>;
-  /** Each example's loss, where the loss function returns them. */
-  losses?: Float32Array;
+  /** The examples' losses, by name: `loss`, and what else a record of losses names. Empty where the function returns the mean alone. */
+  losses: ReadonlyMap<string, Float32Array>;
 }
 
 /** Loss and gradients, ready to run. */
 export interface CompiledGradients {
-  /** Examples that go through the graph at a time. */
-  readonly microBatch: number;
-  /** Threads. */
+  /** Examples that go through the graph at a time; absent where batches are not cut. */
+  readonly microBatch?: number;
+  /** Worker threads that have been started. */
   readonly workers: number;
   /**
    * Loss and gradients of a batch of any size. Calls do not overlap: a second waits for the first.
@@ -51,217 +64,253 @@ export interface CompiledGradients {
   dispose(): Promise<void>;
 }
 
-/** A batch is cut into at most this many groups of micro-batches, whatever the number of workers, so that sums are always taken in the same order. */
-const maxGroups = 8;
+type Variables = ReadonlyMap<string, tf.Variable>;
 
-/** How many micro-batches each group has; as even as can be, and the same for any number of workers. */
-function groupSizes(microBatches: number): number[] {
-  const groups = Math.min(maxGroups, microBatches);
-  return Array.from({ length: groups }, (_, i) => Math.floor(((i + 1) * microBatches) / groups) - Math.floor((i * microBatches) / groups));
+/** One of the loss function's inputs: what each example has of it. */
+interface Item {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: DType;
 }
 
 /**
  * Traces a loss function and its gradient, and computes both over batches of any size on worker threads, each with ONNX Runtime on one thread.
  * The sums are taken in the same order whatever the number of workers, so the results are the same to the bit.
- * @param lossFn the mean loss of its examples as a scalar, or their losses as a tensor [n]; every input's first axis is the batch. It must not
- *   read tensors' values, draw random numbers, or assign variables
- * @param parameters the variables to take gradients of, by name: all trainable ones that the loss reads; others are constants
- * @param examples tensors like the inputs; their values and the size of their first axis do not matter
+ * @param lossFn the mean loss of its examples as a scalar, or their losses as a tensor [n], or several losses of them, each [n], by name, of
+ *   which the one named `loss` is differentiated; every input's first axis is the batch. It must not read tensors' values, draw random
+ *   numbers, or assign variables
+ * @param parameters the variables to take gradients of, by name: all trainable ones that the loss reads, but for the frozen ones; others are
+ *   constants
+ * @param examples tensors like the inputs; their values do not matter, and the size of their first axis says for which batch to be ready
  * @throws Error if the loss uses a kernel that cannot be compiled or reads another trainable variable, or tfjs's gradients are not registered
  */
 export async function compileGradients(
-  lossFn: (...inputs: never[]) => tf.Tensor,
+  lossFn: (...inputs: never[]) => LossResult,
   parameters: ReadonlyMap<string, tf.Variable>,
   examples: readonly tf.Tensor[],
   options: CompileGradientsOptions = {},
 ): Promise<CompiledGradients> {
-  checkCount('compileGradients', 'microBatch', options.microBatch);
-  checkCount('compileGradients', 'workers', options.workers);
-  if (parameters.size === 0) throw new RangeError('compileGradients: there are no parameters to take gradients of');
+  const { frozen = new Map<string, tf.Variable>(), coupled = false, microBatch = 'auto', workers, threads, path = 'fast' } = options;
+  checkOptions(options);
+  checkVariables(parameters, frozen);
   if (examples.length === 0 || examples.some(({ rank }) => rank === 0)) {
     throw new RangeError('compileGradients: expected at least one example input, and a batch as the first axis of each');
   }
   if (!tf.getGradient('Add'))
     throw new Error("compileGradients: tfjs's gradients are not registered; import '@tensorflow/tfjs' once in the application");
-  for (const [name, { dtype }] of parameters)
-    if (dtype !== 'float32') throw new TypeError(`compileGradients: parameter ${name} must be float32, and is ${dtype}`);
   await tf.ready();
 
-  const target = options.path === 'portable' ? portable : await fastTarget();
-  const items = examples.map((example, i) => ({ ...specOf(example, `input${i}`), item: example.shape.slice(1) }));
-  const specsFor = (n: number) => items.map(({ name, dtype, item }) => ({ name, dtype, shape: [n, ...item] }));
-  const traceFor = (n: number) => traceLoss(lossFn as (...inputs: tf.Tensor[]) => tf.Tensor, parameters, specsFor(n), target);
+  const target = path === 'fast' ? await fastTarget() : portable;
+  const items = examples.map((example, i) => ({ ...specOf(example, `input${i}`), shape: example.shape.slice(1) }));
+  const specsFor = (n: number) => items.map(({ name, dtype, shape }) => ({ name, dtype, shape: [n, ...shape] }));
+  const traceFor = (n: number) => traceLoss(lossFn as (...inputs: tf.Tensor[]) => LossResult, parameters, frozen, specsFor(n), target);
 
-  const asked = options.microBatch ?? 'auto';
-  let microBatch = asked === 'auto' ? guessedMicroBatch : asked;
-  let first: LossTrace | undefined = traceFor(microBatch);
-  if (asked === 'auto') {
-    const chosen = microBatchFor(largestResult(first.traced, items.length, first.gradients) / guessedMicroBatch);
-    if (chosen !== microBatch) first = undefined;
-    microBatch = chosen;
-  }
-
-  const layout = parameterLayout(parameters);
-  const total = layout.reduce((sum, { size }) => sum + size, 0);
-  const shared = new SharedArrayBuffer(4 * total);
-  const workers = workerCount(options.workers);
-  const pool = new Pool('compileGradients', workers, { parameters: layout, shared });
-
-  const programs = new Map<number, Promise<Program>>();
-  const programFor = (n: number): Promise<Program> => {
-    let program = programs.get(n);
-    if (!program) {
-      const traced = first && n === microBatch ? first : traceFor(n);
-      first = undefined;
-      program = openProgram(n, traced, specsFor(n), layout);
-      programs.set(n, program);
-      // A failure is reported to whoever asked, and tried anew the next time.
-      program.catch(() => programs.delete(n));
-    }
-    return program;
-  };
-  const opened = { here: new Map<number, Promise<void>>(), workers: new Map<number, Promise<void>>() };
-  let here: Executor | undefined;
-  /** Opens a program where it is to run, once. */
-  const open = ({ spec }: Program, place: 'here' | 'workers'): Promise<void> => {
-    let opening = opened[place].get(spec.id);
-    if (!opening) {
-      if (place === 'here') here ??= createExecutor({ parameters: layout, shared });
-      opening = place === 'here' ? here!.open(spec).catch(rethrow) : pool.broadcast({ kind: 'open', program: spec });
-      opened[place].set(spec.id, opening);
-      opening.catch(() => opened[place].delete(spec.id));
-    }
-    return opening;
-  };
+  const batch = Math.max(1, examples[0].shape[0]);
+  const first = coupled ? traceFor(batch) : microBatch === 'auto' ? automatic(traceFor, items.length) : traceFor(microBatch);
+  const weights = weightsOf(parameters, frozen, !coupled);
+  const open = (n: number, traced: LossTrace) => openProgram(n, traced, specsFor(n), weights.specs);
+  const step = new Step({
+    items,
+    parameters,
+    frozen,
+    weights,
+    microBatch: coupled ? undefined : first.traced.inputs[0].shape[0],
+    pool: coupled ? undefined : new Pool('compileGradients', threadCount(workers), weights),
+    here: createExecutor(weights, coupled ? threadCount(threads) : 1),
+    open: (n) => open(n, traceFor(n)),
+  });
   try {
-    await open(await programFor(microBatch), 'workers');
+    await step.prepare(batch, () => open(first.traced.inputs[0].shape[0], first));
   } catch (error) {
-    await pool.close();
+    await step.dispose();
     throw error;
   }
+  return step;
+}
 
-  const sharedValues = new Float32Array(shared);
-  /** For each micro-batch size, memory for the sums of a group. */
-  const buffers = new Map<number, SharedArrayBuffer[]>();
-  let step = 0;
+function checkOptions({ coupled, microBatch, workers, threads }: CompileGradientsOptions): void {
+  checkCount('compileGradients', 'microBatch', microBatch);
+  checkCount('compileGradients', 'workers', workers);
+  checkCount('compileGradients', 'threads', threads);
+  if (coupled && microBatch !== undefined) throw new TypeError('compileGradients: a coupled batch is not cut; leave microBatch out');
+  if (coupled && workers !== undefined)
+    throw new TypeError('compileGradients: a coupled batch is not shared among workers; give threads instead');
+  if (!coupled && threads !== undefined)
+    throw new TypeError('compileGradients: unless the batch is coupled, every worker has one thread; give workers instead of threads');
+}
 
-  /** Gradients of the micro-batches from the example `start` on, added to `into`. */
-  const accumulate = async (
-    program: Program,
-    start: number,
-    microBatches: number,
+function checkVariables(parameters: Variables, frozen: Variables): void {
+  if (parameters.size === 0) throw new RangeError('compileGradients: there are no parameters to take gradients of');
+  for (const [name, { dtype }] of parameters)
+    if (dtype !== 'float32') throw new TypeError(`compileGradients: parameter ${name} must be float32, and is ${dtype}`);
+  const names = new Map([...parameters].map(([name, variable]) => [variable, name]));
+  for (const [name, variable] of frozen) {
+    const parameter = names.get(variable);
+    if (parameter !== undefined) throw new TypeError(`compileGradients: ${name} cannot be frozen, since it is the parameter ${parameter}`);
+  }
+}
+
+/** The parameters, the frozen variables, and the scale of the loss, as traceLoss has them. */
+function weightsOf(parameters: Variables, frozen: Variables, shared: boolean): WeightMemory {
+  const specs = (kind: string, variables: Variables) =>
+    [...variables].map(([name, { shape, dtype }]) => ({ name: `${kind}:${name}`, shape, dtype: dtype as DType }));
+  const scale = { name: 'scale', shape: [], dtype: 'float32' } as const;
+  return createWeights([...specs('parameter', parameters), ...specs('frozen', frozen), scale], shared);
+}
+
+/** For as many examples as keep the largest result small. */
+function automatic(traceFor: (n: number) => LossTrace, inputs: number): LossTrace {
+  const guess = traceFor(guessedMicroBatch);
+  const chosen = microBatchFor(largestResult(guess.traced, inputs, guess.gradients) / guessedMicroBatch);
+  return chosen === guessedMicroBatch ? guess : traceFor(chosen);
+}
+
+interface StepOptions {
+  readonly items: readonly Item[];
+  readonly parameters: Variables;
+  readonly frozen: Variables;
+  readonly weights: WeightMemory;
+  readonly microBatch?: number;
+  readonly pool?: Pool;
+  readonly here: Executor;
+  /** Traces and opens the program of a size of micro-batch. */
+  readonly open: (microBatch: number) => Promise<GradientProgram>;
+}
+
+/** A training step, run as often as one likes. */
+class Step implements CompiledGradients {
+  readonly microBatch?: number;
+  private readonly items: readonly Item[];
+  private readonly parameters: Variables;
+  private readonly weights: WeightMemory;
+  private readonly frozen: WatchedVariables;
+  private readonly pool?: Pool;
+  private readonly here: Executor;
+  private readonly summation: Summation;
+  private readonly open: (microBatch: number) => Promise<GradientProgram>;
+  /** By size of micro-batch. */
+  private readonly programs = new Memo<number, GradientProgram>();
+  private disposed = false;
+  /** The end of the last call. */
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor({ items, parameters, frozen, weights, microBatch, pool, here, open }: StepOptions) {
+    this.items = items;
+    this.parameters = parameters;
+    this.weights = weights;
+    this.frozen = new WatchedVariables('compileGradients', frozen, weights, parameters.size);
+    this.microBatch = microBatch;
+    this.pool = pool;
+    this.here = here;
+    this.summation = new Summation(here, pool);
+    this.open = open;
+  }
+
+  get workers(): number {
+    return this.pool?.size ?? 0;
+  }
+
+  /** Opens the program for whole micro-batches where those of such a batch will run. */
+  async prepare(batch: number, open: () => Promise<GradientProgram>): Promise<void> {
+    const size = this.microBatch ?? batch;
+    await this.summation.open(await this.programs.get(size, open), Math.floor(batch / size));
+  }
+
+  run(current: ReadonlyMap<string, Float32Array>, inputs: readonly (Float32Array | Int32Array)[]): Promise<Gradients> {
+    const reading = this.frozen.read();
+    // Whoever waits for the result hears of it.
+    reading.catch(() => {});
+    const result = this.last.then(async () => this.runNow(current, inputs, await reading));
+    this.last = result.catch(() => {});
+    return result;
+  }
+
+  async dispose(): Promise<void> {
+    this.disposed = true;
+    await this.pool?.close();
+    await this.last;
+    await this.here.close();
+    await this.programs.close(closeProgram);
+  }
+
+  private async runNow(
+    current: ReadonlyMap<string, Float32Array>,
     inputs: readonly (Float32Array | Int32Array)[],
-    into: Accumulator,
-  ) => {
-    const { spec, microBatch: size } = program;
-    const free = buffers.get(size) ?? [];
-    buffers.set(size, free);
-    let at = start;
-    // One micro-batch alone is not worth sending away.
-    const place = microBatches === 1 ? 'here' : 'workers';
-    await open(program, place);
-    const replies = groupSizes(microBatches).map(async (count) => {
-      const from = at;
-      at += count * size;
-      const range = items.map(({ item }): [number, number] => [from * sizeOf(item), (from + count * size) * sizeOf(item)]);
-      let sums: SharedArrayBuffer;
-      const request = (batch: (Float32Array | Int32Array)[]): GroupRequest => {
-        sums = free.pop() ?? new SharedArrayBuffer(4 * program.sums.total.length);
-        return { kind: 'group', program: spec.id, step, batch, microBatches: count, sums };
-      };
-      const losses =
-        place === 'here'
-          ? await here!.sum(request(inputs.map((data, i) => data.subarray(...range[i])))).catch(rethrow)
-          : await pool.sum(() => request(inputs.map((data, i) => data.slice(...range[i]))));
-      return { losses, sums: sums! };
-    });
-    // Where one fails, the others are waited for, so that the next call finds the workers idle.
-    const outcomes = Promise.allSettled(replies);
-    for (const [i, pending] of replies.entries()) {
-      const { sums, losses } = await pending.catch(async (error: unknown) => {
-        await outcomes;
-        throw error;
-      });
-      into.losses.push(losses);
-      await addSums(program, new Float32Array(sums), i === 0);
-      free.push(sums);
+    changes: readonly Change[],
+  ): Promise<Gradients> {
+    if (this.disposed) throw new Error('compileGradients: it has been disposed');
+    const n = checkInputs(this.items, inputs);
+    this.writeWeights(current, changes, n);
+    // Before any runs, so that nothing is lost where one cannot be opened.
+    const parts: { program: GradientProgram; start: number; microBatches: number }[] = [];
+    for (const { size, ...part } of cut(n, this.microBatch)) {
+      parts.push({ ...part, program: await this.programs.get(size, () => this.open(size)) });
     }
-    await finishGradients(program, into.gradients);
-  };
+    const losses: Losses[] = [];
+    const found = new Map<string, Float32Array>();
+    for (const { program, ...part } of parts) {
+      const values = await this.summation.run(program, part, inputs);
+      losses.push({ values: values.flatMap((data) => [...data]), microBatch: program.microBatch });
+      await finishGradients(program, found);
+    }
+    const gradients = new Map<string, Float32Array>();
+    for (const [name, { size }] of this.parameters) gradients.set(name, found.get(name) ?? new Float32Array(size));
+    return { ...lossesOf(losses, parts[0].program.columns, n), gradients };
+  }
 
-  const runNow = async (current: ReadonlyMap<string, Float32Array>, inputs: readonly (Float32Array | Int32Array)[]): Promise<Gradients> => {
-    if (disposed) throw new Error('compileGradients: it has been disposed');
-    const n = checkInputs(items, inputs);
-    for (const [i, name] of [...parameters.keys()].entries()) {
+  private writeWeights(current: ReadonlyMap<string, Float32Array>, changes: readonly Change[], n: number): void {
+    for (const [i, [name, { size }]] of [...this.parameters].entries()) {
       const data = current.get(name);
-      const { offset, size } = layout[i];
       if (data?.length !== size) {
         throw new RangeError(
           `compileGradients: parameter ${name} has ${size} elements, got ${data ? data.length : 'none'}; compile again where shapes change`,
         );
       }
-      sharedValues.set(data, offset);
+      writeWeight(this.weights, i, data);
     }
-    step++;
-    sharedValues[sharedValues.length - 1] = 1 / n;
-    const into: Accumulator = { losses: [], gradients: new Map() };
-    const whole = Math.floor(n / microBatch);
-    const rest = n % microBatch;
-    // The last examples have a graph of their own size.
-    const [main, last] = [whole > 0 ? await programFor(microBatch) : undefined, rest > 0 ? await programFor(rest) : undefined];
-    if (main) await accumulate(main, 0, whole, inputs, into);
-    const wholeLosses = into.losses.splice(0);
-    if (last) await accumulate(last, whole * microBatch, 1, inputs, into);
-
-    const perExample = (main ?? last)!.spec.perExample;
-    const flat = [...wholeLosses, ...into.losses].flatMap((part) => [...part]);
-    let lossSum = 0;
-    flat.forEach((value, i) => (lossSum += perExample ? value : value * (i < whole ? microBatch : rest)));
-    const gradients = new Map<string, Float32Array>();
-    for (const [name, { size }] of parameters) gradients.set(name, into.gradients.get(name) ?? new Float32Array(size));
-    return { loss: lossSum / n, gradients, losses: perExample ? Float32Array.from(flat) : undefined };
-  };
-
-  let last: Promise<unknown> = Promise.resolve();
-  let disposed = false;
-  return {
-    microBatch,
-    workers,
-    run(current, inputs) {
-      const result = last.then(() => runNow(current, inputs));
-      last = result.catch(() => {});
-      return result;
-    },
-    async dispose() {
-      disposed = true;
-      await Promise.all([pool.close(), here?.close()]);
-      const settled = await Promise.allSettled(programs.values());
-      programs.clear();
-      for (const program of settled) {
-        if (program.status === 'fulfilled') await closeProgram(program.value);
-      }
-    },
-  };
+    this.frozen.write(changes);
+    writeWeight(this.weights, this.weights.specs.length - 1, [1 / n]);
+  }
 }
 
-const rethrow = (error: unknown): never => {
-  throw new Error(`compileGradients: ${reasonOf(error)}`);
-};
+/** A batch as micro-batches of one size, and the last examples as one of their own; whole where the size is not given. */
+function cut(n: number, microBatch = n): { size: number; start: number; microBatches: number }[] {
+  const whole = Math.floor(n / microBatch);
+  const rest = n % microBatch;
+  const parts = [
+    { size: microBatch, start: 0, microBatches: whole },
+    { size: rest, start: whole * microBatch, microBatches: 1 },
+  ];
+  return parts.filter(({ size, microBatches }) => size > 0 && microBatches > 0);
+}
 
-interface Accumulator {
-  readonly losses: Float32Array[];
-  readonly gradients: Map<string, Float32Array>;
+/** The results of some micro-batches: their mean losses, or the columns of their examples' losses, row by row. */
+interface Losses {
+  readonly values: readonly number[];
+  readonly microBatch: number;
+}
+
+function lossesOf(parts: readonly Losses[], columns: readonly string[], n: number): Pick<Gradients, 'loss' | 'losses'> {
+  if (columns.length === 0) {
+    const sum = parts.reduce((total, { values, microBatch }) => values.reduce((part, value) => part + value * microBatch, total), 0);
+    return { loss: sum / n, losses: new Map() };
+  }
+  const rows = parts.flatMap(({ values }) => values);
+  const column = (i: number) => Float32Array.from({ length: n }, (_, row) => rows[row * columns.length + i]);
+  const losses = new Map(columns.map((name, i) => [name, column(i)]));
+  const sum = losses.get(columns[0])!.reduce((total, value) => total + value, 0);
+  return { loss: sum / n, losses };
 }
 
 /** @returns the batch's size */
-function checkInputs(items: readonly { item: Shape; dtype: string }[], inputs: readonly (Float32Array | Int32Array)[]): number {
+function checkInputs(items: readonly Item[], inputs: readonly TensorData[]): number {
   if (inputs.length !== items.length)
     throw new TypeError(`compileGradients: the loss function has ${items.length} inputs, got ${inputs.length}`);
-  const sizes = inputs.map((data, i) => data.length / Math.max(1, sizeOf(items[i].item)));
-  for (const [i, { item, dtype }] of items.entries()) {
+  const sizes = inputs.map((data, i) => data.length / Math.max(1, sizeOf(items[i].shape)));
+  for (const [i, { shape, dtype }] of items.entries()) {
     if (!Number.isInteger(sizes[i]) || sizes[i] !== sizes[0] || sizes[i] === 0) {
       throw new RangeError(
-        `compileGradients: input ${i} has ${inputs[i].length} elements, which is ${sizes[i]} examples of shape ${shapeText(item)}, and input 0 has ${sizes[0]}; expected the same whole number, at least 1 (compile again where shapes change)`,
+        `compileGradients: input ${i} has ${inputs[i].length} elements, which is ${sizes[i]} examples of shape ${shapeText(shape)}, and input 0 has ${sizes[0]}; expected the same whole number, at least 1 (compile again where shapes change)`,
       );
     }
     const expected = dtype === 'int32' ? Int32Array : Float32Array;

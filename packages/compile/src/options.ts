@@ -8,7 +8,7 @@ export function checkCount(who: string, name: string, value: 'auto' | number | u
 }
 
 /** 'auto' is one for each processor. */
-export const workerCount = (workers: 'auto' | number = 'auto'): number => (workers === 'auto' ? availableParallelism() : workers);
+export const threadCount = (threads: 'auto' | number = 'auto'): number => (threads === 'auto' ? availableParallelism() : threads);
 
 /** Traced to find out how large results are, where the micro-batch is to follow from that. */
 export const guessedMicroBatch = 8;

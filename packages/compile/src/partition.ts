@@ -6,17 +6,17 @@ import { add, concat, int64s, node, reshape, transpose } from './ops';
 import type { Port } from './onnx';
 import type { Trace } from './trace';
 
-/**
- * A training step in three graphs: `prep` computes what depends on parameters alone, once a step; `main` runs for every micro-batch and adds
- * its gradients to running sums; `finish` arranges the sums as the parameters are arranged.
- */
-export interface Partition {
-  /** Parameters → what main needs of them. */
+/** A graph in two: `prep` computes what depends on weights alone, whenever they change; `main` the rest, for every micro-batch. */
+export interface Split {
+  /** Weights → what main needs of them. */
   readonly prep: { readonly inputs: Port[]; readonly outputs: Port[] };
-  /** Batch inputs, what stays the same and running sums → the loss and the new sums. */
   readonly main: { readonly inputs: Port[]; readonly outputs: Port[] };
-  /** Those of main's inputs that are the same for every micro-batch, each with the parameter or output of prep that it is, maybe in another shape. */
+  /** Those of main's inputs that are the same for every micro-batch, each with the weight or output of prep that it is, maybe in another shape. */
   readonly fixed: (Port & { readonly source: string })[];
+}
+
+/** A training step: main adds its gradients to running sums; `finish` arranges the sums as the parameters are arranged. */
+export interface Partition extends Split {
   /** Sums over all examples → those gradients that are arranged in another way. */
   readonly finish: { readonly inputs: Port[]; readonly outputs: Port[] };
   /** For each gradient, the name of the output of finish that it is, or of the sum. */
@@ -27,13 +27,13 @@ export interface Partition {
   readonly parts: { readonly name: string; readonly shape: Shape }[];
 }
 
-/** Which values change from one micro-batch to the next. */
-function dependents(outputs: readonly Value[], batch: ReadonlySet<Value>): Set<Value> {
-  const changing = new Set<Value>(batch);
+/** What depends on any of the sources, and those themselves. */
+function dependents(outputs: readonly Value[], sources: Iterable<Value>): Set<Value> {
+  const found = new Set<Value>(sources);
   for (const { inputs, outputs: results } of reachable(outputs)) {
-    if (inputs.some((input) => input && changing.has(input.graph.resolve(input)))) for (const value of results) changing.add(value);
+    if (inputs.some((input) => input && found.has(input.graph.resolve(input)))) for (const value of results) found.add(value);
   }
-  return changing;
+  return found;
 }
 
 /** Passing a tensor to ORT costs as much as copying so many numbers: smaller ones are passed as one, if they are many. */
@@ -110,19 +110,67 @@ function lateFirst(outputs: readonly Port[]): Port[] {
 }
 
 /**
+ * @param batch inputs that change from one run of main to the next
+ * @param weights the other inputs, with their names
+ * @param constants whether what depends on constants alone is left to main, whose session works it out once; otherwise prep does
+ */
+export function split(batch: readonly Port[], weights: readonly Port[], outputs: readonly Port[], constants: 'prep' | 'main'): Split {
+  const { graph } = outputs[0].value;
+  const results = outputs.map(({ value }) => graph.resolve(value));
+  const changing = dependents(
+    results,
+    batch.map(({ value }) => value),
+  );
+  const weighty = dependents(
+    results,
+    weights.map(({ value }) => value),
+  );
+  // What main uses and does not change comes from outside, but for constants.
+  const outside = (value: Value) => !changing.has(value) && value.node.op !== 'Constant' && (constants === 'prep' || weighty.has(value));
+  const fixed = new Set<Value>(results.filter(outside));
+  for (const { inputs, outputs: made } of reachable(results)) {
+    if (made.some(outside) || made[0].node.op === 'Input') continue;
+    for (const input of inputs) {
+      const value = input && graph.resolve(input);
+      if (value && outside(value)) fixed.add(value);
+    }
+  }
+  const smallFixed = smallOf([...fixed]);
+  for (const value of smallFixed) fixed.delete(value);
+  // Another shape costs nothing here, and a copy in prep.
+  const sources = new Map<Value, string>();
+  for (const value of fixed) {
+    const source = unshaped(value);
+    if (!sources.has(source)) sources.set(source, weights.find((port) => port.value === source)?.name ?? `prep${sources.size}`);
+  }
+  const given: Split['fixed'] = [...fixed].map((value, i) => ({ name: `fixed${i}`, value, source: sources.get(unshaped(value))! }));
+  const prepared = [...sources].filter(([{ node }]) => node.op !== 'Input').map(([value, name]) => ({ name, value }));
+  if (smallFixed.length > 0) {
+    const together = { name: 'packed', value: packed(smallFixed) };
+    prepared.push(together);
+    given.push({ ...together, parts: smallFixed, source: together.name });
+  }
+  const reached = new Set(reachable(prepared.map(({ value }) => value)));
+  return {
+    prep: { inputs: weights.filter(({ value }) => reached.has(value.node)), outputs: prepared },
+    main: { inputs: [...batch, ...given], outputs: [...outputs] },
+    fixed: given,
+  };
+}
+
+/**
  * @param batch the trace's inputs that hold a micro-batch
- * @param parameters its other inputs, with their names
- * @param loss its first output
+ * @param weights its other inputs, with their names
+ * @param losses its first output
  * @param gradients the others, already summed over the micro-batch's examples
  */
 export function partition(
-  traced: Trace,
+  { graph }: Trace,
   batch: readonly Port[],
-  parameters: readonly Port[],
-  loss: Value,
+  weights: readonly Port[],
+  losses: Value,
   gradients: readonly Value[],
 ): Partition {
-  const { graph } = traced;
   const finishGraph = new Graph(graph.target);
   const places = new Map<Value, Value>();
   const arranged = gradients.map((gradient) =>
@@ -143,41 +191,9 @@ export function partition(
     const before = graph.input(`sum${i}`, value.shape, value.dtype);
     return { before: { name: `sum${i}`, value: before }, after: { name: `total${i}`, value: accumulated(before, value) } };
   });
-  const outputs = lateFirst([{ name: 'loss', value: loss }, ...totals.map(({ after }) => after)]);
-  const changing = dependents(
-    outputs.map(({ value }) => value),
-    new Set([...batch.map(({ value }) => value), ...totals.map(({ before }) => before.value)]),
-  );
-
-  // Everything that main uses and that does not change comes from outside, but for constants.
-  const fixed = new Set<Value>();
-  for (const { inputs } of reachable(outputs.map(({ value }) => value))) {
-    if (!inputs.some((input) => input && changing.has(graph.resolve(input)))) continue;
-    for (const input of inputs) {
-      const value = input && graph.resolve(input);
-      if (value && !changing.has(value) && value.node.op !== 'Constant') fixed.add(value);
-    }
-  }
-  const smallFixed = smallOf([...fixed]);
-  for (const value of smallFixed) fixed.delete(value);
-  // Another shape costs nothing here, and a copy in prep.
-  const sources = new Map<Value, string>();
-  for (const value of fixed) {
-    const source = unshaped(value);
-    if (!sources.has(source)) sources.set(source, parameters.find((port) => port.value === source)?.name ?? `prep${sources.size}`);
-  }
-  const given: Partition['fixed'] = [...fixed].map((value, i) => ({ name: `fixed${i}`, value, source: sources.get(unshaped(value))! }));
-  const prepared = [...sources].filter(([{ node }]) => node.op !== 'Input').map(([value, name]) => ({ name, value }));
-  if (smallFixed.length > 0) {
-    const together = { name: 'packed', value: packed(smallFixed) };
-    prepared.push(together);
-    given.push({ ...together, parts: smallFixed, source: together.name });
-  }
-  const reached = new Set(reachable(prepared.map(({ value }) => value)));
+  const outputs = lateFirst([{ name: 'losses', value: losses }, ...totals.map(({ after }) => after)]);
   return {
-    prep: { inputs: parameters.filter(({ value }) => reached.has(value.node)), outputs: prepared },
-    main: { inputs: [...batch, ...given, ...totals.map(({ before }) => before)], outputs },
-    fixed: given,
+    ...split([...batch, ...totals.map(({ before }) => before)], weights, outputs, 'prep'),
     ...finishing(arranged),
     sums: sums.map(({ shape }) => shape),
     parts: [...large, ...smallSums].map((value) => ({ name: places.get(value)!.node.name!, shape: value.shape })),

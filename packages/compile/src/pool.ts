@@ -1,72 +1,66 @@
 import { types } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { workerFile } from './host';
-import type { GroupRequest, Reply, Request, RunRequest, WorkerData } from './protocol';
+import type { ProgramSpec, Reply, Request, RunRequest, WorkerData } from './protocol';
 import type { TensorData } from './session';
 
 interface Job {
-  /** Made when its turn comes, so that it can use buffers that have been returned by then. */
-  readonly request: () => Request;
-  readonly resolve: (reply: Reply) => void;
+  readonly program: ProgramSpec;
+  /** Made when its turn comes, so that it can use buffers that have been returned by then. Absent where the program is only to be opened. */
+  readonly request?: () => RunRequest;
+  readonly resolve: (results: readonly TensorData[]) => void;
   readonly reject: (error: Error) => void;
 }
 
 interface Member {
   readonly worker: Worker;
+  /** The programs that it has opened. */
+  readonly opened: Set<ProgramSpec>;
   /** Jobs that only this member can do. */
   readonly own: Job[];
   current?: Job;
 }
 
-/** The memory that goes to the worker with a request. */
-function buffersOf(request: Request): ArrayBufferLike[] {
-  if (request.kind === 'group') return request.batch.map(({ buffer }) => buffer);
-  return request.kind === 'run' ? request.inputs.map(({ data }) => data.buffer) : [];
-}
-
-/** Worker threads that share one queue. A request that fails fails alone; a worker that dies ends them all, and every open request with one error. */
+/**
+ * Worker threads that share one queue: started when there is work that no other is free for, up to a number. A request that fails fails
+ * alone; a worker that dies ends them all, and every open request with one error.
+ */
 export class Pool {
   private readonly who: string;
-  private readonly members: Member[];
+  private readonly limit: number;
+  private readonly workerData: WorkerData;
+  private readonly members: Member[] = [];
   private readonly queue: Job[] = [];
   private failure?: Error;
 
-  /** @param who what its errors begin with: the function that it works for */
-  constructor(who: string, size: number, workerData: WorkerData) {
+  /**
+   * @param who what its errors begin with: the function that it works for
+   * @param limit how many workers there may be
+   */
+  constructor(who: string, limit: number, workerData: WorkerData) {
     this.who = who;
-    this.members = Array.from({ length: size }, () => {
-      // Not the process's own flags: `node --input-type=module -e …` would hinder the workers.
-      const worker = new Worker(workerFile, { workerData, execArgv: [] });
-      const member: Member = { worker, own: [] };
-      // A process with nothing else to do need not wait for idle workers.
-      worker.unref();
-      worker.on('message', (reply: Reply) => this.finished(member, reply));
-      worker.on('error', (error) => this.fail(`a worker failed: ${error.message}`));
-      worker.on('exit', (code) => this.fail(`a worker ended unexpectedly with code ${code}`));
-      return member;
-    });
+    this.limit = limit;
+    this.workerData = workerData;
   }
 
-  /** Sends a request to every worker; resolves when all have done it. */
-  async broadcast(request: Request): Promise<void> {
-    await Promise.all(this.members.map((member) => this.enqueue(member.own, () => request)));
+  /** Workers that have been started. */
+  get size(): number {
+    return this.members.length;
+  }
+
+  /** Opens a program on so many workers, and starts them where they are not there yet; others open it when they first run it. */
+  async open(program: ProgramSpec, workers: number): Promise<void> {
+    if (this.failure) throw this.failure;
+    while (this.members.length < Math.min(workers, this.limit)) this.start();
+    await Promise.all(this.members.slice(0, workers).map((member) => this.enqueue(member.own, program)));
   }
 
   /**
-   * Sends a group to whichever worker is free first, with the memory of its batch, which is lost here.
-   * @returns the losses; the sums are where the request says
+   * Runs a program on whichever worker is free first, with the memory of the batch, which is lost here.
+   * @returns its results; the sums are where the request says
    */
-  async sum(request: () => GroupRequest): Promise<Float32Array> {
-    const reply = await this.enqueue(this.queue, request);
-    if (reply.kind !== 'sums') throw new Error(`${this.who}: a worker answered ${reply.kind}`);
-    return reply.losses;
-  }
-
-  /** Runs a graph that has been loaded on whichever worker is free first. The memory of the inputs is lost here. */
-  async run(request: () => RunRequest): Promise<readonly TensorData[]> {
-    const reply = await this.enqueue(this.queue, request);
-    if (reply.kind !== 'results') throw new Error(`${this.who}: a worker answered ${reply.kind}`);
-    return reply.results;
+  run(program: ProgramSpec, request: () => RunRequest): Promise<readonly TensorData[]> {
+    return this.enqueue(this.queue, program, request);
   }
 
   async close(): Promise<void> {
@@ -74,33 +68,74 @@ export class Pool {
     await Promise.all(this.members.map(({ worker }) => worker.terminate()));
   }
 
-  private enqueue(queue: Job[], request: () => Request): Promise<Reply> {
+  private start(): void {
+    // Not the process's own flags: `node --input-type=module -e …` would hinder the workers.
+    const worker = new Worker(workerFile, { workerData: this.workerData, execArgv: [] });
+    const member: Member = { worker, opened: new Set(), own: [] };
+    // A process with nothing else to do need not wait for idle workers.
+    worker.unref();
+    worker.on('message', (reply: Reply) => this.answered(member, reply));
+    worker.on('error', (error) => this.fail(`a worker failed: ${error.message}`));
+    worker.on('exit', (code) => this.fail(`a worker ended unexpectedly with code ${code}`));
+    this.members.push(member);
+  }
+
+  private enqueue(queue: Job[], program: ProgramSpec, request?: () => RunRequest): Promise<readonly TensorData[]> {
     if (this.failure) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
-      queue.push({ request, resolve, reject });
+      queue.push({ program, request, resolve, reject });
+      const busy = this.members.every(({ current }) => current);
+      if (queue === this.queue && busy && this.members.length < this.limit) this.start();
       for (const member of this.members) this.next(member);
     });
   }
 
   private next(member: Member): void {
     if (member.current) return;
-    const job = member.own.shift() ?? this.queue.shift();
-    if (!job) return;
-    member.current = job;
+    member.current = member.own.shift() ?? this.queue.shift();
+    if (!member.current) return;
     member.worker.ref();
-    const request = job.request();
-    member.worker.postMessage(
+    this.advance(member, member.current);
+  }
+
+  /** Sends what is to be done next for a job: its program, where the worker has not opened it, or the request itself. */
+  private advance(member: Member, { program, request, resolve, reject }: Job): void {
+    try {
+      if (!member.opened.has(program)) this.send(member, { kind: 'open', program });
+      else if (request) this.send(member, request());
+      else this.finished(member, () => resolve([]));
+    } catch (error) {
+      // There was no memory for the request.
+      this.finished(member, () => reject(error as Error));
+    }
+  }
+
+  private send({ worker }: Member, request: Request): void {
+    const buffers = request.kind === 'run' ? request.batch.map(({ buffer }) => buffer) : [];
+    worker.postMessage(
       request,
-      buffersOf(request).filter((array): array is ArrayBuffer => types.isArrayBuffer(array)),
+      buffers.filter((buffer): buffer is ArrayBuffer => types.isArrayBuffer(buffer)),
     );
   }
 
-  private finished(member: Member, reply: Reply): void {
+  private answered(member: Member, reply: Reply): void {
     const job = member.current;
+    if (!job || this.failure) return;
+    if (reply.kind === 'opened') {
+      member.opened.add(job.program);
+      this.advance(member, job);
+    } else {
+      this.finished(member, () => {
+        if (reply.kind === 'results') job.resolve(reply.results);
+        else job.reject(new Error(`${this.who}: ${reply.message}`));
+      });
+    }
+  }
+
+  private finished(member: Member, settle: () => void): void {
     member.current = undefined;
     member.worker.unref();
-    if (reply.kind === 'error') job?.reject(new Error(`${this.who}: ${reply.message}`));
-    else job?.resolve(reply);
+    settle();
     if (!this.failure) this.next(member);
   }
 

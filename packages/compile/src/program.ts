@@ -1,20 +1,23 @@
-import type * as tf from '@tensorflow/tfjs-core';
 import type * as ort from 'onnxruntime-node';
 import type { Target } from './graph';
 import { Graph, sizeOf } from './graph';
 import type { Port } from './onnx';
 import { add } from './ops';
+import type { Split } from './partition';
 import { partition } from './partition';
-import type { ParameterSpec, ProgramSpec } from './protocol';
+import type { ProgramSpec, TensorSpec } from './protocol';
 import type { Tensors } from './session';
 import { dataOf, modelInto, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
 import type { InputSpec } from './trace';
 import type { LossTrace } from './trace-loss';
+import type { WeightSpec } from './weights';
 
-/** A training step for micro-batches of one size, opened. */
-export interface Program {
+/** A training step for micro-batches of one size: what runs for each, and what runs once for a batch, opened. */
+export interface GradientProgram {
   readonly spec: ProgramSpec;
   readonly microBatch: number;
+  /** The names of the columns of the losses; none where there is only their mean. */
+  readonly columns: readonly string[];
   /** The sums of all groups so far, and those of another. */
   readonly sums: { readonly total: Float32Array; readonly more: Float32Array };
   /** total + more: twice as fast as a loop. */
@@ -25,44 +28,41 @@ export interface Program {
   readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
-/** Where each parameter lies when all are laid one after the other, and after them the scale of the loss. */
-export function parameterLayout(parameters: ReadonlyMap<string, tf.Variable>): ParameterSpec[] {
-  let offset = 0;
-  const specs = [...parameters].map(([name, { shape, size }]) => {
-    const spec = { name: `parameter:${name}`, shape: [...shape], offset, size };
-    offset += size;
-    return spec;
-  });
-  return [...specs, { name: 'scale', shape: [], offset, size: 1 }];
-}
+export const specsOf = (ports: readonly Port[]): TensorSpec[] =>
+  ports.map(({ name, value: { shape, dtype } }) => ({ name, shape: [...shape], dtype }));
 
-/** Writes the graphs of one micro-batch size, and opens what runs once for a batch; prep and main are for an executor to open. */
+/** The graphs as models, and how they fit together. */
+export const modelsOf = ({ prep, main, fixed }: Split): Pick<ProgramSpec, 'prep' | 'main' | 'fixed'> => ({
+  prep:
+    prep.outputs.length > 0
+      ? { model: modelInto(prep.inputs, prep.outputs), inputs: prep.inputs.map(({ name }) => name), outputs: specsOf(prep.outputs) }
+      : undefined,
+  main: modelInto(main.inputs, main.outputs),
+  fixed: fixed.map(({ name, source, value: { shape } }) => ({ name, source, shape: [...shape] })),
+});
+
+/**
+ * Writes the graphs of one micro-batch size, and opens what runs once for a batch; prep and main are for an executor to open.
+ * @param weights in the order of the trace's inputs behind those of the batch
+ */
 export async function openProgram(
-  n: number,
-  { traced, loss, gradients: unsummed, names }: LossTrace,
+  id: number,
+  { traced, losses, columns, gradients: unsummed, names }: LossTrace,
   inputs: readonly InputSpec[],
-  layout: readonly ParameterSpec[],
-): Promise<Program> {
+  weights: readonly WeightSpec[],
+): Promise<GradientProgram> {
   const { target } = traced.graph;
   const batch = inputs.map(({ name }, i) => ({ name, value: traced.inputs[i] }));
-  const ports = layout.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
-  const { prep, main, fixed, finish, sums, parts, gradients } = partition(traced, batch, ports, loss, unsummed);
-  const namesOf = (list: readonly { name: string }[]) => list.map(({ name }) => name);
+  const ports = weights.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
+  const divided = partition(traced, batch, ports, losses, unsummed);
+  const { finish, parts, gradients } = divided;
   const spec: ProgramSpec = {
-    id: n,
-    prep:
-      prep.outputs.length > 0
-        ? {
-            model: modelInto(prep.inputs, prep.outputs),
-            inputs: namesOf(prep.inputs),
-            outputs: prep.outputs.map(({ name, value: { shape, dtype } }) => ({ name, shape, dtype })),
-          }
-        : undefined,
-    main: modelInto(main.inputs, main.outputs),
+    id,
+    ...modelsOf(divided),
+    optimization: 'disabled',
     batch: inputs,
-    fixed: fixed.map(({ name, source, value: { shape } }) => ({ name, source, shape })),
-    sums,
-    perExample: loss.shape.length === 1,
+    results: specsOf([{ name: 'losses', value: losses }]),
+    sums: divided.sums,
   };
   const size = spec.sums.reduce((sum, shape) => sum + sizeOf(shape), 0);
   const [total, more] = [new Float32Array(size), new Float32Array(size)];
@@ -70,11 +70,12 @@ export async function openProgram(
   const shapes = parts.map(({ shape }) => shape);
   for (const [i, tensor] of tensorsOf(total, shapes).entries()) tensors[parts[i].name] = tensor;
   for (const { name, value } of finish.outputs) tensors[name] = newTensor(value.shape, value.dtype);
-  const pick = (ports: readonly Port[]): Tensors => Object.fromEntries(ports.map(({ name }) => [name, tensors[name]]));
+  const pick = (list: readonly Port[]): Tensors => Object.fromEntries(list.map(({ name }) => [name, tensors[name]]));
   const open = (model: Uint8Array) => openSession(model, { threads: 1, optimization: 'disabled' });
   return {
     spec,
-    microBatch: n,
+    microBatch: inputs[0].shape[0],
+    columns,
     sums: { total, more },
     add: await open(addition(size, target)),
     finish:
@@ -93,7 +94,7 @@ function addition(size: number, target: Target): Uint8Array {
 }
 
 /** Adds the sums of a group to those of the groups before it. */
-export async function addSums({ sums: { total, more }, add: session }: Program, sums: Float32Array, first: boolean): Promise<void> {
+export async function addSums({ sums: { total, more }, add: session }: GradientProgram, sums: Float32Array, first: boolean): Promise<void> {
   if (first) return total.set(sums);
   more.set(sums);
   const [a, b] = [total, more].map((data) => ortTensor(data, [data.length], 'float32'));
@@ -101,7 +102,7 @@ export async function addSums({ sums: { total, more }, add: session }: Program, 
 }
 
 /** Arranges the total of the sums as gradients, and adds them to those there already are. */
-export async function finishGradients({ finish, gradients }: Program, into: Map<string, Float32Array>): Promise<void> {
+export async function finishGradients({ finish, gradients }: GradientProgram, into: Map<string, Float32Array>): Promise<void> {
   if (finish) await runInto(finish.session, finish.feeds, finish.fetches);
   for (const [name, part] of gradients) {
     const before = into.get(name);
@@ -110,6 +111,6 @@ export async function finishGradients({ finish, gradients }: Program, into: Map<
   }
 }
 
-export async function closeProgram({ finish, add }: Program): Promise<void> {
+export async function closeProgram({ finish, add }: GradientProgram): Promise<void> {
   await Promise.all([finish?.session.release(), add.release()]);
 }

@@ -63,6 +63,10 @@ export function asData(data: TensorData, dtype: DType): TensorData {
 /** Zeros. */
 export const newData = (size: number, dtype: DType): TensorData => new arrays[dtype]!(size);
 
+/** A view of a tensor's elements from a byte on. */
+export const dataAt = (memory: ArrayBufferLike, shape: Shape, dtype: DType, offset: number): TensorData =>
+  new arrays[dtype]!(memory as ArrayBuffer, offset, sizeOf(shape));
+
 /** A view of the data as ORT takes it; nothing is copied. */
 export function ortTensor(data: TensorData, shape: Shape, dtype: DType): Tensor {
   return new ort.Tensor(dtype as 'float32', hostArray(data as Float32Array), shape);

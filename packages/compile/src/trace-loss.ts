@@ -5,41 +5,78 @@ import { shapeText } from './onnx';
 import type { InputSpec, Trace } from './trace';
 import { trace } from './trace';
 
+/** What a loss function may return. */
+export type LossResult = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
+
 /** A loss function and its gradient as one graph. */
 export interface LossTrace {
   readonly traced: Trace;
-  /** The mean loss as a scalar, or the losses of the examples. */
-  readonly loss: Value;
-  /** Of the sum of the losses times the scale, for those parameters that it depends on. */
+  /** The mean loss as a scalar, or the losses of the examples [n, k], a column for each name; `loss` is the first. */
+  readonly losses: Value;
+  /** The names of the columns; none where there is only the mean. */
+  readonly columns: readonly string[];
+  /** Of the sum of the first column times the scale, for those parameters that it depends on. */
   readonly gradients: readonly Value[];
   readonly names: readonly string[];
 }
 
+/** The name of the loss that is trained on. */
+const main = 'loss';
+
+/** What a loss function returned, as columns by name: of one scalar, or of the losses of n examples. */
+function columnsOf(result: LossResult, n: number): ReadonlyMap<string, tf.Tensor> {
+  if (typeof result !== 'object' || result === null || result instanceof Promise)
+    throw new TypeError('compileGradients: the loss function must return a tensor or a record of tensors, and not a promise');
+  if (result instanceof tf.Tensor) {
+    if (result.rank > 1 || (result.rank === 1 && result.shape[0] !== n))
+      throw new RangeError(
+        `compileGradients: the loss function must return a scalar or the losses of its ${n} examples, got ${shapeText(result.shape)}`,
+      );
+    return new Map([[main, result]]);
+  }
+  if (!Object.hasOwn(result, main))
+    throw new TypeError(`compileGradients: of the losses, one must be named ${main}, got ${Object.keys(result).join(', ') || 'none'}`);
+  for (const [name, value] of Object.entries(result)) {
+    if (!(value instanceof tf.Tensor))
+      throw new TypeError(`compileGradients: ${name} must be a tensor, and not a promise, got ${String(value)}`);
+    if (value.rank !== 1 || value.shape[0] !== n)
+      throw new RangeError(`compileGradients: ${name} must be the losses of the ${n} examples, [${n}], got ${shapeText(value.shape)}`);
+  }
+  return new Map([[main, result[main]], ...Object.entries(result).filter(([name]) => name !== main)]);
+}
+
 /**
- * The graph's inputs are those of the loss function, the parameters, and a scale for the loss: one over the size of the whole batch, of
- * which this is a part, so that the gradients of all parts simply add up to that of the mean.
+ * The graph's inputs are those of the loss function, the parameters, the frozen variables, and a scale for the loss: one over the size of the
+ * whole batch, of which this is a part, so that the gradients of all parts simply add up to that of the mean.
  * @param specs inputs with the batch on the first axis
  */
 export function traceLoss(
-  lossFn: (...inputs: tf.Tensor[]) => tf.Tensor,
+  lossFn: (...inputs: tf.Tensor[]) => LossResult,
   parameters: ReadonlyMap<string, tf.Variable>,
+  frozen: ReadonlyMap<string, tf.Variable>,
   specs: readonly InputSpec[],
   target: Target,
 ): LossTrace {
   const n = specs[0].shape[0];
   const names: string[] = [];
+  let columns: string[] = [];
   const scale = tf.tidy(() => tf.variable(tf.scalar(1), false));
   let kept: tf.Tensor | undefined;
   const lossSum = (inputs: tf.Tensor[]) => {
-    const value = lossFn(...inputs);
-    if (!(value instanceof tf.Tensor)) throw new TypeError('compileGradients: the loss function must return a tensor, and not a promise');
-    if (value.rank > 1 || (value.rank === 1 && value.shape[0] !== n)) {
-      throw new RangeError(
-        `compileGradients: the loss function must return a scalar or the losses of its ${n} examples, got ${shapeText(value.shape)}`,
-      );
+    const values = columnsOf(lossFn(...inputs), n);
+    const loss = values.get(main)!;
+    if (loss.rank === 0) {
+      kept = tf.keep(tf.clone(loss));
+      return tf.mul(tf.mul(loss, n), scale);
     }
-    kept = tf.keep(tf.clone(value));
-    return tf.mul(value.rank === 1 ? tf.sum(value) : tf.mul(value, n), scale);
+    columns = [...values.keys()];
+    kept = tf.keep(
+      tf.stack(
+        Array.from(values.values(), (column) => tf.cast(column, 'float32')),
+        1,
+      ),
+    );
+    return tf.mul(tf.sum(loss), scale);
   };
   try {
     const traced = trace(
@@ -51,10 +88,10 @@ export function traceLoss(
       },
       specs,
       target,
-      [...parameters, ['scale', scale]],
+      { variables: [...parameters, ...frozen, ['scale', scale]], reader: 'compileGradients: the loss' },
     );
-    const [loss, ...gradients] = traced.outputs;
-    return { traced, loss, gradients, names };
+    const [losses, ...gradients] = traced.outputs;
+    return { traced, losses, columns, gradients, names };
   } finally {
     kept?.dispose();
     scale.dispose();

@@ -13,10 +13,10 @@ interface Recording {
   readonly graph: Graph;
   /** Tensors that existed before, as they were captured. */
   readonly captured: WeakMap<object, Value>;
-  /** Tensors that stand for the graph's inputs, whoever's backend they live on. */
-  readonly given: WeakMap<object, Value>;
-  /** Whether there are parameters, so that no other trainable variable may be captured: it would never change. */
-  readonly training: boolean;
+  /** Variables that are inputs of the graph. By themselves, since several that were made of one tensor share its values until they are assigned. */
+  readonly given: WeakMap<tf.TensorInfo, Value>;
+  /** What reads them, where there are any: it may capture no other trainable variable. */
+  readonly reader?: string;
   /** Whether the function has created or assigned a variable. */
   variables: boolean;
 }
@@ -44,9 +44,9 @@ class TraceBackend extends tf.KernelBackend {
     if (known?.by === now) return now.graph.resolve(known.value);
     if (known)
       throw new Error('compile: a tensor made while another function was traced is used here; keep no tensors from one call to the next');
-    const given = now.given.get(tensor.dataId) ?? now.captured.get(tensor.dataId);
+    const given = now.given.get(tensor) ?? now.captured.get(tensor.dataId);
     if (given) return given;
-    if (now.training) refuseTrainable(tensor, kernel);
+    if (now.reader) refuseTrainable(now.reader, tensor, kernel);
     const constant = now.graph.constant(tf.engine().readSync(tensor.dataId) as Float32Array, tensor.shape, dtypeOf(tensor.dtype));
     now.captured.set(tensor.dataId, constant);
     return constant;
@@ -116,12 +116,12 @@ class TraceBackend extends tf.KernelBackend {
   }
 }
 
-function refuseTrainable({ dataId, shape }: tf.TensorInfo, kernel: string): void {
-  const found = Object.values(tf.engine().registeredVariables).find((variable) => variable.dataId === dataId);
+function refuseTrainable(reader: string, tensor: tf.TensorInfo, kernel: string): void {
+  const found = Object.values(tf.engine().registeredVariables).find((variable) => variable === tensor);
   if (!found?.trainable) return;
   const name = /^\d+$/.test(found.name) ? '' : `"${found.name}" `;
   throw new Error(
-    `compileGradients: the loss reads a trainable variable that is not among the parameters, ${name}[${shape.join(', ')}]${kernel && ` (in ${kernel})`}; ` +
+    `${reader} reads a trainable variable that is not among the parameters, ${name}[${found.shape.join(', ')}]${kernel && ` (in ${kernel})`}; ` +
       'add it to them (by a field of the network that namedParameters reaches), or keep it as it is by trainable = false',
   );
 }
@@ -185,17 +185,24 @@ export interface Trace {
 
 export const specOf = (tensor: tf.Tensor, name: string): InputSpec => ({ name, shape: [...tensor.shape], dtype: dtypeOf(tensor.dtype) });
 
+/** Variables that become inputs of a graph. */
+export interface GivenVariables {
+  readonly variables: Iterable<readonly [name: string, variable: tf.Variable]>;
+  /** What reads them, for an error's words. */
+  readonly reader: string;
+}
+
 /**
  * Runs `body` once on tensors that stand for any values of the given shapes, and records what it computes.
- * Tensors and variables it captures become constants, but for those in `parameters`, which become inputs as well, after the others.
- * Where there are any, a trainable variable that is not among them is refused.
+ * Tensors and variables it captures become constants, but for those that are given, which become inputs as well, after the others. Where
+ * there are any, a trainable variable that is not among them is refused: it would never change.
  * @param body gets the stand-ins, returns the tensors that become outputs
  */
 export function trace(
   body: (inputs: tf.Tensor[]) => tf.Tensor[],
   specs: readonly InputSpec[],
   target: Target,
-  parameters: Iterable<readonly [name: string, variable: tf.Variable]> = [],
+  given?: GivenVariables,
 ): Trace {
   if (recording) throw new Error('compile: a traced function must not compile another');
   const tracer = theBackend();
@@ -204,8 +211,7 @@ export function trace(
   const previous = tf.getBackend();
   const graph = new Graph(target);
   const { random } = Math;
-  const given = [...parameters];
-  recording = { graph, captured: new WeakMap(), given: new WeakMap(), training: given.length > 0, variables: false };
+  recording = { graph, captured: new WeakMap(), given: new WeakMap(), reader: given?.reader, variables: false };
   void tf.setBackend(backendName); // Takes effect at once: the backend is made synchronously.
   try {
     Math.random = () => {
@@ -214,11 +220,11 @@ export function trace(
       );
     };
     const inputs = specs.map(({ name, shape, dtype }) => graph.input(name, shape, dtype));
-    for (const [name, variable] of given) {
+    for (const [name, variable] of given?.variables ?? []) {
       const value = graph.input(name, variable.shape, dtypeOf(variable.dtype));
       inputs.push(value);
       graph.weights.add(value);
-      recording.given.set(variable.dataId, value);
+      recording.given.set(variable, value);
     }
     const outputs: Value[] = [];
     tf.tidy(() => {
