@@ -213,7 +213,7 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
   const source = { fn: fn as unknown as TensorFunction, parameters, weights: weights.specs, target };
   const [here, pool] = shared
     ? [undefined, new Pool('compile', threadCount(workers), weights)]
-    : [createExecutor(weights, threadCount(threads)), undefined];
+    : [createExecutor(weights, { threads: threadCount(threads) }), undefined];
   /** By the inputs' shapes, but for the batch where it does not matter. */
   const programs = new Memo<string, Program>();
   let opened = 0;

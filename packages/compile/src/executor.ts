@@ -4,7 +4,7 @@ import { sizeOf } from './graph';
 import { messageOf } from './host';
 import { Memo } from './memo';
 import type { ProgramSpec, RunRequest, TensorSpec } from './protocol';
-import type { TensorData, Tensors } from './session';
+import type { SessionOptions, TensorData, Tensors } from './session';
 import { dataAt, newData, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
 import type { WeightMemory } from './weights';
 
@@ -38,8 +38,10 @@ interface Opened {
   readonly fetches: Tensors;
 }
 
-/** @param threads that one operator may use */
-export function createExecutor({ specs, values, versions }: WeightMemory, threads = 1): Executor {
+export function createExecutor(
+  { specs, values, versions }: WeightMemory,
+  { threads, sleep }: Pick<SessionOptions, 'threads' | 'sleep'>,
+): Executor {
   const programs = new Memo<number, Opened>();
   // ORT takes no shared memory, so there is a copy of it here.
   const copy = types.isArrayBuffer(values) ? values : new ArrayBuffer(values.byteLength);
@@ -68,7 +70,7 @@ export function createExecutor({ specs, values, versions }: WeightMemory, thread
   };
 
   const openPrep = async ({ model, inputs, outputs }: NonNullable<ProgramSpec['prep']>): Promise<Opened['prep']> => ({
-    session: await openSession(model, { threads, optimization: 'disabled' }),
+    session: await openSession(model, { threads, sleep, optimization: 'disabled' }),
     inputs,
     outputs: Object.fromEntries(outputs.map(({ name, shape, dtype }) => [name, newTensor(shape, dtype)])),
     version: -1,
@@ -82,7 +84,7 @@ export function createExecutor({ specs, values, versions }: WeightMemory, thread
     const fetches: Record<string, Tensor> = {};
     const sums = new Float32Array(spec.sums.reduce((total, shape) => total + sizeOf(shape), 0));
     for (const [i, tensor] of tensorsOf(sums, spec.sums).entries()) feeds[`sum${i}`] = fetches[`total${i}`] = tensor;
-    const main = await openSession(spec.main, { threads, optimization: spec.optimization });
+    const main = await openSession(spec.main, { threads, sleep, optimization: spec.optimization });
     return { batch: spec.batch, results: spec.results, prep, main, sums, feeds, fetches };
   };
 

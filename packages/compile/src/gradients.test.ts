@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import type { CompileGradientsOptions, Gradients } from './gradients';
+import type { CompileGradientsOptions } from './gradients';
 import { compileGradients } from './gradients';
 import { reachable } from './graph';
 import { values } from './lower/compare';
@@ -272,9 +272,10 @@ describe('frozen variables', () => {
       expect(names).toEqual(Object.keys(parameters));
       return reachable(traced.outputs).length;
     };
+    teacher.trainable = order.trainable = false;
     const asConstants = nodes({ student }, {});
-    expect(nodes({ student }, { teacher, order })).toBe(asConstants);
-    expect(nodes({ student, teacher }, { order })).toBeGreaterThan(asConstants);
+    expect(nodes({ student }, { teacher })).toBe(asConstants);
+    expect(nodes({ student, teacher }, {})).toBeGreaterThan(asConstants);
     tf.dispose([student, teacher, order]);
     tf.engine().endScope();
   });
@@ -323,30 +324,29 @@ describe('a coupled batch', () => {
   const batch = (n: number) => [values([n, 9, 9, 2], n).dataSync() as Float32Array, values([n, 4], n + 1).dataSync() as Float32Array];
   const examples = () => [values([6, 9, 9, 2], 1), values([6, 4], 2)];
 
-  test('goes through one graph whatever its size, with the same bits for any number of threads', async () => {
+  test('goes through one graph whatever its size, with the same bits again, whatever the processors', async () => {
     tf.engine().startScope();
     const { parameters, loss } = contrast();
     const variants = await Promise.all(
-      [1, 2, 3].map((threads) => compileGradients(loss, parameters, examples(), { coupled: true, threads })),
+      [undefined, 8].map((threads) => compileGradients(loss, parameters, examples(), { coupled: true, threads })),
     );
     for (const n of [6, 1, 2, 33]) {
       const [x, y] = batch(n);
       const terms = () => loss(tf.tensor4d(x, [n, 9, 9, 2]), tf.tensor2d(y, [n, 4]));
       const expected = eager(() => tf.mean(terms().loss), parameters);
-      const results: Gradients[] = [];
-      for (const compiled of variants) results.push(await compiled.run(current(parameters), [x, y]));
-      expect(results[0].loss).toBeCloseTo(expected.loss, 4);
-      terms()
-        .found.dataSync()
-        .forEach((value, i) => expect(results[0].losses.get('found')![i]).toBeCloseTo(value, 4));
-      for (const [name, gradient] of expected.gradients)
-        gradient.forEach((value, i) => expect(results[0].gradients.get(name)![i]).toBeCloseTo(value, 3));
-      const bits = results.map(({ loss: value, losses, gradients }) =>
-        [value, ...[...losses.values(), ...gradients.values()].map(bytes)].join(),
-      );
-      expect(new Set(bits).size).toBe(1);
+      const found = terms().found.dataSync();
+      const bits = new Set<string>();
+      for (const compiled of [...variants, ...variants]) {
+        const { loss: value, losses, gradients } = await compiled.run(current(parameters), [x, y]);
+        expect(value).toBeCloseTo(expected.loss, 4);
+        found.forEach((element, i) => expect(losses.get('found')![i]).toBeCloseTo(element, 4));
+        for (const [name, gradient] of expected.gradients)
+          gradient.forEach((element, i) => expect(gradients.get(name)![i]).toBeCloseTo(element, 3));
+        bits.add([value, ...[...losses.values(), ...gradients.values()].map(bytes)].join());
+      }
+      expect(bits.size).toBe(1);
     }
-    expect(variants.map(({ microBatch, workers }) => [microBatch, workers])).toEqual([[undefined, 0], [undefined, 0], [undefined, 0]]); // prettier-ignore
+    expect(variants.map(({ microBatch, workers }) => [microBatch, workers])).toEqual([[undefined, 0], [undefined, 0]]); // prettier-ignore
     await Promise.all(variants.map((compiled) => compiled.dispose()));
     parameters.forEach((variable) => variable.dispose());
     tf.engine().endScope();

@@ -32,8 +32,11 @@ export interface CompileGradientsOptions {
   microBatch?: 'auto' | number;
   /** How many threads may share the micro-batches; no more are started than can have any. 'auto' is one for each processor. The results do not depend on it. */
   workers?: 'auto' | number;
-  /** With `coupled`: threads that one operator may use. 'auto' is one for each processor. */
-  threads?: 'auto' | number;
+  /**
+   * With `coupled`: threads that one operator may use, 8 by default, whatever the number of processors: ORT cuts an operator into as many
+   * pieces, and the last bits of some depend on where (a sum's, and a product's of few rows and many columns).
+   */
+  threads?: number;
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
   path?: 'fast' | 'portable';
 }
@@ -64,6 +67,8 @@ export interface CompiledGradients {
   dispose(): Promise<void>;
 }
 
+const coupledThreads = 8;
+
 type Variables = ReadonlyMap<string, tf.Variable>;
 
 /** One of the loss function's inputs: what each example has of it. */
@@ -90,7 +95,14 @@ export async function compileGradients(
   examples: readonly tf.Tensor[],
   options: CompileGradientsOptions = {},
 ): Promise<CompiledGradients> {
-  const { frozen = new Map<string, tf.Variable>(), coupled = false, microBatch = 'auto', workers, threads, path = 'fast' } = options;
+  const {
+    frozen = new Map<string, tf.Variable>(),
+    coupled = false,
+    microBatch = 'auto',
+    workers,
+    threads = coupledThreads,
+    path = 'fast',
+  } = options;
   checkOptions(options);
   checkVariables(parameters, frozen);
   if (examples.length === 0 || examples.some(({ rank }) => rank === 0)) {
@@ -116,7 +128,7 @@ export async function compileGradients(
     weights,
     microBatch: coupled ? undefined : first.traced.inputs[0].shape[0],
     pool: coupled ? undefined : new Pool('compileGradients', threadCount(workers), weights),
-    here: createExecutor(weights, coupled ? threadCount(threads) : 1),
+    here: createExecutor(weights, coupled ? { threads, sleep: true } : { threads: 1 }),
     open: (n) => open(n, traceFor(n)),
   });
   try {

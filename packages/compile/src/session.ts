@@ -15,14 +15,17 @@ export interface SessionOptions {
   readonly threads: number;
   /** How much ORT rewrites the graph: everything where constants can be worked into it, nothing where starting quickly matters more. */
   readonly optimization: 'disabled' | 'all';
+  /** Whether threads wait for their next piece of work asleep: where there may be more of them than processors, those that spin keep others from theirs. */
+  readonly sleep?: boolean;
 }
 
-export function openSession(model: Uint8Array, { threads, optimization }: SessionOptions): Promise<InferenceSession> {
+export function openSession(model: Uint8Array, { threads, optimization, sleep = false }: SessionOptions): Promise<InferenceSession> {
   return ort.InferenceSession.create(hostArray(model), {
     executionProviders: ['cpu'],
     graphOptimizationLevel: optimization,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
+    extra: { session: { intra_op: { allow_spinning: sleep ? '0' : '1' } } },
     executionMode: 'sequential',
     // Otherwise ORT keeps what a first run took, and a second time as much in one piece.
     enableMemPattern: false,

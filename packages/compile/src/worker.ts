@@ -6,7 +6,7 @@ import type { TensorData } from './session';
 /* A worker: opens programs, and runs them on the micro-batches that it is given. One request at a time. */
 
 const port = parentPort!;
-const executor = createExecutor(workerData as WorkerData);
+const executor = createExecutor(workerData as WorkerData, { threads: 1 });
 
 async function answer(request: Request): Promise<void> {
   const reply = (message: Reply, arrays: readonly TensorData[] = []) =>
