@@ -4,3 +4,5 @@ export { compileGradients } from './gradients';
 export type { CompiledGradients, CompileGradientsOptions, Gradients } from './gradients';
 export { exportOnnx } from './export';
 export type { ExportOptions } from './export';
+export { measure } from './measure';
+export type { Measure } from './measure';

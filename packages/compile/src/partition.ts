@@ -28,7 +28,7 @@ export interface Partition extends Split {
 }
 
 /** What depends on any of the sources, and those themselves. */
-function dependents(outputs: readonly Value[], sources: Iterable<Value>): Set<Value> {
+export function dependents(outputs: readonly Value[], sources: Iterable<Value>): Set<Value> {
   const found = new Set<Value>(sources);
   for (const { inputs, outputs: results } of reachable(outputs)) {
     if (inputs.some((input) => input && found.has(input.graph.resolve(input)))) for (const value of results) found.add(value);
