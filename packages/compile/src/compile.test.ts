@@ -1,5 +1,6 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
+import { Worker } from 'node:worker_threads';
 import { compile } from './compile';
 import { values } from './lower/compare';
 
@@ -228,6 +229,24 @@ describe('in micro-batches', () => {
       await close(actual.features, reference.features);
       await Promise.all([automatic, ...variants].map((compiled) => compiled.dispose()));
       tf.dispose([filter, all, ts, wide, few, actual, reference, first, expected, ...examples]);
+    }));
+
+  test('no more workers are started than a call has work for', () =>
+    leavesNothing(async () => {
+      const started = () => posted.mock.contexts.reduce<Set<unknown>>((all, worker) => all.add(worker), new Set()).size;
+      const posted = jest.spyOn(Worker.prototype, 'postMessage');
+      const x = values([9, 3], 1);
+      const [few, one] = tf.tidy(() => [tf.slice(x, 0, 4), tf.slice(x, 0, 1)]);
+      const compiled = await compile((a: tf.Tensor) => tf.neg(a), [one], { microBatch: 2, workers: 4 });
+      const counts: number[] = [];
+      for (const input of [one, few, x]) {
+        tf.dispose(await compiled(input));
+        counts.push(started());
+      }
+      expect(counts).toEqual([1, 2, 4]);
+      posted.mockRestore();
+      await compiled.dispose();
+      tf.dispose([x, few, one]);
     }));
 
   test('what has no batch, or another one, is refused', async () => {

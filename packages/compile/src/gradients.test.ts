@@ -1,12 +1,14 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
+import { Worker } from 'node:worker_threads';
 import type { CompileGradientsOptions } from './gradients';
 import { compileGradients } from './gradients';
 import { reachable } from './graph';
 import { values } from './lower/compare';
 import { Pool } from './pool';
-import type { ProgramSpec } from './protocol';
+import type { ProgramSpec, Request } from './protocol';
 import { portable } from './self-test';
+import { groupSizes } from './summation';
 import { traceLoss } from './trace-loss';
 import { createWeights } from './weights';
 
@@ -427,6 +429,53 @@ test('a dense layer over pixels trains, by matMul as by einsum, with the gradien
   }
   parameters.forEach((variable) => variable.dispose());
   tf.engine().endScope();
+});
+
+describe('groups of micro-batches', () => {
+  test.each([1, 2, 7, 8, 15, 16, 17, 64, 65, 1000])('of %d are as even as can be, and enough for many workers', (microBatches) => {
+    const sizes = groupSizes(microBatches);
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(microBatches);
+    expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+    expect(sizes.length).toBeGreaterThanOrEqual(Math.min(microBatches, 16));
+  });
+
+  test('get to every worker that is started, of more than 8 as well, and start no more than there are', async () => {
+    tf.engine().startScope();
+    const { parameters, mean } = network();
+    const posted = jest.spyOn(Worker.prototype, 'postMessage');
+    const busy = () => {
+      const requests = posted.mock.calls.map(([request], i) => ({
+        request: request as Request,
+        worker: posted.mock.contexts[i] as Worker,
+      }));
+      posted.mockClear();
+      return new Set(requests.filter(({ request }) => request.kind === 'run').map(({ worker }) => worker.threadId)).size;
+    };
+    const results: string[] = [];
+    for (const workers of [10, 1]) {
+      // Ready for 3 micro-batches.
+      const compiled = await compileGradients(mean, parameters, [values([6, 5, 5, 2], 1), values([6], 2)], { microBatch: 2, workers });
+      expect(compiled.workers).toBe(Math.min(3, workers));
+      for (const [microBatches, expected] of [
+        [1, 0],
+        [3, 3],
+        [12, 10],
+        [20, 10],
+        [2, 2],
+      ]) {
+        // prettier-ignore
+        const { loss, gradients } = await compiled.run(current(parameters), data(2 * microBatches));
+        results.push([microBatches, loss, ...[...gradients.values()].map(bytes)].join());
+        expect({ microBatches, busy: busy() }).toEqual({ microBatches, busy: Math.min(workers, expected) });
+      }
+      expect(compiled.workers).toBe(workers);
+      await compiled.dispose();
+    }
+    expect(results.slice(5)).toEqual(results.slice(0, 5));
+    posted.mockRestore();
+    parameters.forEach((variable) => variable.dispose());
+    tf.engine().endScope();
+  });
 });
 
 describe('the pool of workers', () => {
