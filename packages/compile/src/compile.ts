@@ -207,8 +207,10 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
   await tf.ready();
   const target = { ...(path === 'fast' ? await fastTarget() : portable), inference: true };
   const shared = microBatch !== undefined;
-  const named = [...parameters].map(([name, { shape, dtype }]) => ({ name: `parameter:${name}`, shape, dtype: dtype as DType }));
-  const weights = createWeights(named, shared);
+  const weights = createWeights(
+    [...parameters].map(([name, variable]) => specOf(variable, `parameter:${name}`)),
+    shared,
+  );
   const variables = new WatchedVariables('compile', parameters, weights);
   const source = { fn: fn as unknown as TensorFunction, parameters, weights: weights.specs, target };
   const [here, pool] = shared

@@ -128,5 +128,5 @@ export function createExecutor(
 export function reasonOf(error: unknown): string {
   const message = messageOf(error).replaceAll('\n', ' ').trim();
   const outOfMemory = /Failed to allocate|bad_alloc|Array buffer allocation failed/.test(message);
-  return outOfMemory ? `out of memory; take a smaller microBatch or fewer workers (${message})` : message;
+  return outOfMemory ? `out of memory; take fewer examples at a time or fewer workers (${message})` : message;
 }

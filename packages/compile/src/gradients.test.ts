@@ -330,7 +330,7 @@ describe('a coupled batch', () => {
     tf.engine().startScope();
     const { parameters, loss } = contrast();
     const variants = await Promise.all(
-      [undefined, 8].map((threads) => compileGradients(loss, parameters, examples(), { coupled: true, threads })),
+      ([undefined, 'auto', 8] as const).map((threads) => compileGradients(loss, parameters, examples(), { coupled: true, threads })),
     );
     for (const n of [6, 1, 2, 33]) {
       const [x, y] = batch(n);
@@ -348,7 +348,9 @@ describe('a coupled batch', () => {
       }
       expect(bits.size).toBe(1);
     }
-    expect(variants.map(({ microBatch, workers }) => [microBatch, workers])).toEqual([[undefined, 0], [undefined, 0]]); // prettier-ignore
+    expect(variants.map(({ microBatch, workers }) => ({ microBatch, workers }))).toEqual(
+      Array(3).fill({ microBatch: undefined, workers: 0 }),
+    );
     await Promise.all(variants.map((compiled) => compiled.dispose()));
     parameters.forEach((variable) => variable.dispose());
     tf.engine().endScope();

@@ -33,10 +33,10 @@ export interface CompileGradientsOptions {
   /** How many threads may share the micro-batches; no more are started than can have any. 'auto' is one for each processor. The results do not depend on it. */
   workers?: 'auto' | number;
   /**
-   * With `coupled`: threads that one operator may use, 8 by default, whatever the number of processors: ORT cuts an operator into as many
+   * With `coupled`: threads that one operator may use. 'auto' is 8, whatever the number of processors: ORT cuts an operator into as many
    * pieces, and the last bits of some depend on where (a sum's, and a product's of few rows and many columns).
    */
-  threads?: number;
+  threads?: 'auto' | number;
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
   path?: 'fast' | 'portable';
 }
@@ -67,7 +67,8 @@ export interface CompiledGradients {
   dispose(): Promise<void>;
 }
 
-const coupledThreads = 8;
+/** The same number on every machine. */
+const coupledThreads = (threads: 'auto' | number) => (threads === 'auto' ? 8 : threads);
 
 type Variables = ReadonlyMap<string, tf.Variable>;
 
@@ -100,7 +101,7 @@ export async function compileGradients(
     coupled = false,
     microBatch = 'auto',
     workers,
-    threads = coupledThreads,
+    threads = 'auto',
     path = 'fast',
   } = options;
   checkOptions(options);
@@ -128,7 +129,7 @@ export async function compileGradients(
     weights,
     microBatch: coupled ? undefined : first.traced.inputs[0].shape[0],
     pool: coupled ? undefined : new Pool('compileGradients', threadCount(workers), weights),
-    here: createExecutor(weights, coupled ? { threads, sleep: true } : { threads: 1 }),
+    here: createExecutor(weights, coupled ? { threads: coupledThreads(threads), sleep: true } : { threads: 1 }),
     open: (n) => open(n, traceFor(n)),
   });
   try {
@@ -164,8 +165,7 @@ function checkVariables(parameters: Variables, frozen: Variables): void {
 
 /** The parameters, the frozen variables, and the scale of the loss, as traceLoss has them. */
 function weightsOf(parameters: Variables, frozen: Variables, shared: boolean): WeightMemory {
-  const specs = (kind: string, variables: Variables) =>
-    [...variables].map(([name, { shape, dtype }]) => ({ name: `${kind}:${name}`, shape, dtype: dtype as DType }));
+  const specs = (kind: string, variables: Variables) => [...variables].map(([name, variable]) => specOf(variable, `${kind}:${name}`));
   const scale = { name: 'scale', shape: [], dtype: 'float32' } as const;
   return createWeights([...specs('parameter', parameters), ...specs('frozen', frozen), scale], shared);
 }

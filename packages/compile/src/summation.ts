@@ -9,7 +9,7 @@ import type { TensorData } from './session';
 
 /**
  * How many micro-batches each group has; as even as can be, and the same for any number of workers, so that sums are always taken in the same
- * order. A group each for up to 16 workers; with more, at least four in a group, whose sums cost little beside them.
+ * order. Up to 16 groups; of more than 64 micro-batches about four in each, whose sums then cost little beside them.
  */
 export function groupSizes(microBatches: number): number[] {
   const groups = Math.min(microBatches, Math.max(16, Math.ceil(microBatches / 4)));

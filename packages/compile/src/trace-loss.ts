@@ -5,7 +5,7 @@ import { shapeText } from './onnx';
 import type { InputSpec, Trace } from './trace';
 import { trace } from './trace';
 
-/** What a loss function may return. */
+/** What a loss function may return: the mean loss, the losses of n examples [n], or several losses by name, [n] each, `loss` among them. */
 export type LossResult = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
 
 /** A loss function and its gradient as one graph. */
