@@ -29,8 +29,31 @@ describe('Random', () => {
     expect(first.size).toBe(2500);
     expect(new Random([1, 2]).uniform()).not.toBe(new Random([2, 1]).uniform());
     expect(new Random(2 ** 32).uniform()).not.toBe(new Random(0).uniform());
-    // First draws over neighbouring seeds are as uniform as draws of one stream: σ of the mean is 0.0058.
-    expect(Math.abs(mean([...first]) - 0.5)).toBeLessThan(0.025);
+  });
+
+  test('a name is a part of the seed, and is taken for no other name and no number', () => {
+    const seeds = [
+      [1],
+      [1, 'train'],
+      [1, 'train', 0],
+      [1, 'trai', 'n', 0],
+      [1, 'sample', 0],
+      ['train', 1],
+      [1, ''],
+      [1, 'a'],
+      [1, 97],
+      [1, 'a', 'b'],
+      [1, 'ab'],
+    ];
+    expect(new Set(seeds.map((seed) => new Random(seed).uniform())).size).toBe(seeds.length);
+    expect(new Random([1, 'train', 5]).uniform()).toBe(new Random([1, 'train', 5]).uniform());
+    expect(() => new Random([1, 'a', NaN])).toThrow('got NaN');
+  });
+
+  test('first draws over neighbouring seeds are as uniform as draws of one stream', () => {
+    const first = Array.from({ length: 2500 }, (_, i) => new Random([i % 50, Math.floor(i / 50)]).uniform());
+    // σ of the mean is 0.0058.
+    expect(Math.abs(mean(first) - 0.5)).toBeLessThan(0.025);
   });
 
   test('normals have the moments of N(0, 1) and the right tails', () => {

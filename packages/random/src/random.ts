@@ -2,7 +2,7 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
 import type { JumpableRandomGenerator } from 'pure-rand/types/JumpableRandomGenerator';
-import { stateFromSeed } from './seed';
+import { stateFromSeed, type Seed } from './seed';
 
 /** What draws standard normal numbers: a `Random`, or several side by side. */
 export interface NormalSource {
@@ -13,16 +13,16 @@ export interface NormalSource {
 /**
  * A seeded generator of random numbers (xoroshiro128+) whose whole state can be saved. The same seed gives the same numbers on every machine.
  *
- * A seed may have several parts, `new Random([seed, epoch])`: each combination is a stream of its own.
- * @throws RangeError if a part of the seed is not a whole number up to 2^53 − 1.
+ * A seed may have several parts, numbers and names, `new Random([seed, 'train', step])`: each combination is a stream of its own.
+ * @throws RangeError if a number in the seed is not a whole number up to 2^53 − 1.
  */
 export class Random implements NormalSource {
   private readonly generator: JumpableRandomGenerator;
 
-  constructor(seed: number | readonly number[]);
+  constructor(seed: Seed);
   /** @internal */
   constructor(generator: JumpableRandomGenerator);
-  constructor(seed: number | readonly number[] | JumpableRandomGenerator) {
+  constructor(seed: Seed | JumpableRandomGenerator) {
     this.generator = typeof seed === 'number' || 'length' in seed ? xoroshiro128plusFromState(stateFromSeed(seed)) : seed;
   }
 

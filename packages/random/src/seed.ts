@@ -12,10 +12,20 @@ function hash(words: readonly number[], salt: number): number {
   return h ^ (h >>> 16);
 }
 
+/** A whole number up to 2^53 − 1, or several of them and names: `[42, 'train', 3]`. Each combination is a stream of its own. */
+export type Seed = number | readonly (number | string)[];
+
+/** The upper word of a name, which no whole number up to 2^53 has. */
+const NAME = 0x40000000;
+
 /** Four 32-bit words, never all zero, that depend on every part of the seed and on the order of the parts. */
-export function stateFromSeed(seed: number | readonly number[]): number[] {
+export function stateFromSeed(seed: Seed): number[] {
   const words: number[] = [];
   for (const part of typeof seed === 'number' ? [seed] : seed) {
+    if (typeof part === 'string') {
+      words.push(part.length, NAME, ...Array.from({ length: part.length }, (_, i) => part.charCodeAt(i)));
+      continue;
+    }
     if (!Number.isSafeInteger(part)) throw new RangeError(`Random: a seed must be a whole number up to 2^53 − 1, got ${part}`);
     words.push(part | 0, Math.floor(part / 2 ** 32) | 0);
   }
