@@ -1,0 +1,158 @@
+import { describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Batch, Gradients, LearnerOptions, OptimizerFor, Task, TrainStep } from './index';
+import { adam, count, eagerGradients, learner, sgd, train } from './index';
+
+/** One weight vector whose gradient is given. */
+const fixed = (gradient: number[], options: Partial<LearnerOptions> = {}, loss = 1) => {
+  const gradients: Gradients = Object.assign(
+    () =>
+      Promise.resolve({
+        loss,
+        gradients: new Map([['w', Float32Array.from(gradient)]]),
+        losses: new Map([['loss', Float32Array.of(loss)]]),
+      }),
+    { dispose: () => Promise.resolve() },
+  );
+  const task: Task = {
+    parameters: new Map([['w', tf.variable(tf.ones([gradient.length]))]]),
+    draw: (examples) => examples,
+    loss: () => ({ loss: tf.ones([1]) }),
+  };
+  // Plain descent shows the gradient as it was taken.
+  return learner({ task, gradients, optimizer: sgd(), ...options });
+};
+const batch: Batch = { x: { data: Float32Array.of(1), item: [] } };
+
+describe('a learner', () => {
+  test('scales a gradient that is too long down to the norm allowed, and reports its own norm', async () => {
+    const long = await fixed([3, 4], { clipNorm: 1 });
+    expect((await long.step(batch, 1)).gradNorm).toBe(5);
+    expect(long.parameters.get('w')![0]).toBeCloseTo(1 - 0.6, 6);
+    const short = await fixed([0.3, 0.4], { clipNorm: 1 });
+    await short.step(batch, 1);
+    expect(short.parameters.get('w')![0]).toBeCloseTo(0.7, 6);
+  });
+
+  test.each([
+    ['loss', [1, 1], NaN],
+    ['gradient', [1, Infinity], 1],
+  ])('does not take a step whose %s is not finite', async (_, gradient, loss) => {
+    const it = await fixed(gradient, { emaDecay: 0.5 }, loss);
+    expect((await it.step(batch, 1)).skipped).toBe(true);
+    expect([...it.parameters.get('w')!, ...it.weights.get('w')!]).toEqual([1, 1, 1, 1]);
+  });
+
+  test('keeps the moving average beside the parameters, and saves each array once', async () => {
+    const it = await fixed([1, 0], { emaDecay: 0.5 });
+    await it.step(batch, 1);
+    expect(it.weights.get('w')![0]).toBeCloseTo(0.1, 6);
+    const saved = it.save();
+    expect([...saved.weights.keys(), ...saved.state.keys()]).toEqual(['w', 'optimizer/v/w', 'parameters/w', 'ema/updates']);
+    const other = await fixed([0, 0], { emaDecay: 0.5 });
+    other.restore(saved);
+    expect(other.weights).toEqual(it.weights);
+    expect(other.save()).toEqual(saved);
+  });
+
+  test('refuses what another learner saved, in one line of a bounded length, and changes nothing', async () => {
+    const it = await fixed([1, 0], { optimizer: adam() });
+    const before = it.save();
+    expect(() => it.restore({ weights: new Map(), state: before.state })).toThrow(
+      'learner: the state is not one of these parameters and this optimizer: weights/w is missing',
+    );
+    const many = new Map([...before.state, ...Array.from({ length: 50 }, (_, i) => [`z${i}`, new Float32Array(1)] as const)]);
+    many.set('optimizer/step', Float32Array.of(1));
+    expect(() => it.restore({ ...before, state: many })).toThrow(
+      'optimizer/step should have 1 float64, not 1 float32; z0 has no place in it; z1 has no place in it; z2 has no place in it; and 47 more',
+    );
+    expect(it.save()).toEqual(before);
+  });
+
+  test('counts further than float32 can', async () => {
+    const it = await fixed([1, 0], { optimizer: adam(), emaDecay: 0.9 });
+    const state = new Map(it.save().state).set('optimizer/step', Float64Array.of(2 ** 24)).set('ema/updates', Float64Array.of(2 ** 24));
+    it.restore({ ...it.save(), state });
+    await it.step(batch, 1e-3);
+    expect(it.save().state.get('optimizer/step')![0]).toBe(2 ** 24 + 1);
+    expect(it.save().state.get('ema/updates')![0]).toBe(2 ** 24 + 1);
+  });
+});
+
+/** Learns the mean of what it is shown, plus noise; it counts how often it was told of a step, as importance sampling would. */
+function meanTask(): Task {
+  const mean = tf.variable(tf.scalar(0));
+  let told = 0;
+  return {
+    parameters: new Map([['mean', mean]]),
+    draw: (examples, rng) => ({ ...examples, noise: { data: rng.normals(count(examples)), item: [] } }),
+    loss: ({ x, noise }) => ({ loss: tf.square<tf.Tensor1D>(tf.sub(tf.add(x, tf.mul(noise, 0.1)), mean)) }),
+    observe: () => void told++,
+    state: () => new Map([['told', Int32Array.of(told)]]),
+    restore: (state) => void (told = state.get('told')![0]),
+  };
+}
+const examples = async function* (start: number): AsyncGenerator<Batch> {
+  for (let step = start; ; step++) {
+    await Promise.resolve();
+    yield { x: { data: Float32Array.of(1 + (step % 3), 2), item: [] } };
+  }
+};
+
+describe('train', () => {
+  const make = (optimizer?: OptimizerFor) => {
+    const task = meanTask();
+    return learner({ task, gradients: eagerGradients(task), optimizer, emaDecay: 0.9 });
+  };
+  const collect = async (steps: AsyncIterable<TrainStep>) => {
+    const all: TrainStep[] = [];
+    for await (const step of steps) all.push(step);
+    return all;
+  };
+  const options = { examples, rate: 0.05, seed: 1 };
+
+  test('learns', async () => {
+    const log = await collect(train({ ...options, learner: await make(), steps: 80 }));
+    const mean = (part: TrainStep[]) => part.reduce((sum, { loss }) => sum + loss, 0) / part.length;
+    expect(log.map(({ step }) => step)).toEqual(Array.from({ length: 80 }, (_, i) => i));
+    expect(mean(log.slice(-20))).toBeLessThan(0.3 * mean(log.slice(0, 6)));
+  });
+
+  test.each([
+    ['adam', adam()],
+    ['sgd', sgd({ momentum: 0.9 })],
+  ])('goes on from what was saved to the bit, with %s and what the task has learned', async (_, optimizer) => {
+    const whole = await make(optimizer);
+    const log = await collect(train({ ...options, learner: whole, steps: 11 }));
+    const first = await make(optimizer);
+    await collect(train({ ...options, learner: first, steps: 5 }));
+    const second = await make(optimizer);
+    second.restore(first.save());
+    const rest = await collect(train({ ...options, learner: second, start: 5, steps: 11 }));
+    expect(rest).toEqual(log.slice(5));
+    expect(second.save()).toEqual(whole.save());
+    expect(second.save().state.get('task/told')![0]).toBe(11);
+  });
+
+  test('asks for the rate of each step', async () => {
+    const log = await collect(train({ ...options, learner: await make(), steps: 3, rate: (step) => step / 10 }));
+    expect(log.map(({ learningRate }) => learningRate)).toEqual([0, 0.1, 0.2]);
+  });
+
+  test('takes no example where there is nothing to do, and says so where they end too soon', async () => {
+    const none = () => {
+      throw new Error('asked');
+    };
+    expect(await collect(train({ ...options, examples: none, learner: await make(), start: 3, steps: 3 }))).toEqual([]);
+    const two = async function* () {
+      for await (const batch of examples(0)) {
+        yield batch;
+        yield batch;
+        return;
+      }
+    };
+    await expect(collect(train({ ...options, examples: two, learner: await make(), steps: 3 }))).rejects.toThrow(
+      'train: the examples ended after 2 of 3 steps',
+    );
+  });
+});

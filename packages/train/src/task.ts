@@ -1,0 +1,38 @@
+import type { Random } from '@ddpm/random';
+import type * as tf from '@tensorflow/tfjs-core';
+import type { Batch, Inputs } from './batch';
+
+/** Float32 arrays by name: parameters, gradients, losses. */
+export type Arrays = ReadonlyMap<string, Float32Array>;
+
+/** Numbers as they are saved. */
+export type Values = Float32Array | Float64Array | Int32Array;
+
+/** What must be saved to go on exactly, by name. Counts are int32 or float64, which float32 would round from 2²⁴ on. */
+export type State = ReadonlyMap<string, Values>;
+
+/** A network's variables by the paths of its fields. */
+export type Variables = ReadonlyMap<string, tf.Variable>;
+
+/** Losses of each example, [n] each: the mean of `loss` is made small, other terms are recorded by their names. */
+export type Losses = { readonly loss: tf.Tensor1D } & Readonly<Record<string, tf.Tensor1D>>;
+
+/** What is learned, and from what: everything of training that is not the optimizer. */
+export interface Task {
+  /** What is trained. */
+  readonly parameters: Variables;
+  /** Variables that the loss reads and that are not trained: a teacher, an encoder. Their values may change between steps. */
+  readonly frozen?: Variables;
+  /** Whether the loss of an example depends on the others (a contrastive loss), so that a batch may not be cut. */
+  readonly coupled?: boolean;
+  /** What a step's loss is given: the examples, and all that is random. */
+  draw(examples: Batch, rng: Random): Batch;
+  /** A pure function of its inputs and the variables, so that it can be traced. Validation runs the same one. */
+  loss(inputs: Inputs): Losses;
+  /** Told after each step that was taken what its inputs were and what losses they had; importance sampling learns from it. */
+  observe?(inputs: Batch, losses: Arrays): void;
+  /** What `observe` has learned. */
+  state?(): State;
+  /** Goes on from where `state()` was taken. */
+  restore?(state: State): void;
+}

@@ -1,0 +1,55 @@
+import { Random } from '@ddpm/random';
+import type { Batch } from './batch';
+import type { Learner, StepResult } from './learner';
+
+/** What to train, on what, and for how long. */
+export interface TrainOptions {
+  /** What takes the steps. */
+  learner: Learner;
+  /** The examples of each step from the given one on, without end. Their order must follow from the step alone. */
+  examples: (start: number) => AsyncIterable<Batch>;
+  /** The step to end before. */
+  steps: number;
+  /** The step to begin at; 0 by default. */
+  start?: number;
+  /** The learning rate: a number, or a function of the step. */
+  rate: number | ((step: number) => number);
+  /** All that is random in a step follows from this and the step's number. */
+  seed: number;
+}
+
+/** What `train` yields after each step. */
+export interface TrainStep extends StepResult {
+  /** From 0. */
+  readonly step: number;
+  /** What the loss was given: the examples, and all that was random. */
+  readonly inputs: Batch;
+  /** The step's. */
+  readonly learningRate: number;
+}
+
+/**
+ * For each step: examples, all that is random (`task.draw`), and a step of the optimizer. Yields after each, so that the caller logs, saves
+ * and stops. All that is random in a step follows from `seed` and its number, so that a run that starts at step k with what the learner saved
+ * there goes on exactly.
+ * @throws Error if the examples end before the last step
+ */
+export async function* train({
+  learner,
+  examples,
+  steps,
+  start = 0,
+  rate,
+  seed,
+}: TrainOptions): AsyncGenerator<TrainStep, void, undefined> {
+  if (start >= steps) return;
+  let step = start;
+  for await (const batch of examples(start)) {
+    const inputs = learner.task.draw(batch, new Random([seed, 'train', step]));
+    const learningRate = typeof rate === 'number' ? rate : rate(step);
+    const result = await learner.step(inputs, learningRate);
+    yield { ...result, step, inputs, learningRate };
+    if (++step >= steps) return;
+  }
+  throw new Error(`train: the examples ended after ${step} of ${steps} steps`);
+}
