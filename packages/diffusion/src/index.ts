@@ -1,33 +1,31 @@
-export type { Network, NetworkFunction } from './network';
-export { networkFromLayersModel } from './layers-model';
-export type { LayerParameters, LayersModel, LayersModelLayer } from './layers-model';
-export { extract, noiseLevel } from './noise-level';
-export type { NoiseLevel } from './noise-level';
-export { epsilon, velocity, xStart } from './objective';
-export type { Objective } from './objective';
-export { qSample } from './q-sample';
+export type { AsyncNetworkFunction, Condition, Network, NetworkFunction } from './network';
 
-export { adam } from './training/adam';
-export type { Arrays, Optimizer } from './training/adam';
-export type { TrainBatch, TrainEngine, TrainStepResult } from './training/engine';
-export { ema } from './training/ema';
-export type { Ema } from './training/ema';
-export { eagerGradients } from './training/gradients';
-export type { GradientFunction, LossFunction } from './training/gradients';
-export { inParts } from './training/in-parts';
-export { decays, learningRate } from './training/learning-rate';
-export type { Decay } from './training/learning-rate';
-export { lossNames, pLosses, pLossesPerImage } from './training/losses';
-export type { LossName, LossOptions } from './training/losses';
-export { minSnrWeights } from './training/min-snr';
-export { train } from './training/train';
-export type { TrainOptions, TrainStep } from './training/train';
-export { trainEngine } from './training/train-engine';
-export type { TrainEngineOptions } from './training/train-engine';
+export { clean, levelAt, qSample, signalToNoise, stack } from './levels/level';
+export type { Level, Levels } from './levels/level';
+export { trailing, trailingTimesteps } from './levels/trailing';
+export type { DrawnLevel, LevelSource } from './levels/source';
+export { uniform } from './levels/uniform';
 
-export { ddim, trailingTimesteps } from './sampling/ddim';
-export { ddpm, qPosteriorMean } from './sampling/ddpm';
-export { pSample } from './sampling/p-sample';
+export type { Parameterisation, Prediction } from './parameterisations/parameterisation';
+export { epsilon } from './parameterisations/epsilon';
+export { image } from './parameterisations/image';
+export { velocity } from './parameterisations/velocity';
+
+export type { ElementLoss } from './losses/element-loss';
+export { l1 } from './losses/l1';
+export { l2 } from './losses/l2';
+export { huber } from './losses/huber';
+export type { Weighting } from './weightings/weighting';
+export { minSnr } from './weightings/min-snr';
+export { denoising } from './denoising';
+export type { DenoisingOptions } from './denoising';
+
+export type { Denoise } from './denoise/denoise';
+export { checkCondition, denoiser } from './denoise/denoiser';
+export { clipped } from './denoise/clipped';
+
+export { ancestral, qPosterior } from './sampling/ancestral';
+export { ddim } from './sampling/ddim';
 export { sample } from './sampling/sample';
-export type { AsyncNetworkFunction, SampleOptions, SampleStep } from './sampling/sample';
-export type { Sampler, SamplerStep } from './sampling/sampler';
+export type { SampleOptions, SampleStep } from './sampling/sample';
+export type { Evaluation, Sampler } from './sampling/sampler';

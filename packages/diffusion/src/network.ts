@@ -1,10 +1,29 @@
 import type * as tf from '@tensorflow/tfjs-core';
 
-/** x_t [n, h, w, c], t [n] int32 → a tensor shaped like x_t that says what the objective asks for (ε, x_0 or v). */
-export type NetworkFunction = (xt: tf.Tensor4D, t: tf.Tensor1D, condition?: Readonly<Record<string, tf.Tensor>>) => tf.Tensor4D;
+/** What else a network is given, by name; the first axis of each is the batch. */
+export type Condition = Readonly<Record<string, tf.Tensor>>;
+
+/**
+ * x [n, h, w, c], what it is told of the level [n] float32 (a schedule's t, EDM's ln(σ)/4, …), and a condition → a tensor shaped like x,
+ * which the parameterisation gives its meaning (ε, x_0, v, …).
+ */
+export type NetworkFunction = (x: tf.Tensor4D, told: tf.Tensor1D, condition?: Condition) => tf.Tensor4D;
 
 /** Any object with such a function. Its parameters are the variables reachable through its fields. */
 export interface Network {
   /** What the network makes of noisy images. */
   apply: NetworkFunction;
+  /** The names of the conditions that it takes, all of which it must be given; none by default. */
+  readonly conditions?: readonly string[];
+}
+
+/** A network that runs elsewhere, such as a compiled one. It frees what it allocates, except for its result. */
+export type AsyncNetworkFunction = (x: tf.Tensor4D, told: tf.Tensor1D, condition?: Condition) => Promise<tf.Tensor4D>;
+
+/** @throws RangeError unless a network's output is shaped like its input */
+export function checkOutput(who: string, x: tf.Tensor, output: tf.Tensor): void {
+  if (output.shape.join() !== x.shape.join())
+    throw new RangeError(
+      `${who}: the network's output should have the shape of its input, [${x.shape.join(', ')}], not [${output.shape.join(', ')}]`,
+    );
 }

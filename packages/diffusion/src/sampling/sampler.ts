@@ -1,22 +1,25 @@
 import type { NormalSource } from '@ddpm/random';
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Level } from '../levels/level';
+import type { Prediction } from '../parameterisations/parameterisation';
 
-/** One reverse step: from x_t and the network's x̂_0 to the next, less noisy x. Tensors are [n, h, w, c]; they stay the caller's. */
-export interface SamplerStep {
-  /** The noisy images. */
-  readonly xt: tf.Tensor4D;
-  /** The network's x̂_0. */
-  readonly xStart: tf.Tensor4D;
-  /** Which of `timesteps` x_t is at. */
-  readonly index: number;
-  /** Draws the noise that the step adds, if any. */
-  readonly rng: NormalSource;
+/** What the network said, and of what. */
+export interface Evaluation extends Prediction {
+  /** The noisy images, [n, h, w, c]. */
+  readonly x: tf.Tensor4D;
+  /** How noisy they are. */
+  readonly level: Level;
 }
 
-/** A way from noise to images: which noise levels to visit, and how to get from each to the next. */
+/** A way from noise to images. */
 export interface Sampler {
-  /** The t of each network call, in the order of the calls: from noise to image. */
-  readonly timesteps: readonly number[];
-  /** The next x, [n, h, w, c], which the caller owns. */
-  step(step: SamplerStep): tf.Tensor4D;
+  /** Where the network is asked, in order, and at last where the images are. A level may stand twice. */
+  readonly levels: readonly Level[];
+  /** How many evaluations a step looks back on, its own included; 1 by default. */
+  readonly memory?: number;
+  /**
+   * x at levels[index + 1], a new tensor, given the evaluations so far, the newest first, and what draws the noise that the step adds, if any. It stands
+   * within a `tf.tidy`, and leaves its arguments alone.
+   */
+  step(index: number, evaluations: readonly [Evaluation, ...Evaluation[]], rng: NormalSource): tf.Tensor4D;
 }

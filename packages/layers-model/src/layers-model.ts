@@ -1,10 +1,10 @@
+import type { Network } from '@ddpm/diffusion';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Network } from './network';
 
 /** What is used of a `tf.LayersModel`, so that nothing here needs `@tensorflow/tfjs-layers`. */
 export interface LayersModel {
   /** The first axis, the batch, is null. */
-  readonly inputs: readonly { readonly shape: readonly (number | null)[] }[];
+  readonly inputs: readonly { readonly shape: readonly (number | null)[]; readonly dtype?: tf.DataType }[];
   /** Names of the layers that the inputs are. */
   readonly inputNames: readonly string[];
   readonly outputs: readonly unknown[];
@@ -53,22 +53,27 @@ export function networkFromLayersModel(model: LayersModel): Network & { readonly
   if (inputs.length < 2)
     throw new RangeError(`networkFromLayersModel: the model's inputs should be x_t, t and conditions, not only ${inputNames.join(', ')}`);
   if (outputs.length !== 1) throw new RangeError(`networkFromLayersModel: the model should have one output, not ${outputs.length}`);
-  const tShape = inputs[1].shape;
+  const { shape: tShape, dtype = 'float32' } = inputs[1];
   if (tShape.length > 2 || (tShape.length === 2 && tShape[1] !== 1))
     throw new RangeError(
       `networkFromLayersModel: the model's second input, t, should have the shape [n] or [n, 1], not [${['n', ...tShape.slice(1)].join(', ')}]`,
     );
+  const conditionNames = inputNames.slice(2);
   return {
     layers: model.layers.map((layer, i) => layerParameters(layer, `layers.${i}`)),
+    conditions: conditionNames,
     apply(xt, t, condition = {}) {
-      const conditions = inputNames.slice(2).map((name) => {
+      const conditions = conditionNames.map((name) => {
         if (!Object.hasOwn(condition, name))
           throw new RangeError(
             `networkFromLayersModel: the model's input ${name} needs a condition of this name, got ${Object.keys(condition).join(', ') || 'none'}`,
           );
         return condition[name];
       });
-      return tf.tidy(() => model.apply([xt, tf.reshape(t, [-1, ...tShape.slice(1).map(Number)]), ...conditions]) as tf.Tensor4D);
+      return tf.tidy(() => {
+        const told = tf.cast(tf.reshape(t, [-1, ...tShape.slice(1).map(Number)]), dtype);
+        return model.apply([xt, told, ...conditions]) as tf.Tensor4D;
+      });
     },
   };
 }

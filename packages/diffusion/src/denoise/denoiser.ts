@@ -1,0 +1,45 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { stack } from '../levels/level';
+import type { AsyncNetworkFunction, Condition, Network } from '../network';
+import { checkOutput } from '../network';
+import { epsilon } from '../parameterisations/epsilon';
+import type { Parameterisation } from '../parameterisations/parameterisation';
+import type { Denoise } from './denoise';
+
+/**
+ * A network as a `Denoise`, by what its output means; `epsilon` by default.
+ * @param options.condition what the network is given beside x at every call; the caller keeps it
+ * @throws RangeError if the condition is not what the network takes, and, when called, if its output is not shaped like x
+ */
+export function denoiser(
+  network: Network | AsyncNetworkFunction,
+  { parameterisation = epsilon, condition }: { parameterisation?: Parameterisation; condition?: Condition } = {},
+): Denoise {
+  if (typeof network !== 'function') checkCondition(network, condition);
+  return async (x, level) => {
+    const levels = stack(Array.from({ length: x.shape[0] }, () => level));
+    const input = parameterisation.input?.(levels, x);
+    const told = parameterisation.told?.(levels);
+    let output: tf.Tensor4D | undefined;
+    try {
+      output = await run(network, input ?? x, told ?? levels.time, condition);
+      checkOutput('denoiser', x, output);
+      return parameterisation.predict(levels, x, output);
+    } finally {
+      tf.dispose([levels.signal, levels.sigma, levels.time, input, told, output]);
+    }
+  };
+}
+
+/** A network's output, wherever it runs. */
+async function run(network: Network | AsyncNetworkFunction, ...inputs: Parameters<AsyncNetworkFunction>): Promise<tf.Tensor4D> {
+  return typeof network === 'function' ? network(...inputs) : tf.tidy(() => network.apply(...inputs));
+}
+
+/** @throws RangeError unless a condition has the names that the network takes */
+export function checkCondition({ conditions = [] }: Pick<Network, 'conditions'>, condition: Readonly<Record<string, unknown>> = {}): void {
+  const list = (names: readonly string[]) => names.join(', ') || 'none';
+  const given = Object.keys(condition);
+  if ([...given].sort().join() !== [...conditions].sort().join())
+    throw new RangeError(`denoiser: the network takes the conditions ${list(conditions)}, and was given ${list(given)}`);
+}

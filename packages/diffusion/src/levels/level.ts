@@ -1,0 +1,56 @@
+import type { NoiseSchedule } from '@ddpm/schedules';
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * How noisy: x = signal·x_0 + sigma·ε, and what tells the network so. A schedule's t is the level (√ᾱ_t, √(1 − ᾱ_t), t), EDM's σ is
+ * (1, σ, σ), a flow's t is (1 − t, t, t).
+ */
+export interface Level {
+  /** What is left of the image. */
+  readonly signal: number;
+  /** The standard deviation of the noise. */
+  readonly sigma: number;
+  /** What a network is told of it. */
+  readonly time: number;
+}
+
+/** The levels of a batch, one for each image, as tensors. */
+export interface Levels {
+  /** [n, 1, 1, 1]. */
+  readonly signal: tf.Tensor4D;
+  /** [n, 1, 1, 1]. */
+  readonly sigma: tf.Tensor4D;
+  /** [n] float32. */
+  readonly time: tf.Tensor1D;
+}
+
+/** The image itself. */
+export const clean: Level = { signal: 1, sigma: 0, time: 0 };
+
+/**
+ * A schedule's level at t.
+ * @throws RangeError unless t is a whole number from 0 to T − 1
+ */
+export function levelAt({ timesteps, sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod }: NoiseSchedule, t: number): Level {
+  if (!Number.isInteger(t) || t < 0 || t >= timesteps)
+    throw new RangeError(`levelAt: t must be a whole number from 0 to ${timesteps - 1}, got ${t}`);
+  return { signal: sqrtAlphasCumprod[t], sigma: sqrtOneMinusAlphasCumprod[t], time: t };
+}
+
+/** Levels as tensors, one for each image of a batch; the caller owns them. */
+export function stack(levels: readonly Level[]): Levels {
+  const column = (of: (level: Level) => number) => tf.tensor4d(Float32Array.from(levels, of), [levels.length, 1, 1, 1]);
+  return {
+    signal: column(({ signal }) => signal),
+    sigma: column(({ sigma }) => sigma),
+    time: tf.tensor1d(Float32Array.from(levels, ({ time }) => time)),
+  };
+}
+
+/** The noise-to-signal ratio's other face: (signal/sigma)². */
+export const signalToNoise = ({ signal, sigma }: Level): number => (signal / sigma) ** 2;
+
+/** x = signal·x_0 + sigma·ε (Ho et al. 2020, eq. 4). x_0, ε: [n, h, w, c]. */
+export function qSample({ signal, sigma }: Levels, xStart: tf.Tensor4D, noise: tf.Tensor4D): tf.Tensor4D {
+  return tf.tidy(() => tf.add(tf.mul(signal, xStart), tf.mul(sigma, noise)));
+}

@@ -1,0 +1,25 @@
+import type { Random } from '@ddpm/random';
+import type { State } from '@ddpm/train';
+import type { Level } from './level';
+
+/** A level that was drawn. */
+export interface DrawnLevel {
+  /** How noisy. */
+  readonly level: Level;
+  /** What the loss there counts for, so that the sum is that of all levels; 1 by default. */
+  readonly weight?: number;
+  /** Which of the source's levels it is, where there are finitely many; `observe` is told. */
+  readonly index?: number;
+}
+
+/** Which levels training meets. */
+export interface LevelSource {
+  /** Levels for n images. */
+  draw(n: number, rng: Random): readonly DrawnLevel[];
+  /** Told after each step the unweighted loss of each image, and the index of its level. */
+  observe?(indices: Int32Array, losses: Float32Array): void;
+  /** What `observe` has learned. */
+  state?(): State;
+  /** Goes on from where `state()` was taken. */
+  restore?(state: State): void;
+}

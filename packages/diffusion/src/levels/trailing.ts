@@ -1,0 +1,21 @@
+import type { NoiseSchedule } from '@ddpm/schedules';
+import { clean, levelAt, type Level } from './level';
+
+/**
+ * `steps` of T timesteps in even strides, from T − 1 down, so that the first step is at the noise that sampling starts from ("trailing" in
+ * Lin et al. 2024); all T of them by default.
+ * @throws RangeError unless steps is a whole number from 1 to T
+ */
+export function trailingTimesteps(timesteps: number, steps = timesteps): number[] {
+  if (!Number.isInteger(steps) || steps < 1 || steps > timesteps)
+    throw new RangeError(`trailing: steps must be a whole number from 1 to ${timesteps}, the schedule's timesteps; got ${steps}`);
+  return Array.from({ length: steps }, (_, i) => Math.round(((steps - i) * timesteps) / steps) - 1);
+}
+
+/**
+ * The levels of a schedule at `trailingTimesteps`, and at last the image: what a sampler visits.
+ * @throws RangeError unless steps is a whole number from 1 to T
+ */
+export function trailing(schedule: NoiseSchedule, steps?: number): Level[] {
+  return [...trailingTimesteps(schedule.timesteps, steps).map((t) => levelAt(schedule, t)), clean];
+}

@@ -1,0 +1,24 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type { Level, Levels } from '../levels/level';
+
+/** What a network's output says of the image. */
+export interface Prediction {
+  /** x̂_0, [n, h, w, c]. */
+  readonly x0: tf.Tensor4D;
+}
+
+/** What a network's output means: what it is trained towards, and how x_0 is read from it. All images [n, h, w, c]. */
+export interface Parameterisation {
+  /** Its name, which a checkpoint holds. */
+  readonly name: string;
+  /** What the network is given for x; x itself by default. */
+  input?(level: Levels, x: tf.Tensor4D): tf.Tensor4D;
+  /** What it is told of the level, [n]; its time by default. */
+  told?(level: Levels): tf.Tensor1D;
+  /** What the output is compared with in training. */
+  target(level: Levels, xStart: tf.Tensor4D, noise: tf.Tensor4D): tf.Tensor4D;
+  /** The image that the output speaks of. */
+  predict(level: Levels, x: tf.Tensor4D, output: tf.Tensor4D): Prediction;
+  /** How many times larger a squared error of the output is than that of the x̂_0 that it means. */
+  readonly errorScale: (level: Level) => number;
+}
