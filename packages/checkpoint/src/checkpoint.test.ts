@@ -5,7 +5,17 @@ import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { writeSafetensors } from '@ddpm/safetensors';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createFolder, loadNetwork, readCheckpoint, reason, referenceIn, writeCheckpoint, writeFileAtomic } from './index';
+import {
+  createFolder,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  loadNetwork,
+  readCheckpoint,
+  reason,
+  referenceIn,
+  writeCheckpoint,
+  writeFileAtomic,
+} from './index';
 import type { Checkpoint, NetworkReference } from './index';
 
 let folder: string;
@@ -13,12 +23,16 @@ beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), 'ddpm-checkpoint-')
 afterAll(() => rm(folder, { recursive: true }));
 
 const checkpoint: Checkpoint = {
-  model: { network: { name: '@ddpm/unet', options: { dim: 4, dimMults: [1] } }, imageShape: [8, 6, 3], objective: 'epsilon' },
-  betas: Float64Array.of(0.1, 1 / 3),
+  networks: { denoiser: { name: '@ddpm/unet', options: { dim: 4, dimMults: [1] } } },
+  meaning: { task: 'denoise', image: [8, 6, 3], betas: [0.1, 1 / 3] },
   step: 7,
   settings: { dataset: 'folder', seed: 3 },
-  parameters: new Map([['initConv.weight', { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }]]),
-  state: new Map([['optimizer/m/initConv.weight', Float32Array.of(5, 6, 7, 8)]]),
+  weights: new Map([['denoiser.initConv.weight', { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }]]),
+  state: new Map<string, Float32Array | Float64Array | Int32Array>([
+    ['optimizer/m/denoiser.initConv.weight', Float32Array.of(5, 6, 7, 8)],
+    ['optimizer/step', Float64Array.of(2 ** 24 + 1)],
+    ['task/counts', Int32Array.of(3, -1)],
+  ]),
 };
 
 describe('a single flipped bit', () => {
@@ -45,26 +59,26 @@ describe('checkpoints', () => {
 
   test.each<[string, () => Uint8Array | Promise<Uint8Array>, string]>([
     ['truncated', async () => (await readFile(join(folder, 'a.safetensors'))).subarray(0, -3), 'outside the 45 bytes of data'],
-    ['another kind of file', () => writeSafetensors(new Map()), 'its metadata should say format ddpm-checkpoint-1, not undefined'],
-    ['without a schedule', () => write({}, { betas: undefined }), 'the tensor "schedule/betas" is missing'],
+    ['another kind of file', () => writeSafetensors(new Map()), 'its metadata should say format ddpm-checkpoint-2, not undefined'],
     [
       'with a foreign tensor',
       () => write({}, { 'other/x': { shape: [1], data: new Float32Array(1) } }),
       'the tensor "other/x" has no place in it',
     ],
+    [
+      'with weights of another type',
+      () => write({}, { 'weights/x': { shape: [1], data: new Int32Array(1) } }),
+      'the tensor "weights/x" has no place in it',
+    ],
     ['with a step that is none', () => write({ step: '-1' }), 'its step is -1'],
     ['with settings of another form', () => write({ settings: '[]' }), 'its settings is not as expected: Invalid input'],
-    ['with a model that is not JSON', () => write({ model: '{' }), 'its model is not JSON'],
+    ['with networks that are not JSON', () => write({ networks: '{' }), 'its networks is not JSON'],
     [
-      'with a model of another form',
-      () => write({ model: '{"network":{"name":"x","options":{}},"imageShape":[8,0,1],"objective":"epsilon"}' }),
-      'its model.imageShape.1 is not as expected: Too small',
+      'with a network of another form',
+      () => write({ networks: '{"denoiser":{"name":"","options":{}}}' }),
+      'its networks.denoiser.name is not as expected: Too small',
     ],
-    [
-      'with an unknown objective',
-      () => write({ model: '{"network":{"name":"x","options":{}},"imageShape":[8,8,1],"objective":"score"}' }),
-      'its model.objective is not as expected: Invalid option',
-    ],
+    ['without a checksum', () => write({}), 'its contents do not match its checksum'],
   ])('that are %s are refused in one line that names the file', async (_, make, message) => {
     const path = join(folder, 'wrong.safetensors');
     await writeFile(path, await make());
@@ -75,20 +89,24 @@ describe('checkpoints', () => {
     expect(error?.message).toMatch(/wrong\.safetensors is not a usable checkpoint: [^\n]+$/);
     expect(error?.message).toContain(message);
   });
-  const betas = { shape: [2], data: checkpoint.betas };
   function write(
     metadata: Record<string, string>,
-    tensors: Record<string, { shape: number[]; data: Float32Array } | undefined> = {},
+    tensors: Record<string, { shape: number[]; data: Float32Array | Int32Array }> = {},
   ): Uint8Array {
-    const entries = Object.entries({
-      'schedule/betas': betas,
-      ...tensors,
-      ...('betas' in tensors && { 'schedule/betas': undefined, betas: undefined }),
+    const networks = JSON.stringify(checkpoint.networks);
+    return writeSafetensors(new Map(Object.entries(tensors)), {
+      ...{ format: 'ddpm-checkpoint-2', step: '1', networks, meaning: '{}', settings: '{}' },
+      ...metadata,
     });
-    const present = entries.filter((entry): entry is [string, typeof betas] => entry[1] !== undefined);
-    const base = { format: 'ddpm-checkpoint-1', step: '1', model: JSON.stringify(checkpoint.model), settings: '{}' };
-    return writeSafetensors(new Map(present), { ...base, ...metadata });
   }
+
+  test('are the same bytes wherever they are made, and need no file', async () => {
+    const bytes = await encodeCheckpoint(checkpoint);
+    expect(await encodeCheckpoint(checkpoint)).toEqual(bytes);
+    expect(await decodeCheckpoint(bytes)).toMatchObject(checkpoint);
+    const settings = { note: '"sha256":"' + '0'.repeat(64) + '"' };
+    expect((await decodeCheckpoint(await encodeCheckpoint({ ...checkpoint, settings }))).settings).toEqual(settings);
+  });
 
   test('that are missing are said to be', async () => {
     const path = join(folder, 'none.safetensors');
@@ -149,8 +167,7 @@ const canMount = spawnSync('unshare', [...mountsReadOnly, tmpdir(), 'true']).sta
   await mkdir(disk);
   const script = `import(${JSON.stringify(pathToFileURL(resolve('dist/index.js')).href)}).then(async ({ createFolder, saveCheckpoint }) => {
     const path = ${JSON.stringify(disk)};
-    const model = { network: { name: 'n', options: {} }, imageShape: [1, 1, 1], objective: 'epsilon' };
-    const checkpoint = { model, betas: new Float64Array(1), step: 0, settings: {}, parameters: new Map(), state: new Map() };
+    const checkpoint = { networks: {}, meaning: {}, step: 0, settings: {}, weights: new Map(), state: new Map() };
     for (const work of [() => createFolder({ path: path + '/a/b' }), () => createFolder({ prefix: path + '/runs/x' }), () => saveCheckpoint(path, checkpoint)])
       await work().catch((error) => console.log(error.message));
   });`;

@@ -1,7 +1,7 @@
-export { checkpointFrom, readCheckpoint, writeCheckpoint } from './checkpoint';
-export type { Checkpoint, ModelDescription } from './checkpoint';
+export { readCheckpoint, writeCheckpoint } from './checkpoint';
+export { decodeCheckpoint, encodeCheckpoint } from './format';
+export type { Checkpoint, JsonObject, NetworkReference } from './format';
 export { loadNetwork, referenceIn } from './network';
-export type { NetworkReference } from './network';
 export { lockFolder } from './lock';
 export { findCheckpoint, runFolderOf, saveCheckpoint } from './rotation';
 export { createFolder } from './create-folder';

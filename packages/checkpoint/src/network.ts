@@ -2,16 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
-
-/** A network by the name of its package or file, with the options that its default export takes. */
-export interface NetworkReference {
-  /** A package such as `@ddpm/unet`, or a file such as `./my-network.mjs`. */
-  readonly name: string;
-  /** JSON. */
-  readonly options: Readonly<Record<string, unknown>>;
-  /** For a file with a relative name: the folder that it is named from, relative to the run folder, so that both can move together. */
-  readonly folder?: string;
-}
+import type { NetworkReference } from './format';
 
 /**
  * Rebuilds a network: imports the package or file that it names and calls its default export with the options.

@@ -17,11 +17,11 @@ beforeEach(async () => {
 afterAll(() => rm(top, { recursive: true }));
 
 const at = (step: number): Checkpoint => ({
-  model: { network: { name: 'n', options: {} }, imageShape: [1, 1, 1], objective: 'epsilon' },
-  betas: Float64Array.of(0.5),
+  networks: { denoiser: { name: 'n', options: {} } },
+  meaning: {},
   step,
   settings: {},
-  parameters: new Map([['w', { shape: [1], data: Float32Array.of(step) }]]),
+  weights: new Map([['denoiser.w', { shape: [1], data: Float32Array.of(step) }]]),
   state: new Map(),
 });
 const save = async (...steps: number[]) => {

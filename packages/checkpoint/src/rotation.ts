@@ -1,7 +1,7 @@
 import { copyFile, link, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Checkpoint } from './checkpoint';
 import { readCheckpoint, writeCheckpoint } from './checkpoint';
+import type { Checkpoint } from './format';
 import { makeFolder } from './make-folder';
 import { reason } from './write-file-atomic';
 
