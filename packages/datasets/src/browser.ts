@@ -1,5 +1,5 @@
-export { batchCount, batches } from './batches';
-export type { Batch, BatchOptions } from './batches';
+export { batchCount, examples, readExamples } from './examples';
+export type { Examples, ExamplesOptions } from './examples';
 export { arrayDataset } from './dataset';
 export type { Channels, Dataset } from './dataset';
 export { parseIdx } from './idx';
@@ -8,3 +8,4 @@ export { idxDataset } from './idx-dataset';
 export { resize } from './resize';
 export { crop, fitted, pad } from './transform';
 export type { Fit } from './transform';
+export { subset } from './subset';

@@ -1,0 +1,109 @@
+import { Random } from '@ddpm/random';
+import { concurrently } from './concurrent';
+import type { Dataset } from './dataset';
+
+/** Some images of a dataset with their classes, ready for a network: each field's values one example after the other. */
+export type Examples = {
+  /** [h, w, c] each, in [−1, 1]. */
+  readonly image: { readonly data: Float32Array<ArrayBuffer>; readonly item: readonly [h: number, w: number, c: number] };
+  /** Their classes, if the dataset has them. */
+  readonly label?: { readonly data: Int32Array<ArrayBuffer>; readonly item: readonly [] };
+};
+
+/** Which examples to give, and in which order. */
+export interface ExamplesOptions {
+  /** Examples in a batch; the last of an epoch may have fewer. */
+  readonly batchSize: number;
+  /** Order and flips follow from it and the number of the epoch. */
+  readonly seed: number;
+  /** Number of the first batch to give, counted over all epochs; 0 by default. */
+  readonly start?: number;
+  /** The probability that an image is mirrored left to right; 0 by default. */
+  readonly flip?: number;
+}
+
+/** How many images are decoded at a time. */
+const LANES = 8;
+
+/**
+ * How many batches an epoch has, the last and perhaps smaller one included.
+ * @throws RangeError unless batchSize is a whole number of at least 1
+ */
+export function batchCount(dataset: Dataset, batchSize: number): number {
+  if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
+    throw new RangeError(`examples: batchSize must be a whole number of at least 1, got ${batchSize}`);
+  }
+  return Math.ceil(dataset.size / batchSize);
+}
+
+/**
+ * A dataset in batches without end, each epoch in an order of its own; the next batch is decoded while one is in use. What a batch holds
+ * is a function of seed and its number alone, wherever it starts.
+ * @throws RangeError if an option is out of range
+ */
+export function examples(
+  dataset: Dataset,
+  { batchSize, seed, start = 0, flip = 0 }: ExamplesOptions,
+): AsyncGenerator<Examples, void, undefined> {
+  const count = batchCount(dataset, batchSize);
+  if (!Number.isSafeInteger(start) || start < 0) throw new RangeError(`examples: start must be a whole number of at least 0, got ${start}`);
+  if (!(flip >= 0 && flip <= 1)) throw new RangeError(`examples: flip must be from 0 to 1, got ${flip}`);
+
+  const orderOf = (epoch: number) => {
+    const random = new Random([seed, 'order', epoch]);
+    const order = random.shuffle(Int32Array.from({ length: dataset.size }, (_, i) => i));
+    return { epoch, order, mirrored: Uint8Array.from(order, () => (random.uniform() < flip ? 1 : 0)) };
+  };
+  let current = orderOf(Math.floor(start / count));
+  return ahead(start, (number) => {
+    const epoch = Math.floor(number / count);
+    if (epoch !== current.epoch) current = orderOf(epoch);
+    const from = (number % count) * batchSize;
+    const to = Math.min(from + batchSize, dataset.size);
+    return readExamples(dataset, current.order.subarray(from, to), current.mirrored.subarray(from, to));
+  });
+}
+
+/** load(start), load(start + 1), …: each one begun when the one before it is handed out. */
+async function* ahead<T>(start: number, load: (i: number) => Promise<T>): AsyncGenerator<T, void, undefined> {
+  let next = load(start);
+  for (let i = start; ; i++) {
+    const current: T = await next;
+    next = load(i + 1);
+    // A failure is thrown when its turn comes; until then it is not an unhandled one.
+    next.catch(() => {});
+    yield current;
+  }
+}
+
+/**
+ * The examples of these numbers.
+ * @param mirrored 1 for each that is to be mirrored left to right; none by default
+ * @throws RangeError if an image is not shaped as the dataset says
+ */
+export async function readExamples(dataset: Dataset, indices: Int32Array, mirrored?: Uint8Array): Promise<Examples> {
+  const [h, w, c] = dataset.shape;
+  const data = new Float32Array(indices.length * h * w * c);
+  await concurrently(indices.length, LANES, async (k) => {
+    const bytes = await dataset.image(indices[k]);
+    if (bytes.length !== h * w * c) {
+      throw new RangeError(`examples: image ${indices[k]} has ${bytes.length} bytes, but the dataset's shape is ${h}×${w}×${c}`);
+    }
+    toUnitRange(bytes, data.subarray(k * h * w * c, (k + 1) * h * w * c), { w, c, mirror: mirrored?.[k] === 1 });
+  });
+  return {
+    image: { data, item: [h, w, c] },
+    ...(dataset.label && { label: { data: Int32Array.from(indices, (i) => dataset.label!(i)), item: [] } }),
+  };
+}
+
+/** 0 … 255 → [−1, 1], each row mirrored or not. */
+function toUnitRange(bytes: Uint8Array, out: Float32Array, { w, c, mirror }: { w: number; c: number; mirror: boolean }): void {
+  for (let row = 0; row < bytes.length; row += w * c) {
+    for (let x = 0; x < w; x++) {
+      const from = row + (mirror ? w - 1 - x : x) * c;
+      const to = row + x * c;
+      for (let k = 0; k < c; k++) out[to + k] = bytes[from + k] / 127.5 - 1;
+    }
+  }
+}
