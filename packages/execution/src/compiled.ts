@@ -1,0 +1,81 @@
+import { prepareBackend } from '@ddpm/backend';
+import type { Arrays, Batch, Task, Variables } from '@ddpm/train';
+import { checkLosses, count, tensors } from '@ddpm/train';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Execution } from './execution';
+
+/**
+ * Execution by ONNX Runtime.
+ * @param why what its `reason` says
+ * @throws Error in one line if it does not load
+ */
+export async function compiled(why: string): Promise<Execution> {
+  const { compile, compileGradients } = await import('@ddpm/compile').catch((error: Error) => {
+    throw new Error(
+      `Backend compiled cannot start: ONNX Runtime does not load here (${error.message.split('\n', 1)[0]}); choose the backend wasm`,
+    );
+  });
+  // What is not worth compiling, such as a sampler's arithmetic on images, runs in plain JavaScript.
+  await prepareBackend('cpu');
+
+  const compileFunction: Execution['compile'] = (fn, examples, { parameters, coupled = false } = {}) =>
+    // In micro-batches, an example does not depend on how many others it is run with.
+    compile(fn, examples, { parameters, ...(!coupled && { microBatch: 'auto' }) });
+
+  return {
+    name: 'compiled',
+    reason: `Backend: compiled, on ONNX Runtime (${why})`,
+    async gradients({ loss, parameters, frozen, coupled }, example) {
+      const [fn, examples] = positional(loss, example);
+      try {
+        const program = await compileGradients(fn, parameters, examples, { frozen, coupled });
+        const run = (values: Arrays, batch: Batch) => program.run(values, arrays(example, batch));
+        return Object.assign(run, { dispose: () => program.dispose() });
+      } finally {
+        tf.dispose(examples);
+      }
+    },
+    async losses({ loss, parameters, frozen, coupled }, example) {
+      const [fn, examples] = positional(loss, example);
+      try {
+        const program = await compileFunction(fn, examples, { parameters: joined(parameters, frozen), coupled });
+        const run = async (batch: Batch): Promise<Arrays> => {
+          const inputs = tensors(batch);
+          const results = await program(...Object.keys(example).map((name) => inputs[name]));
+          const values = new Map<string, Float32Array>();
+          for (const [name, term] of Object.entries(results)) values.set(name, await term.data<'float32'>());
+          tf.dispose([Object.values(inputs), Object.values(results)]);
+          return values;
+        };
+        return Object.assign(run, { dispose: () => program.dispose() });
+      } finally {
+        tf.dispose(examples);
+      }
+    },
+    compile: compileFunction,
+  };
+}
+
+/** A task's loss as a function of tensors in the order of an example's fields, and the example as such tensors. */
+function positional(loss: Task['loss'], example: Batch) {
+  const inputs = tensors(example);
+  const names = Object.keys(inputs);
+  const fn = (...values: tf.Tensor[]) =>
+    checkLosses(loss(Object.fromEntries(names.map((name, i) => [name, values[i]]))), values[0].shape[0]);
+  return [fn, names.map((name) => inputs[name])] as const;
+}
+
+/**
+ * A batch's arrays in the order of the example's fields.
+ * @throws RangeError unless it has the fields that were compiled
+ */
+function arrays(example: Batch, batch: Batch): (Float32Array | Int32Array)[] {
+  count(batch);
+  return Object.entries(example).map(([name, { item }]) => {
+    if (batch[name]?.item.join() !== item.join())
+      throw new RangeError(`execution: ${name} should be [${item.join(', ')}] of each example, ${name in batch ? `not [${batch[name].item.join(', ')}]` : 'and is missing'}`);
+    return batch[name].data;
+  });
+}
+
+const joined = (...variables: readonly (Variables | undefined)[]): Variables => new Map(variables.flatMap((some) => [...(some ?? [])]));

@@ -1,0 +1,53 @@
+import type { Arrays, Batch, Gradients, Task, Variables } from '@ddpm/train';
+import type * as tf from '@tensorflow/tfjs-core';
+
+/** Whatever executes tfjs functions and trains them: compiled to ONNX Runtime, or an eager tfjs backend. */
+export interface Execution {
+  /** Which one it is. */
+  readonly name: Exclude<ExecutionName, 'auto'>;
+  /** One line that says what was picked and why, to be shown. */
+  readonly reason: string;
+  /**
+   * A task's loss and gradients.
+   * @param example inputs like those of a step, as `task.draw` gives them; their values do not matter
+   */
+  gradients(task: Task, example: Batch): Promise<Gradients>;
+  /**
+   * A task's losses alone, by the values that its variables have at each call: what validation needs.
+   * @param example inputs like those of a step
+   */
+  losses(task: Task, example: Batch): Promise<Compiled<(inputs: Batch) => Arrays>>;
+  /**
+   * A pure function of tensors as an asynchronous one. Nothing is traced or opened again where only values change.
+   * @typeParam F the function's type, which is kept but for the promise
+   * @param fn a function of examples, which lie along the first axis of every input and result
+   * @param examples tensors like its inputs; their values do not matter
+   */
+  compile<F extends TensorFunction>(fn: F, examples: readonly tf.Tensor[], options?: CompileOptions): Promise<Compiled<F>>;
+}
+
+/** How a function is to be compiled. */
+export interface CompileOptions {
+  /** Variables that the function reads, whose values may change between calls. Others, where it is compiled, keep the values that they have now. */
+  readonly parameters?: Variables;
+  /** Whether examples depend on each other, so that a batch may not be cut. */
+  readonly coupled?: boolean;
+}
+
+/** A function of tensors. */
+export type TensorFunction = (...inputs: never[]) => tf.Tensor | tf.Tensor[] | Record<string, tf.Tensor>;
+
+/** A function that runs elsewhere. Its results are the caller's. */
+export interface Compiled<F extends (...inputs: never[]) => unknown> {
+  (...inputs: Parameters<F>): Promise<ReturnType<F>>;
+  /** Frees what runs it. */
+  dispose(): Promise<void>;
+}
+
+/** What can be asked for. */
+export const executionNames = ['auto', 'compiled', 'tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
+/**
+ * What can be asked for.
+ * @useDeclaredType
+ */
+export type ExecutionName = (typeof executionNames)[number];

@@ -1,0 +1,3 @@
+export { executionNames } from './execution';
+export type { Compiled, CompileOptions, Execution, ExecutionName, TensorFunction } from './execution';
+export { prepareExecution } from './prepare-execution';

@@ -1,0 +1,30 @@
+import { prepareBackend } from '@ddpm/backend';
+import * as tf from '@tensorflow/tfjs-core';
+import { compiled } from './compiled';
+import { eager } from './eager';
+import type { Execution, ExecutionName } from './execution';
+
+/**
+ * Prepares what is asked for. `auto` takes tfjs-node-gpu where it is installed and sees a CUDA device, otherwise compiled, otherwise the
+ * best eager backend. To train eagerly, import `@tensorflow/tfjs` once in the application, which registers the gradients.
+ * @throws Error in one line if one asked for by name is not there; it says how to get it
+ */
+export async function prepareExecution(name: ExecutionName = 'auto'): Promise<Execution> {
+  tf.enableProdMode();
+  if (name === 'compiled') return compiled('as asked');
+  if (name !== 'auto') return eager(named(await prepareBackend(name)));
+  let why: string;
+  try {
+    return eager(named(await prepareBackend('tfjs-node-gpu')));
+  } catch (error) {
+    why = (error as Error).message.replace(/^Backend (\S+ is .*?)\. To get it.*$/s, '$1');
+  }
+  try {
+    return await compiled(why);
+  } catch (error) {
+    const { name: picked, reason } = named(await prepareBackend('auto'));
+    return eager({ name: picked, reason: `${reason}; compiled is not available: ${(error as Error).message.split('\n', 1)[0]}` });
+  }
+}
+
+const named = ({ name, reason }: { readonly name: string; readonly reason: string }) => ({ name: name as Execution['name'], reason });
