@@ -1,9 +1,24 @@
 import { readFileSync } from 'node:fs';
-import { eagerGradients, epsilon, pLosses, pSample, qSample, sample, trainEngine } from '@ddpm/diffusion';
-import type { Network } from '@ddpm/diffusion';
-import { disposeParameters, namedParameters, parameterValues, torchAxes } from '@ddpm/layers';
+import {
+  ancestral,
+  denoiser,
+  denoising,
+  epsilon,
+  huber,
+  l1,
+  l2,
+  levelAt,
+  qSample,
+  sample,
+  stack,
+  trailing,
+  uniform,
+} from '@ddpm/diffusion';
+import { disposeParameters, namedParameters, torchAxes } from '@ddpm/layers';
 import { readSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule, linearSchedule } from '@ddpm/schedules';
+import type { Batch } from '@ddpm/train';
+import { eagerGradients, learner, tensors } from '@ddpm/train';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { loadTorchStateDict, toTorchStateDict, Unet, unetOptionsFromTorch, unetTorchName } from './index';
@@ -51,7 +66,19 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
     return part.rank === 4 ? tf.transpose(part, [0, 2, 3, 1]) : part;
   }
   const image = (name: string, i?: number) => take(name, i) as tf.Tensor4D;
-  const times = (name: string, i?: number) => take(name, i) as tf.Tensor1D;
+  const times = (name: string, i?: number) => tf.cast(take(name, i), 'float32') as tf.Tensor1D;
+  const levelsOf = (t: tf.Tensor1D) => stack([...t.dataSync()].map((each) => levelAt(schedule, each)));
+  /** What the task's loss is given, of stored images, noise and t. */
+  const batchOf = (prefix: string, i?: number): Batch =>
+    tf.tidy(() => {
+      const [x0, noise, t] = [image(`${prefix}x0`, i), image(`${prefix}noise`, i), times(`${prefix}t`, i)];
+      const { signal, sigma } = levelsOf(t);
+      const row = (x: tf.Tensor) => ({ data: x.dataSync<'float32'>().slice(), item: [] });
+      const images = (x: tf.Tensor) => ({ data: x.dataSync<'float32'>().slice(), item: x.shape.slice(1) });
+      return { image: images(x0), noise: images(noise), signal: row(signal), sigma: row(sigma), time: row(t), weight: row(tf.onesLike(t)) };
+    });
+  const taskWith = (loss: typeof l1) => denoising({ network: unet, parameters: namedParameters(unet), levels: uniform(schedule), loss });
+  const meanLoss = (loss: typeof l1) => tf.tidy(() => tf.mean<tf.Scalar>(taskWith(loss).loss(tensors(batchOf(''))).loss));
 
   function relativeError(actual: tf.Tensor, expected: tf.Tensor): number {
     expect(actual.shape).toEqual(expected.shape);
@@ -90,9 +117,10 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
   test('q_sample and the prediction', () =>
     tidily(() => {
       const [x0, noise, t] = [image('x0'), image('noise'), times('t')];
+      const levels = levelsOf(t);
       expect(
         relativeError(
-          only(() => qSample(schedule, x0, t, noise)),
+          only(() => qSample(levels, x0, noise)),
           image('x_t'),
         ),
       ).toBeLessThan(1e-6);
@@ -105,20 +133,25 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
       ).toBeLessThan(1e-4);
     }));
 
-  test.each(['l1', 'l2', 'huber'] as const)('the %s loss', (loss) =>
+  test.each(Object.entries({ l1, l2, huber }))('the %s loss', (name, loss) =>
     tidily(() => {
-      const [x0, noise, t] = [image('x0'), image('noise'), times('t')];
-      const value = only(() => pLosses(schedule, unet, x0, t, noise, { loss }));
-      expect(relativeError(tf.reshape(value, [1]), take(`loss/${loss}`))).toBeLessThan(1e-5);
+      expect(
+        relativeError(
+          tf.reshape(
+            only(() => meanLoss(loss)),
+            [1],
+          ),
+          take(`loss/${name}`),
+        ),
+      ).toBeLessThan(1e-5);
     }),
   );
 
   test('every gradient of the huber loss', () =>
     tidily(() => {
-      const [x0, noise, t] = [image('x0'), image('noise'), times('t')];
       const parameters = namedParameters(unet);
       const axes = torchAxes(unet);
-      const { grads } = tf.variableGrads(() => pLosses(schedule, unet, x0, t, noise, { loss: 'huber' }), [...parameters.values()]);
+      const { grads } = tf.variableGrads(() => meanLoss(huber), [...parameters.values()]);
       const errors = [...parameters].map(([path, variable]) => ({
         path,
         error: relativeError(tf.transpose(grads[variable.name], axes.get(path)), stored(`grad_huber/${unetTorchName(path)}`)),
@@ -128,24 +161,16 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
 
   test('five steps of Adam', async () => {
     const parameters = namedParameters(unet);
-    const shape = [8, 8, options.channels] as const;
-    const lossFunction = (x0: tf.Tensor4D, noise: tf.Tensor4D, t: tf.Tensor1D) => pLosses(schedule, unet, x0, t, noise, { loss: 'huber' });
-    const initial = new Map([...(await parameterValues(unet))].map(([name, { data }]) => [name, data]));
+    const task = taskWith(huber);
     const start = tf.memory().numTensors;
-    const engine = trainEngine({ parameters: initial, gradients: eagerGradients(lossFunction, parameters, shape) });
-    const array = (x: tf.Tensor) => x.dataSync();
+    const trained = await learner({ task, gradients: eagerGradients(task) });
     for (let i = 0; i < 5; i++) {
-      const batch = tf.tidy(() => ({
-        xStart: array(image('adam/x0', i)) as Float32Array,
-        noise: array(image('adam/noise', i)) as Float32Array,
-        t: array(times('adam/t', i)) as Int32Array,
-      }));
-      const { loss } = await engine.step(batch, { learningRate: 1e-3 });
+      const { loss } = await trained.step(batchOf('adam/', i), 1e-3);
       expect(Math.abs(loss / golden.get('adam/loss')!.data[i] - 1)).toBeLessThan(1e-4);
     }
     // In the L2 norm: Adam divides each element's gradient by its own size, so that one whose gradient is nearly zero is decided by rounding.
     const axes = torchAxes(unet);
-    const errors = [...engine.parameters()].map(([path, values]) =>
+    const errors = [...trained.parameters].map(([path, values]) =>
       tf.tidy(() => {
         const actual = tf.transpose(tf.tensor(values, parameters.get(path)!.shape), axes.get(path));
         const expected = stored(`adam/param/${unetTorchName(path)}`);
@@ -159,9 +184,13 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
   test('the first step of the chain; multiplying by the noise where Algorithm 2 adds it would not pass', () =>
     tidily(() => {
       const [xT, z] = [image('chain/x_T'), image('chain/z', 19)];
-      const step = only(() => pSample(schedule, unet, xT, 19, z));
-      expect(relativeError(step, image('chain/first_step'))).toBeLessThan(1e-4);
-      const mean = pSample(schedule, unet, xT, 19, tf.zerosLike(z));
+      const level = levelAt(schedule, 19);
+      const levels = stack(Array.from({ length: xT.shape[0] }, () => level));
+      const { x0 } = epsilon.predict(levels, xT, unet.apply(xT, levels.time));
+      const stepWith = (noise: tf.Tensor) =>
+        ancestral(trailing(schedule)).step(0, [{ x: xT, x0, level }], { normals: () => noise.dataSync<'float32'>() });
+      expect(relativeError(stepWith(z), image('chain/first_step'))).toBeLessThan(1e-4);
+      const mean = stepWith(tf.zerosLike(z));
       const multiplied = tf.mul(tf.mul(mean, Math.sqrt(schedule.posteriorVariance[19])), z);
       expect(relativeError(multiplied as tf.Tensor4D, image('chain/first_step'))).toBeGreaterThan(0.1);
     }));
@@ -173,7 +202,7 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
     const rng = { normals: () => tf.tidy(() => image('chain/z', t--).dataSync() as Float32Array) };
     const xT = tf.tidy(() => image('chain/x_T'));
     let steps = 0;
-    const x0 = await sample(unet as Network, xT, { schedule, objective: epsilon, rng, onStep: () => void steps++ });
+    const x0 = await sample(denoiser(unet), xT, { sampler: ancestral(trailing(schedule)), rng, onStep: () => void steps++ });
     tf.tidy(() => expect(relativeError(x0, image('chain/x_0'))).toBeLessThan(1e-4));
     expect(steps).toBe(20);
     tf.dispose([xT, x0]);

@@ -144,7 +144,7 @@ export class Unet {
   }
 
   /**
-   * xt: [n, h, w, channels], t: [n] int32 → [n, h, w, outDim]; h and w multiples of 2^(levels − 1).
+   * xt: [n, h, w, channels], t: [n] → [n, h, w, outDim]; h and w multiples of 2^(levels − 1).
    * @throws RangeError if they are not.
    */
   apply(xt: tf.Tensor4D, t: tf.Tensor1D): tf.Tensor4D {

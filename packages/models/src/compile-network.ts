@@ -1,0 +1,40 @@
+import type { AsyncNetworkFunction, Network } from '@ddpm/diffusion';
+import { checkCondition } from '@ddpm/diffusion';
+import type { Execution } from '@ddpm/execution';
+import type { Batch, Variables } from '@ddpm/train';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** A network that runs elsewhere, and can be freed. */
+export type CompiledNetwork = AsyncNetworkFunction & { dispose(): Promise<void> };
+
+/**
+ * A network as a function that is executed: compiled, or eagerly. It works with the values that its parameters have when it is called.
+ * @param options.image the shape of its images
+ * @param options.condition examples of what else it is given; their values do not matter
+ * @throws RangeError if the condition is not what the network takes
+ */
+export async function compileNetwork(
+  execution: Execution,
+  network: Network,
+  { parameters, image, condition = {} }: { parameters: Variables; image: readonly [h: number, w: number, c: number]; condition?: Batch },
+): Promise<CompiledNetwork> {
+  checkCondition(network, condition);
+  const names = network.conditions ?? [];
+  const fn = (x: tf.Tensor4D, told: tf.Tensor1D, ...values: tf.Tensor[]) =>
+    network.apply(x, told, names.length > 0 ? Object.fromEntries(names.map((name, i) => [name, values[i]])) : undefined);
+  const examples = [
+    tf.zeros([1, ...image]),
+    tf.zeros([1]),
+    ...names.map((name) => tf.zeros([1, ...condition[name].item], condition[name].data instanceof Int32Array ? 'int32' : 'float32')),
+  ];
+  try {
+    const compiled = await execution.compile(fn, examples, { parameters });
+    const run: AsyncNetworkFunction = async (x, told, given = {}) => {
+      checkCondition(network, given);
+      return compiled(x, told, ...names.map((name) => given[name]));
+    };
+    return Object.assign(run, { dispose: () => compiled.dispose() });
+  } finally {
+    tf.dispose(examples);
+  }
+}

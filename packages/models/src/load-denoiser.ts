@@ -1,0 +1,28 @@
+import type { Checkpoint } from '@ddpm/checkpoint';
+import { loadNetwork } from '@ddpm/checkpoint';
+import type { Network } from '@ddpm/diffusion';
+import { loadParameters, namedParameters } from '@ddpm/layers';
+import type { Variables } from '@ddpm/train';
+import { meaningFromJson, type DenoiserMeaning } from './meaning';
+
+/** A denoiser, ready to draw with. */
+export interface Denoiser extends DenoiserMeaning {
+  /** With its weights. */
+  readonly network: Network;
+  /** Its variables by name, as in the checkpoint: `denoiser.initConv.weight`. */
+  readonly parameters: Variables;
+}
+
+/**
+ * The denoiser that a checkpoint holds.
+ * @param bases folders or files from which network packages are looked up, beside the current folder
+ * @throws Error in one line that says what of the checkpoint is not as expected
+ */
+export async function loadDenoiser({ networks, meaning, weights }: Checkpoint, bases: readonly string[] = []): Promise<Denoiser> {
+  const known = meaningFromJson(meaning);
+  if (!Object.hasOwn(networks, 'denoiser'))
+    throw new Error(`it has no denoiser, but only ${Object.keys(networks).join(', ') || 'no network'}`);
+  const network = await loadNetwork<Network>(networks.denoiser, bases);
+  loadParameters({ denoiser: network }, weights);
+  return { ...known, network, parameters: namedParameters({ denoiser: network }) };
+}

@@ -1,0 +1,144 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Checkpoint } from '@ddpm/checkpoint';
+import type { Network } from '@ddpm/diffusion';
+import { ancestral, ddim, epsilon, trailing, velocity } from '@ddpm/diffusion';
+import { prepareExecution, type Execution } from '@ddpm/execution';
+import { namedParameters } from '@ddpm/layers';
+import { linearSchedule } from '@ddpm/schedules';
+import type { Batch } from '@ddpm/train';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import { classNumber, compileNetwork, draw, labels, loadDenoiser, meaningFromJson, meaningToJson } from './index';
+
+let folder: string;
+let executions: Execution[];
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ddpm-models-'));
+  executions = [await prepareExecution('compiled'), await prepareExecution('cpu')];
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const image = [4, 4, 1] as const;
+const schedule = linearSchedule({ timesteps: 5 });
+/** Shifts by its class and the level, so that both show. */
+const conditional = (): Network & { table: tf.Variable } => {
+  const table = tf.variable(tf.tensor1d([0.1, 0.5, 0.9]));
+  return {
+    table,
+    conditions: ['label'],
+    apply: (x, t, condition) =>
+      tf.tidy(() =>
+        tf.add(tf.mul(x, 0.5), tf.reshape(tf.add(tf.gather(table, condition!.label as tf.Tensor1D), tf.mul(t, 0.01)), [-1, 1, 1, 1])),
+      ),
+  };
+};
+const label: Batch = { label: { data: Int32Array.of(0), item: [] } };
+
+describe('a checkpoint', () => {
+  const meaning = { image, parameterisation: velocity, schedule, classNames: ['shirt', 'boot'] };
+  const checkpoint: Checkpoint = {
+    networks: { denoiser: { name: '', options: { value: 3 } } },
+    meaning: meaningToJson(meaning),
+    step: 5,
+    settings: {},
+    weights: new Map([['denoiser.w', { shape: [2], data: Float32Array.of(7, 8) }]]),
+    state: new Map(),
+  };
+  test('says what its denoiser means, exactly', () => {
+    const read = meaningFromJson(JSON.parse(JSON.stringify(checkpoint.meaning)) as Checkpoint['meaning']);
+    expect(read.parameterisation).toBe(velocity);
+    expect(read.schedule.betas).toEqual(schedule.betas);
+    expect([read.image, read.classNames]).toEqual([
+      [4, 4, 1],
+      ['shirt', 'boot'],
+    ]);
+  });
+  test.each([
+    [{ ...checkpoint.meaning, task: 'dreaming' }, 'its meaning.task is not as expected: only denoising is known'],
+    [{ ...checkpoint.meaning, image: [4, 0, 1] }, 'its meaning.image.1 is not as expected: Too small'],
+    [{ ...checkpoint.meaning, parameterisation: 'score' }, 'its meaning.parameterisation is not as expected: Invalid option'],
+  ])('with another meaning is refused', (json, message) => expect(() => meaningFromJson(json)).toThrow(message));
+  test('becomes its network, with its weights', async () => {
+    const name = join(folder, 'network.mjs');
+    const tfjs = new URL(await import.meta.resolve('@tensorflow/tfjs-core')).href;
+    await writeFile(name, `import * as tf from '${tfjs}'; export default () => ({ w: tf.variable(tf.zeros([2])), apply: (x) => x });`);
+    const denoiser = await loadDenoiser({ ...checkpoint, networks: { denoiser: { name, options: {} } } });
+    expect([...denoiser.parameters.get('denoiser.w')!.dataSync()]).toEqual([7, 8]);
+    await expect(loadDenoiser({ ...checkpoint, networks: {} })).rejects.toThrow('it has no denoiser, but only no network');
+  });
+});
+
+describe('compileNetwork', () => {
+  test('works with the values that the parameters have when it is called, and leaves nothing behind', async () => {
+    for (const execution of executions) {
+      const network = conditional();
+      const parameters = namedParameters({ denoiser: network });
+      const run = await compileNetwork(execution, network, { parameters, image, condition: label });
+      const [x, t, given] = [tf.ones<tf.Rank.R4>([2, ...image]), tf.tensor1d([0, 1]), { label: tf.tensor1d([2, 1], 'int32') }];
+      const first = async () => {
+        const output = await run(x, t, given);
+        const values = await output.data();
+        output.dispose();
+        return [values[0], values[16]];
+      };
+      const before = tf.memory().numTensors;
+      expect((await first()).map((value) => value.toFixed(3))).toEqual(['1.400', '1.010']);
+      tf.tidy(() => network.table.assign(tf.tensor1d([0, 1, 2])));
+      expect((await first()).map((value) => value.toFixed(3))).toEqual(['2.500', '1.510']);
+      expect(tf.memory().numTensors).toBe(before);
+      await run.dispose();
+    }
+  });
+
+  test('refuses a condition that the network does not take, and the lack of one that it does', async () => {
+    const [execution] = executions;
+    const network = conditional();
+    const options = { parameters: namedParameters(network), image };
+    await expect(compileNetwork(execution, network, options)).rejects.toThrow('takes the conditions label, and was given none');
+    const run = await compileNetwork(execution, network, { ...options, condition: label });
+    await expect(run(tf.zeros([1, ...image]), tf.zeros([1]))).rejects.toThrow('takes the conditions label, and was given none');
+    await run.dispose();
+  });
+});
+
+describe('draw', () => {
+  test('gives an image by the seed and its number alone, with its class, on every execution', async () => {
+    const all: Float32Array[] = [];
+    for (const execution of executions) {
+      const network = conditional();
+      const run = await compileNetwork(execution, network, { parameters: namedParameters({ network }), image, condition: label });
+      const options = { network: run, parameterisation: epsilon, sampler: ancestral(trailing(schedule)), image, seed: 3 };
+      const before = tf.memory().numTensors;
+      const whole = await draw({ ...options, count: 6, condition: labels(6, { classes: 3 }) });
+      expect(await draw({ ...options, count: 6, batch: 4, condition: labels(6, { classes: 3 }) })).toEqual(whole);
+      expect(await draw({ ...options, count: 6, condition: labels(6, { classes: 3, only: 1 }) })).not.toEqual(whole);
+      expect(tf.memory().numTensors).toBe(before);
+      all.push(whole);
+      await run.dispose();
+    }
+    all[0].forEach((value, i) => expect(value).toBeCloseTo(all[1][i], 4));
+  });
+
+  test('tells of every step, and clips where it is asked to', async () => {
+    const network: Network = { apply: (x) => tf.mul(x, -3) };
+    const steps: string[] = [];
+    const options = { network, parameterisation: epsilon, sampler: ddim(trailing(schedule, 2)), image, count: 3, seed: 0, batch: 2 };
+    const clipped = await draw({
+      ...options,
+      onStep: ({ first, index, steps: all, x }) => void steps.push(`${first} ${index}/${all} ${x.shape[0]}`),
+    });
+    expect(steps).toEqual(['0 0/2 2', '0 1/2 2', '2 0/2 1', '2 1/2 1']);
+    const largest = (values: Float32Array) => values.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    expect(largest(clipped)).toBe(1);
+    expect(largest(await draw({ ...options, clip: false }))).toBeGreaterThan(1);
+  });
+});
+
+test('a class is meant by its name or its number', () => {
+  const names = ['T-shirt', 'Sneaker'];
+  expect([classNumber(names, 'sneaker'), classNumber(names, '0')]).toEqual([1, 0]);
+  expect(() => classNumber(names, '2')).toThrow("expected a class, T-shirt, Sneaker, or its number from 0 to 1; got '2'");
+  expect([...labels(5, { classes: 2 }).label.data]).toEqual([0, 1, 0, 1, 0]);
+});
