@@ -1,84 +1,80 @@
-// Our side of the comparison: answers the requests that pytorch.py describes, in the same words.
-import { compile, compileGradients } from '@ddpm/compile';
-import { adam } from '@ddpm/diffusion';
+// Our side of the comparison: answers the requests that pytorch.py describes, in the same words, by the steps that the trainer takes.
+import { denoising, huber, uniform } from '@ddpm/diffusion';
+import { prepareExecution } from '@ddpm/execution';
 import { namedParameters } from '@ddpm/layers';
+import { compileNetwork } from '@ddpm/models';
+import { Random } from '@ddpm/random';
+import { linearSchedule } from '@ddpm/schedules';
+import { learner } from '@ddpm/train';
 import { Unet } from '@ddpm/unet';
 import * as tf from '@tensorflow/tfjs';
 import { createInterface } from 'node:readline';
 
-tf.enableProdMode();
-await tf.setBackend('cpu');
+const execution = await prepareExecution('compiled');
+const schedule = linearSchedule({ timesteps: 200 });
+const rng = new Random(0);
 
 let network;
-let parameters;
-let gradients;
-let values;
-let optimizer;
+let task;
+let learning;
 const forwards = new Map();
 
 const answer = (message) => console.log(JSON.stringify(message));
-const uniform = (length) => Float32Array.from({ length }, () => 2 * Math.random() - 1);
-const timesteps = (length) => Int32Array.from({ length }, () => Math.floor(Math.random() * 200));
+const uniformly = (length) => Float32Array.from({ length }, () => 2 * rng.uniform() - 1);
 
-/** Smooth L1, whose derivative is the error clipped to ±1. */
-function huber(prediction, target) {
-  const error = tf.abs(tf.sub(prediction, target));
-  const inner = tf.minimum(error, 1);
-  return tf.mean(tf.add(tf.mul(tf.square(inner), 0.5), tf.sub(error, inner)));
-}
-
-async function build({ blocks, dim, mults, channels, groups }) {
+function build({ blocks, dim, mults, channels, groups }) {
   network = new Unet({ dim, dimMults: mults, channels, useConvnext: blocks === 'convnext', resnetBlockGroups: groups });
-  parameters = namedParameters(network);
-  values = new Map([...parameters].map(([name, variable]) => [name, variable.dataSync().slice()]));
-  optimizer = adam();
-  return { parameters: [...values.values()].reduce((sum, { length }) => sum + length, 0) };
+  const parameters = namedParameters({ denoiser: network });
+  task = denoising({ network, parameters, levels: uniform(schedule), loss: huber });
+  return { parameters: [...parameters.values()].reduce((sum, { size }) => sum + size, 0) };
 }
+
+const images = (batch, size) => {
+  const item = [size, size, network.initConv.weight.shape[2]];
+  return { image: { data: uniformly(batch * tf.util.sizeFromShape(item)), item } };
+};
 
 /** Traces and opens what the request needs, once for each image size. */
 async function prepare({ op, batch, size }) {
-  const channels = network.initConv.weight.shape[2];
   const start = performance.now();
   if (op === 'step') {
-    if (gradients?.size === size) return 0;
-    await gradients?.compiled.dispose();
-    const images = [batch, size, size, channels];
-    const examples = [tf.zeros(images), tf.zeros(images), tf.zeros([batch], 'int32')];
-    const compiled = await compileGradients((xt, noise, t) => huber(network.apply(xt, t), noise), parameters, examples);
-    gradients = { size, compiled };
+    if (learning?.size === size) return 0;
+    await learning?.learner.dispose();
+    const gradients = await execution.gradients(task, task.draw(images(batch, size), rng));
+    learning = { size, learner: await learner({ task, gradients }) };
   } else if (!forwards.has(size)) {
-    const examples = [tf.zeros([batch, size, size, channels]), tf.zeros([batch], 'int32')];
-    forwards.set(size, await compile((xt, t) => network.apply(xt, t), examples, { microBatch: 'auto' }));
+    const image = [size, size, network.initConv.weight.shape[2]];
+    forwards.set(size, await compileNetwork(execution, network, { parameters: task.parameters, image }));
   }
   return (performance.now() - start) / 1000;
 }
 
 async function run({ op, batch, size, repeat }) {
   const preparation = await prepare({ op, batch, size });
-  const channels = network.initConv.weight.shape[2];
-  const pixels = batch * size * size * channels;
   const seconds = [];
   for (let i = 0; i < repeat; i++) {
-    const [x, noise, t] = [uniform(pixels), uniform(pixels), timesteps(batch)];
-    const start = performance.now();
+    const examples = images(batch, size);
     if (op === 'step') {
-      const result = await gradients.compiled.run(values, [x, noise, t]);
-      optimizer.update(values, result.gradients, 1e-3);
+      const start = performance.now();
+      await learning.learner.step(task.draw(examples, rng), 1e-3);
+      seconds.push((performance.now() - start) / 1000);
     } else {
-      const inputs = [tf.tensor(x, [batch, size, size, channels]), tf.tensor1d(t, 'int32')];
+      const { data, item } = examples.image;
+      const inputs = [tf.tensor(data, [batch, ...item]), tf.fill([batch], i)];
+      const start = performance.now();
       const y = await forwards.get(size)(...inputs);
       await y.data();
+      seconds.push((performance.now() - start) / 1000);
       tf.dispose([y, ...inputs]);
     }
-    seconds.push((performance.now() - start) / 1000);
   }
-  return { seconds, preparation, microBatch: gradients?.compiled.microBatch };
+  return { seconds, preparation };
 }
 
 answer({ node: process.version });
 for await (const line of createInterface({ input: process.stdin })) {
   const request = JSON.parse(line);
-  const result = request.op === 'build' ? await build(request) : await run(request);
+  const result = request.op === 'build' ? build(request) : await run(request);
   answer({ ...result, peakMegabytes: process.resourceUsage().maxRSS / 1024 });
 }
 process.exit(0);

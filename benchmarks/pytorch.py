@@ -1,7 +1,7 @@
 """The same models and steps in PyTorch, answering one JSON request a line, so that both sides can be timed in turn.
 
 {"op": "build", "blocks": "convnext", "dim": 28, "mults": [1, 2, 4], "channels": 1, "groups": 4}
-{"op": "step", "batch": 128, "size": 28, "repeat": 1}       one training step: forward, backward, Adam
+{"op": "step", "batch": 128, "size": 28, "repeat": 1}       one training step: t, noise, forward, backward, Adam
 {"op": "forward", "batch": 64, "size": 28, "repeat": 1}     one sampling forward, without gradients
 Each answer is {"seconds": [...], "peakMegabytes": ...}.
 """
@@ -31,14 +31,19 @@ def main():
         else:
             batch, size = request["batch"], request["size"]
             channels = network.init_conv.in_channels
-            x, noise = torch.randn(batch, channels, size, size), torch.randn(batch, channels, size, size)
+            x = torch.randn(batch, channels, size, size)
             t = torch.randint(0, 200, (batch,))
+            alphas_cumprod = torch.cumprod(1 - torch.linspace(0.0001, 0.02, 200), 0)
+            signal, sigma = alphas_cumprod.sqrt(), (1 - alphas_cumprod).sqrt()
             seconds = []
             for _ in range(request["repeat"]):
                 start = time.perf_counter()
                 if request["op"] == "step":
+                    t = torch.randint(0, 200, (batch,))
+                    noise = torch.randn_like(x)
+                    xt = signal[t].view(-1, 1, 1, 1) * x + sigma[t].view(-1, 1, 1, 1) * noise
                     optimizer.zero_grad()
-                    loss = F.smooth_l1_loss(network(x, t), noise)
+                    loss = F.smooth_l1_loss(network(xt, t), noise)
                     loss.backward()
                     optimizer.step()
                     loss.item()

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { compile, compileGradients } from '@ddpm/compile';
-import { adam, pLosses, pSample, qSample } from '@ddpm/diffusion';
+import { ancestral, denoiser, denoising, huber, l1, l2, levelAt, qSample, sample, stack, trailing, uniform } from '@ddpm/diffusion';
 import { namedParameters, torchAxes } from '@ddpm/layers';
 import { readSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule, linearSchedule } from '@ddpm/schedules';
+import type { Batch } from '@ddpm/train';
+import { adam, tensors } from '@ddpm/train';
 import { loadTorchStateDict, Unet, unetTorchName } from '@ddpm/unet';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
@@ -45,17 +47,27 @@ describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind,
     tf.div(tf.max(tf.abs(tf.sub(actual, expected))), tf.max(tf.abs(expected))).dataSync()[0];
   const norm = (x: tf.Tensor) => tf.norm(x).dataSync()[0];
   const values = () => new Map([...parameters].map(([name, variable]) => [name, variable.dataSync().slice() as Float32Array]));
-  const loss = (kindOfLoss: 'l1' | 'l2' | 'huber') => (x0: tf.Tensor4D, noise: tf.Tensor4D, t: tf.Tensor1D) =>
-    pLosses(schedule, unet, x0, t, noise, { loss: kindOfLoss });
-  const network = (x: tf.Tensor4D, t: tf.Tensor1D) => unet.apply(x, t);
+  const levelsOf = (t: tf.Tensor) => stack([...t.dataSync()].map((each) => levelAt(schedule, each)));
+  /** What the task's loss is given, of stored images, noise and t. */
+  const batchOf = (prefix: string, i?: number): Batch => {
+    const [x0, noise, t] = ['x0', 'noise', 't'].map((name) => take(prefix + name, i));
+    const { signal, sigma, time } = levelsOf(t);
+    const rows = (x: tf.Tensor, item: number[] = []) => ({ data: x.dataSync<'float32'>().slice(), item });
+    const item = x0.shape.slice(1);
+    const weight = rows(tf.onesLike(time));
+    return { image: rows(x0, item), noise: rows(noise, item), signal: rows(signal), sigma: rows(sigma), time: rows(time), weight };
+  };
 
   test('three losses, every gradient, and five steps of Adam', async () => {
     tf.engine().startScope();
-    const examples = [take('x0'), take('noise'), take('t')];
-    const arrays = examples.map((x) => x.dataSync() as Float32Array);
-    for (const kindOfLoss of ['l1', 'l2', 'huber'] as const) {
-      const compiled = await compileGradients(loss(kindOfLoss), parameters, examples, { path, microBatch: 1, workers: 2 });
-      const { loss: value, gradients } = await compiled.run(values(), arrays);
+    const example = batchOf('');
+    const inputs = Object.values(tensors(example));
+    const arrays = (batch: Batch) => Object.values(batch).map(({ data }) => data);
+    for (const [kindOfLoss, loss] of Object.entries({ l1, l2, huber })) {
+      const task = denoising({ network: unet, parameters, levels: uniform(schedule), loss });
+      const fn = (...values: tf.Tensor[]) => task.loss(Object.fromEntries(Object.keys(example).map((name, i) => [name, values[i]])));
+      const compiled = await compileGradients(fn, parameters, inputs, { path, microBatch: 1, workers: 2 });
+      const { loss: value, gradients } = await compiled.run(values(), arrays(example));
       expect(Math.abs(value / golden.get(`loss/${kindOfLoss}`)!.data[0] - 1)).toBeLessThan(1e-5);
       if (kindOfLoss === 'huber') {
         const errors = [...parameters].map(([name, { shape }]) => ({
@@ -68,10 +80,9 @@ describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind,
         expect(errors.filter(({ error }) => !(error < 1e-4))).toEqual([]);
 
         const current = values();
-        const optimizer = adam();
+        const optimizer = adam()(current);
         for (let i = 0; i < 5; i++) {
-          const batch = ['adam/x0', 'adam/noise', 'adam/t'].map((name) => take(name, i).dataSync() as Float32Array);
-          const step = await compiled.run(current, batch);
+          const step = await compiled.run(current, arrays(batchOf('adam/', i)));
           expect(Math.abs(step.loss / golden.get('adam/loss')!.data[i] - 1)).toBeLessThan(1e-4);
           optimizer.update(current, step.gradients, 1e-3);
         }
@@ -91,14 +102,18 @@ describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind,
 
   test('the prediction, and the whole chain of 20 steps', async () => {
     tf.engine().startScope();
-    const xt = qSample(schedule, take('x0'), take('t'), take('noise'));
-    const compiled = await compile(network, [xt, take('t')], { path });
-    expect(relativeError(await compiled(xt, take('t')), take('prediction'))).toBeLessThan(1e-4);
-    let x = take<tf.Tensor4D>('chain/x_T');
-    for (let t = 19; t >= 0; t--) {
-      const prediction = await compiled(x, tf.fill([x.shape[0]], t, 'int32'));
-      x = pSample(schedule, { apply: () => prediction }, x, t, take('chain/z', t));
-    }
+    const [levels, x0, noise] = [levelsOf(take('t')), take<tf.Tensor4D>('x0'), take<tf.Tensor4D>('noise')];
+    const xt = qSample(levels, x0, noise);
+    const compiled = await compile(network, [xt, levels.time], { path });
+    expect(relativeError(await compiled(xt, levels.time), take('prediction'))).toBeLessThan(1e-4);
+    let t = 19;
+    const rng = { normals: () => take('chain/z', t--).dataSync<'float32'>() };
+    const xT = take<tf.Tensor4D>('chain/x_T');
+    const x = await sample(
+      denoiser((...inputs) => compiled(inputs[0], inputs[1])),
+      xT,
+      { sampler: ancestral(trailing(schedule)), rng },
+    );
     expect(relativeError(x, take('chain/x_0'))).toBeLessThan(1e-4);
     await compiled.dispose();
     tf.engine().endScope();

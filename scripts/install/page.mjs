@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 import { npm, npx } from './execute.mjs';
 
 /** The packages that the page uses. */
-export const pagePackages = ['schedules', 'random', 'layers', 'unet', 'diffusion', 'images', 'safetensors'].map((name) => `@ddpm/${name}`);
+export const pagePackages = ['checkpoint', 'schedules', 'random', 'layers', 'unet', 'diffusion', 'images'].map((name) => `@ddpm/${name}`);
 
 const types = { '.html': 'text/html', '.js': 'text/javascript' };
 

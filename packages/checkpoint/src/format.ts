@@ -18,7 +18,10 @@ export type NetworkReference = z.infer<typeof referenceSchema>;
 const networksSchema = z.record(z.string(), referenceSchema);
 const recordSchema = z.record(z.string(), z.json());
 
-/** A JSON object. */
+/**
+ * A JSON object.
+ * @useDeclaredType
+ */
 export type JsonObject = z.infer<typeof recordSchema>;
 
 /** All that a checkpoint holds. */

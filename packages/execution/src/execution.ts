@@ -37,7 +37,10 @@ export interface CompileOptions {
 /** A function of tensors. */
 export type TensorFunction = (...inputs: never[]) => tf.Tensor | tf.Tensor[] | Record<string, tf.Tensor>;
 
-/** A function that runs elsewhere. Its results are the caller's. */
+/**
+ * A function that runs elsewhere. Its results are the caller's.
+ * @typeParam F the function, whose type is kept but for the promise
+ */
 export interface Compiled<F extends (...inputs: never[]) => unknown> {
   (...inputs: Parameters<F>): Promise<ReturnType<F>>;
   /** Frees what runs it. */

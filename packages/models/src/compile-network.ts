@@ -5,7 +5,10 @@ import type { Batch, Variables } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** A network that runs elsewhere, and can be freed. */
-export type CompiledNetwork = AsyncNetworkFunction & { dispose(): Promise<void> };
+export interface CompiledNetwork extends AsyncNetworkFunction {
+  /** Frees what runs it. */
+  dispose(): Promise<void>;
+}
 
 /**
  * A network as a function that is executed: compiled, or eagerly. It works with the values that its parameters have when it is called.
