@@ -22,6 +22,7 @@ export default {
     entryPoints: ['src/index.ts'],
     compilerOptions: {
       paths: {
+        '@ddpm/checkpoint/*': ['./packages/checkpoint/src/*.ts'],
         '@ddpm/images/*': ['./packages/images/src/*.ts'],
         '@ddpm/*': ['./packages/*/src/index.ts'],
       },
