@@ -1,7 +1,7 @@
-export { backendNames, prepareExecution } from './execution';
-export type { Execution, ExecutionName, ImageShape } from './execution';
 export { Interrupted, runMain, UsageError } from './main';
 export { createProgress, formatRate, formatSeconds } from './progress';
 export type { Progress } from './progress';
+export { addOptions, checkSettings, missingRows, readmeTable, schemaOf } from './option-table';
+export type { OptionSpec, OptionTable, SettingsOf } from './option-table';
 export { schedules } from './schedules';
 export { aboveZero, kebab, number, oneOf, show, wholeNumber } from './settings';

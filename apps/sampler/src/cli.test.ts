@@ -6,8 +6,9 @@ import { pathToFileURL } from 'node:url';
 import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import { decodePng } from '@ddpm/images/png';
 import type { Network } from '@ddpm/diffusion';
-import type { TensorValues } from '@ddpm/layers';
+import { epsilon } from '@ddpm/diffusion';
 import { loadParameters, parameterValues } from '@ddpm/layers';
+import { meaningToJson } from '@ddpm/models';
 import { Random } from '@ddpm/random';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
@@ -21,30 +22,25 @@ const options = { dim: 4, dimMults: [1, 1], channels: 3 };
 let folder: string;
 
 /** Writes a run folder. */
-function write(path: string, network: { name: string; options: object }, parameters: ReadonlyMap<string, TensorValues>) {
+async function write(path: string, { name, ...given }: { name: string; options: object }, denoiser: object, classNames?: string[]) {
   mkdirSync(join(folder, path));
-  const model = {
-    network: { ...network, options: { ...options, ...network.options } },
-    imageShape: [4, 6, 3] as [number, number, number],
-    objective: 'epsilon' as const,
-  };
-  const { betas } = cosineSchedule({ timesteps: 5 });
+  const weights = await parameterValues({ denoiser });
   return writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), {
-    model,
-    betas,
+    networks: { denoiser: { name, options: { ...options, ...given.options } } },
+    meaning: meaningToJson({ image: [4, 6, 3], parameterisation: epsilon, schedule: cosineSchedule({ timesteps: 5 }), classNames }),
     step: 3,
     settings: {},
-    parameters,
+    weights,
     state: new Map(),
   });
 }
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ddpm-sampler-'));
-  const parameters = await parameterValues(new Unet(options));
-  await write('run', { name: '@ddpm/unet', options: {} }, parameters);
-  await write('foreign', { name: 'no-such-network', options: {} }, parameters);
-  await write('misfit', { name: '@ddpm/unet', options: {} }, new Map([...parameters].slice(1)));
+  const unet = new Unet(options);
+  await write('run', { name: '@ddpm/unet', options: {} }, unet);
+  await write('foreign', { name: 'no-such-network', options: {} }, unet);
+  await write('misfit', { name: '@ddpm/unet', options: {} }, { ...unet, initConv: undefined });
   writeFileSync(join(folder, 'other.safetensors'), writeSafetensors(new Map([['w', { shape: [1], data: new Float32Array(1) }]])));
   const stateDict = await toTorchStateDict(new Unet(options));
   writeFileSync(join(folder, 'torch.safetensors'), writeSafetensors(stateDict, { format: 'pt' }));
@@ -79,14 +75,14 @@ describe('ddpm-sample', () => {
 
   /** What onnxruntime-web computes of the ONNX model for two images. */
   const runOnWeb = (model: string) => {
-    const xt = { shape: [2, 4, 6, 3], data: new Random(1).normals(144) };
-    const t = { shape: [2], data: Int32Array.of(0, 4) };
-    writeFileSync(join(folder, 'case.safetensors'), writeSafetensors(new Map(Object.entries({ xt, t }))));
+    const x = { shape: [2, 4, 6, 3], data: new Random(1).normals(144) };
+    const t = { shape: [2], data: Float32Array.of(0, 4) };
+    writeFileSync(join(folder, 'case.safetensors'), writeSafetensors(new Map(Object.entries({ x, t }))));
     const runner = resolve('../../benchmarks/run-onnx-web.mjs');
     execFileSync(process.execPath, [runner, model, 'case.safetensors', 'result.safetensors'], { cwd: folder });
     const result = readSafetensors(file('result.safetensors')).tensors.get('epsilon')!;
     expect(result.shape).toEqual([2, 4, 6, 3]);
-    return { result: result.data, tensors: [tf.tensor4d(xt.data, [2, 4, 6, 3]), tf.tensor1d(t.data, 'int32')] as const };
+    return { result: result.data, tensors: [tf.tensor4d(x.data, [2, 4, 6, 3]), tf.tensor1d(t.data)] as const };
   };
 
   test('writes the network as ONNX, which onnxruntime-web runs', async () => {
@@ -95,11 +91,11 @@ describe('ddpm-sample', () => {
     expect(stdout).toContain('Exported: model.onnx');
     const { result, tensors } = runOnWeb('model.onnx');
     const unet = new Unet(options);
-    const { parameters } = await readCheckpoint(join(folder, 'run', 'checkpoint.safetensors'));
-    loadParameters(unet, parameters);
+    const { weights } = await readCheckpoint(join(folder, 'run', 'checkpoint.safetensors'));
+    loadParameters({ denoiser: unet }, weights);
     const expected = unet.apply(...tensors).dataSync<'float32'>();
     expected.forEach((value, i) => expect(Math.abs(value - Number(result[i]))).toBeLessThan(1e-5));
-    expect(Buffer.from(file('model.onnx')).toString('latin1')).toMatch(/objective.*epsilon.*timesteps.*5.*betas.*\[0\./s);
+    expect(Buffer.from(file('model.onnx')).toString('latin1')).toMatch(/parameterisation.*epsilon.*timesteps.*5.*betas.*\[0\./s);
   });
 
   test("writes the README's own network for any number of images, and says what ties one to a single image", async () => {
@@ -112,7 +108,7 @@ describe('ddpm-sample', () => {
         writeFileSync(path, code);
         const { default: make } = (await import(pathToFileURL(path).href)) as { default: (given: object) => Network };
         const network = make(options);
-        await write(name, { name: path, options: {} }, await parameterValues(network));
+        await write(name, { name: path, options: {} }, network);
         const { status, stdout, stderr } = run(name, '--export', `${name}.onnx`);
         expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
         return { network, stdout };
@@ -194,6 +190,38 @@ describe('ddpm-sample options', () => {
   });
 });
 
+describe('a model with classes', () => {
+  test('draws the class that is asked for, by name or number, or all in turn', async () => {
+    const tfjs = import.meta.resolve('@tensorflow/tfjs');
+    const name = join(folder, 'conditional.mjs');
+    // Its prediction of the noise follows from the class alone, so that each class has a gray of its own.
+    const code = `import * as tf from '${tfjs}';
+      export default () => ({
+        conditions: ['label'],
+        shade: tf.variable(tf.tensor1d([-1, 0, 1])),
+        apply(x, t, { label }) { return tf.sub(x, tf.reshape(tf.gather(this.shade, label), [-1, 1, 1, 1])); },
+      });`;
+    writeFileSync(name, code);
+    const { default: make } = (await import(pathToFileURL(name).href)) as { default: () => object };
+    await write('classes', { name, options: {} }, make(), ['dark', 'gray', 'light']);
+    const draw = (...args: string[]) => {
+      const { status, stderr } = run('classes', '--steps', '5', '--format', 'png', ...args);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    };
+    draw('--count', '3', '--out', 'all');
+    draw('--count', '3', '--class', 'Light', '--out', 'light');
+    draw('--count', '3', '--class', '2', '--out', 'second');
+    const brightness = (out: string, i: number) => decodePng(file(out, `${i}.png`)).data.reduce((sum, value) => sum + value, 0);
+    expect(brightness('all', 2)).toBeGreaterThan(brightness('all', 0));
+    expect(file('all', '2.png')).toEqual(file('light', '2.png'));
+    for (const i of [0, 1, 2]) expect(file('second', `${i}.png`)).toEqual(file('light', `${i}.png`));
+    const refused = run('classes', '--class', 'blue');
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain("--class: expected a class, dark, gray, light, or its number from 0 to 2; got 'blue'");
+    expect(run('run', '--class', '1').stderr).toContain('--class is for a model that takes classes, and this one takes none');
+  });
+});
+
 describe('what is wrong is one line', () => {
   test.each<[number, string[], string | RegExp]>([
     [2, [], "missing required argument 'model'"],
@@ -202,7 +230,7 @@ describe('what is wrong is one line', () => {
     [1, ['nowhere'], 'nowhere cannot be read: there is no such file or folder'],
     [1, ['.'], '. holds no run: checkpoint.safetensors cannot be read: there is no such file or folder'],
     [2, ['run', '--format', 'png,jpg'], '--format must be one of png, grid, gif, apng, npz, got ["png","jpg"]'],
-    [1, ['run', '--steps', '6'], "steps must be a whole number from 1 to 5, the schedule's timesteps; got 6"],
+    [1, ['run', '--steps', '6'], "trailing: steps must be a whole number from 1 to 5, the schedule's timesteps; got 6"],
     [2, ['run', '--timesteps', '9'], '--schedule, --timesteps and --image-size are for a PyTorch state_dict; run tells its own'],
     [1, ['other.safetensors'], "other.safetensors cannot be used: this is no state_dict of the tutorial's U-Net"],
     [
@@ -212,7 +240,7 @@ describe('what is wrong is one line', () => {
     ],
     [1, ['torch.pt'], 'torch.pt cannot be used: safetensors: this is a PyTorch pickle (zip); convert it in Python with'],
     [1, ['foreign'], 'network no-such-network cannot be found'],
-    [1, ['misfit'], `${join('misfit', 'checkpoint.safetensors')} cannot be used: loadParameters: initConv.weight is missing`],
+    [1, ['misfit'], `${join('misfit', 'checkpoint.safetensors')} cannot be used: loadParameters: denoiser.initConv.weight is missing`],
     [1, ['run', '--out', 'run'], 'run cannot be written to: it holds files already'],
   ])('exit code %i: %j', (code, args, message) => {
     const { status, stderr } = run(...args);

@@ -8,17 +8,23 @@ import * as tf from '@tensorflow/tfjs';
 import type { Model } from './model';
 
 /**
- * The denoiser: `xt` [n, h, w, c] and `t` [n] int32 → what the objective's name says; β, as JSON, and the rest are metadata.
+ * The denoiser: `x` [n, h, w, c] and `t` [n] float32 → what the parameterisation's name says; β, as JSON, and the rest are metadata.
  * @param warn told why, where the network is tied to one image at a time
  */
-function onnx({ network, schedule, objectiveName, imageShape }: Model, warn: (line: string) => void): Uint8Array {
-  const examples = [tf.zeros([1, ...imageShape]), tf.zeros([1], 'int32')];
+function onnx({ denoiser: { network, schedule, parameterisation, image } }: Model, warn: (line: string) => void): Uint8Array {
+  if (network.conditions?.length)
+    throw new Error(`a model that takes conditions (${network.conditions.join(', ')}) cannot be exported as ONNX`);
+  const examples = [tf.zeros([1, ...image]), tf.zeros([1])];
   const write = (dynamicBatch: boolean) =>
-    exportOnnx((xt: tf.Tensor4D, t: tf.Tensor1D) => network.apply(xt, t), examples, {
-      inputNames: ['xt', 't'],
-      outputNames: [objectiveName],
+    exportOnnx((x: tf.Tensor4D, t: tf.Tensor1D) => network.apply(x, t), examples, {
+      inputNames: ['x', 't'],
+      outputNames: [parameterisation.name],
       dynamicBatch,
-      metadata: { objective: objectiveName, timesteps: String(schedule.timesteps), betas: JSON.stringify([...schedule.betas]) },
+      metadata: {
+        parameterisation: parameterisation.name,
+        timesteps: String(schedule.timesteps),
+        betas: JSON.stringify([...schedule.betas]),
+      },
     });
   try {
     return write(true);
@@ -32,7 +38,7 @@ function onnx({ network, schedule, objectiveName, imageShape }: Model, warn: (li
   }
 }
 
-async function stateDict({ network, description }: Model): Promise<Uint8Array> {
+async function stateDict({ denoiser: { network }, description }: Model): Promise<Uint8Array> {
   if (!(network instanceof Unet)) throw new Error(`only the U-Net of @ddpm/unet has a PyTorch state_dict; this is ${description}`);
   return writeSafetensors(await toTorchStateDict(network), { format: 'pt' });
 }

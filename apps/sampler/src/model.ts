@@ -1,28 +1,21 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ImageShape } from '@ddpm/app-common';
 import { schedules, UsageError } from '@ddpm/app-common';
 import type { Checkpoint } from '@ddpm/checkpoint';
-import { checkpointFrom, findCheckpoint, loadNetwork, reason, runFolderOf } from '@ddpm/checkpoint';
-import type { Network, Objective } from '@ddpm/diffusion';
-import { epsilon, velocity, xStart } from '@ddpm/diffusion';
+import { decodeCheckpoint, findCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
+import { epsilon } from '@ddpm/diffusion';
 import type { TensorValues } from '@ddpm/layers';
-import { loadParameters } from '@ddpm/layers';
-import type { Safetensors } from '@ddpm/safetensors';
+import { namedParameters } from '@ddpm/layers';
+import type { Denoiser } from '@ddpm/models';
+import { loadDenoiser } from '@ddpm/models';
 import { readSafetensors } from '@ddpm/safetensors';
-import type { NoiseSchedule } from '@ddpm/schedules';
-import { scheduleFromBetas } from '@ddpm/schedules';
 import { loadTorchStateDict, Unet, unetOptionsFromTorch } from '@ddpm/unet';
 import type { Settings } from './options';
 
 /** A trained network, with what it takes to sample from it. */
 export interface Model {
-  readonly network: Network;
-  readonly schedule: NoiseSchedule;
-  readonly objective: Objective;
-  readonly objectiveName: keyof typeof objectives;
-  readonly imageShape: ImageShape;
+  readonly denoiser: Denoiser;
   /** The folder that it lies in. */
   readonly folder: string;
   /** One line that says what it is. */
@@ -31,40 +24,34 @@ export interface Model {
   readonly unusable: readonly string[];
 }
 
-const objectives = { epsilon, xStart, velocity };
-
 /** Loads a run folder's newest usable checkpoint, a checkpoint file, or a PyTorch state_dict of the tutorial's U-Net. */
 export async function loadModel(path: string, settings: Settings): Promise<Model> {
-  const file = await readModelFile(path);
-  const stateDict = file && !file.metadata.format?.startsWith('ddpm-');
-  if (stateDict) return stateDictModel(path, file.tensors as ReadonlyMap<string, TensorValues>, settings);
+  const bytes = await readModelFile(path);
+  const file = bytes && (await named(path, () => readSafetensors(bytes)));
+  if (file && !file.metadata.format?.startsWith('ddpm-'))
+    return stateDictModel(path, file.tensors as ReadonlyMap<string, TensorValues>, settings);
   if (settings.schedule !== undefined || settings.timesteps !== undefined || settings.imageSize !== undefined) {
     throw new UsageError(`--schedule, --timesteps and --image-size are for a PyTorch state_dict; ${path} tells its own`);
   }
   if (file)
-    return checkpointModel(
-      path,
-      named(path, () => checkpointFrom(file)),
-      { run: runFolderOf(path), folder: dirname(path) },
-    );
+    return checkpointModel(path, await named(path, () => decodeCheckpoint(bytes, file)), { run: runFolderOf(path), folder: dirname(path) });
   const found = await findCheckpoint(path);
   return checkpointModel(found.path, found.checkpoint, { run: path, folder: path, unusable: found.unusable });
 }
 
 /** What a file holds; undefined for a folder. */
-async function readModelFile(path: string): Promise<Safetensors | undefined> {
-  const bytes = await stat(path)
-    .then((found) => (found.isDirectory() ? undefined : readFile(path)))
-    .catch((error: unknown) => {
-      throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
-    });
-  return bytes && named(path, () => readSafetensors(bytes));
+async function readModelFile(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? undefined : await readFile(path);
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
+  }
 }
 
 /** Does what may fail, with the file's name before what is wrong. */
-function named<T>(path: string, work: () => T): T {
+async function named<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     throw new Error(`${path} cannot be used: ${(error as Error).message}`, { cause: error });
   }
@@ -72,40 +59,33 @@ function named<T>(path: string, work: () => T): T {
 
 async function checkpointModel(
   path: string,
-  { model, betas, step, parameters }: Checkpoint,
+  checkpoint: Checkpoint,
   { run, folder, unusable = [] }: { run: string; folder: string; unusable?: readonly string[] },
 ): Promise<Model> {
-  const network = await loadNetwork<Network>(model.network, { run, bases: [fileURLToPath(import.meta.url)] });
-  named(path, () => loadParameters(network, parameters));
-  return {
-    network,
-    schedule: scheduleFromBetas(betas),
-    objective: objectives[model.objective],
-    objectiveName: model.objective,
-    imageShape: model.imageShape,
-    folder,
-    description: `${model.network.name} after ${step} steps, images of ${model.imageShape.join('×')}`,
-    unusable,
-  };
+  const denoiser = await named(path, () => loadDenoiser(checkpoint, { run, bases: [fileURLToPath(import.meta.url)] }));
+  const { name } = checkpoint.networks.denoiser;
+  return { denoiser, folder, description: `${name} after ${checkpoint.step} steps, images of ${denoiser.image.join('×')}`, unusable };
 }
 
-function stateDictModel(
+async function stateDictModel(
   path: string,
   tensors: ReadonlyMap<string, TensorValues>,
   { schedule = 'linear', timesteps = 200, imageSize = 28 }: Settings,
-): Model {
-  const { unet, channels } = named(path, () => {
+): Promise<Model> {
+  const { network, channels } = await named(path, () => {
     const options = unetOptionsFromTorch(tensors);
     const unet = new Unet(options);
     loadTorchStateDict(unet, tensors);
-    return { unet, channels: options.channels };
+    return { network: unet, channels: options.channels };
   });
   return {
-    network: unet,
-    schedule: schedules[schedule]({ timesteps }),
-    objective: epsilon,
-    objectiveName: 'epsilon',
-    imageShape: [imageSize, imageSize, channels],
+    denoiser: {
+      network,
+      parameters: namedParameters({ denoiser: network }),
+      image: [imageSize, imageSize, channels],
+      parameterisation: epsilon,
+      schedule: schedules[schedule]({ timesteps }),
+    },
     folder: dirname(path),
     description: `a PyTorch state_dict, images of ${imageSize}×${imageSize}×${channels}, ${schedule} schedule of ${timesteps} timesteps`,
     unusable: [],

@@ -1,18 +1,20 @@
 import { freemem } from 'node:os';
 import { join } from 'node:path';
-import type { Execution } from '@ddpm/app-common';
-import { createProgress, prepareExecution } from '@ddpm/app-common';
+import { createProgress, UsageError } from '@ddpm/app-common';
 import { createFolder, writeFileAtomic } from '@ddpm/checkpoint';
-import { ddim, ddpm, sample } from '@ddpm/diffusion';
+import { ancestral, ddim, trailing } from '@ddpm/diffusion';
+import type { Execution } from '@ddpm/execution';
+import { prepareExecution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
 import { enlarge, imageGrid, toImages } from '@ddpm/images';
 import { encodeApng } from '@ddpm/images/apng';
 import { encodeGif } from '@ddpm/images/gif';
 import { encodePng } from '@ddpm/images/png';
-import { Random, sideBySide } from '@ddpm/random';
+import type { Denoiser } from '@ddpm/models';
+import { classNumber, compileNetwork, draw, labels } from '@ddpm/models';
+import type { Batch } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 import { checkExportPath, exportModel } from './export';
-import type { Model } from './model';
 import { loadModel } from './model';
 import { encodeNpz } from './npz';
 import type { Format, Settings } from './options';
@@ -32,7 +34,7 @@ export async function run(path: string, settings: Settings): Promise<void> {
     return say(`Exported: ${settings.export}`);
   }
   say(execution.reason);
-  const drawn = await draw(model, execution, settings, (total) => createProgress({ label: 'Sampling', total }));
+  const drawn = await drawImages(model.denoiser, execution, settings, (total) => createProgress({ label: 'Sampling', total }));
 
   const folder = await createFolder(settings.out === undefined ? { prefix: join(model.folder, 'samples') } : { path: settings.out });
   say(`Images: ${settings.count} in ${folder}`);
@@ -85,61 +87,61 @@ const writers: Readonly<Record<Format, (folder: string, drawn: Drawn) => Promise
   },
 };
 
-/** An image depends on the seed and its number alone, not on the batch that it is drawn in. */
-async function draw(
-  { network, schedule, objective, imageShape }: Model,
+async function drawImages(
+  { network, parameters, image, parameterisation, schedule, ...denoiser }: Denoiser,
   execution: Execution,
-  { count, seed, steps, batchSize: asked, trajectory: wantsTrajectory, clip }: Settings,
+  { count, seed, steps, batchSize, trajectory: wantsTrajectory, clip, ...settings }: Settings,
   createBar: (total: number) => ReturnType<typeof createProgress>,
 ): Promise<Drawn> {
-  const sampler = steps === undefined ? ddpm(schedule) : ddim(schedule, { steps });
-  const size = tf.util.sizeFromShape([...imageShape]);
-  const batch = Math.min(count, asked ?? (await fittingBatch(() => network.apply(tf.zeros([1, ...imageShape]), tf.zeros([1], 'int32')))));
-  const toByteImages = (data: Float32Array) => toImages(data, [data.length / size, ...imageShape]);
-
-  const values = new Float32Array(count * size);
-  const length = sampler.timesteps.length;
+  const condition = conditionOf({ network, ...denoiser }, count, settings.class);
+  const sampler = steps === undefined ? ancestral(trailing(schedule)) : ddim(trailing(schedule, steps));
+  const size = tf.util.sizeFromShape([...image]);
+  const toByteImages = (data: Float32Array) => toImages(data, [data.length / size, ...image]);
+  const length = sampler.levels.length - 1;
   const trajectory = wantsTrajectory ? new Float32Array(length * count * size) : undefined;
   const chain: ByteImage[] = [];
+
+  const run = await compileNetwork(execution, network, { parameters, image, condition });
+  const batch = Math.min(count, batchSize ?? fittingBatch(await run.bytesEach()));
   const progress = createBar(Math.ceil(count / batch) * length);
-  const denoiser = await execution.denoiser(network, imageShape);
   let done = 0;
   try {
-    for (let first = 0; first < count; first += batch) {
-      const n = Math.min(batch, count - first);
-      const rng = sideBySide(Array.from({ length: n }, (_, i) => new Random([seed, first + i])));
-      const xT = tf.tensor4d(rng.normals(n * size), [n, ...imageShape]);
-      const x0 = await sample(denoiser.network, xT, {
-        schedule,
-        objective,
-        sampler,
-        rng,
-        clip,
-        onStep: async ({ index, x }) => {
-          const data = await x.data<'float32'>();
-          if (first === 0) chain.push(...toByteImages(data.subarray(0, size)));
-          trajectory?.set(data, (index * count + first) * size);
-          progress.update(++done);
-        },
-      });
-      values.set(await x0.data<'float32'>(), first * size);
-      tf.dispose([xT, x0]);
-    }
+    const values = await draw({
+      ...{ network: run, parameterisation, sampler, image, count, seed, batch, condition, clip },
+      onStep: async ({ first, index, x }) => {
+        const data = await x.data<'float32'>();
+        if (first === 0) chain.push(...toByteImages(data.subarray(0, size)));
+        trajectory?.set(data, (index * count + first) * size);
+        progress.update(++done);
+      },
+    });
+    return {
+      ...{ values, shape: [count, ...image], images: toByteImages(values), chain },
+      ...(trajectory && { trajectory: { data: trajectory, shape: [length, count, ...image] } }),
+    };
   } finally {
     progress.stop();
-    await denoiser.dispose();
+    await run.dispose();
   }
-  return {
-    values,
-    shape: [count, ...imageShape],
-    images: toByteImages(values),
-    chain,
-    ...(trajectory && { trajectory: { data: trajectory, shape: [length, count, ...imageShape] } }),
-  };
 }
 
-/** How many images at a time a network has room for in a quarter of the free memory, by what it needs for one; at most 64. */
-async function fittingBatch(apply: () => tf.Tensor): Promise<number> {
-  const { peakBytes } = await tf.profile(() => tf.tidy(apply));
-  return Math.max(1, Math.min(64, Math.floor(freemem() / 4 / peakBytes)));
+/** What the network is given of each image: its class, where it takes one. */
+function conditionOf({ network, classNames }: Pick<Denoiser, 'network' | 'classNames'>, count: number, asked?: string): Batch | undefined {
+  const { conditions = [] } = network;
+  const unknown = conditions.find((name) => name !== 'label');
+  if (unknown !== undefined)
+    throw new Error(`the model takes the condition '${unknown}', which ddpm-sample cannot give; it can give 'label'`);
+  if (conditions.length === 0) {
+    if (asked !== undefined) throw new UsageError(`--class is for a model that takes classes, and this one takes none`);
+    return undefined;
+  }
+  if (!classNames) throw new Error("the model takes the condition 'label', but does not say which classes there are");
+  try {
+    return labels(count, { classes: classNames.length, only: asked === undefined ? undefined : classNumber(classNames, asked) });
+  } catch (error) {
+    throw new UsageError(`--class: ${(error as Error).message}`);
+  }
 }
+
+/** How many images at a time there is room for in a quarter of the free memory, by what the network needs for one; at most 64. */
+const fittingBatch = (bytesEach: number) => Math.max(1, Math.min(64, Math.floor(freemem() / 4 / bytesEach)));

@@ -1,4 +1,4 @@
-import { prepareBackend } from '@ddpm/backend';
+import { BackendError, prepareBackend } from '@ddpm/backend';
 import * as tf from '@tensorflow/tfjs-core';
 import { compiled } from './compiled';
 import { eager } from './eager';
@@ -17,7 +17,7 @@ export async function prepareExecution(name: ExecutionName = 'auto'): Promise<Ex
   try {
     return eager(named(await prepareBackend('tfjs-node-gpu')));
   } catch (error) {
-    why = (error as Error).message.replace(/^Backend (\S+ is .*?)\. To get it.*$/s, '$1');
+    why = error instanceof BackendError ? error.reason : (error as Error).message;
   }
   try {
     return await compiled(why);

@@ -15,14 +15,18 @@ export interface Denoiser extends DenoiserMeaning {
 
 /**
  * The denoiser that a checkpoint holds.
- * @param bases folders or files from which network packages are looked up, beside the current folder
+ * @param options.run the run folder that it lies in, from which a network's file is found
+ * @param options.bases folders or files from which network packages are looked up, after the current folder and the run folder
  * @throws Error in one line that says what of the checkpoint is not as expected
  */
-export async function loadDenoiser({ networks, meaning, weights }: Checkpoint, bases: readonly string[] = []): Promise<Denoiser> {
+export async function loadDenoiser(
+  { networks, meaning, weights }: Checkpoint,
+  options: { run?: string; bases?: readonly string[] } = {},
+): Promise<Denoiser> {
   const known = meaningFromJson(meaning);
   if (!Object.hasOwn(networks, 'denoiser'))
     throw new Error(`it has no denoiser, but only ${Object.keys(networks).join(', ') || 'no network'}`);
-  const network = await loadNetwork<Network>(networks.denoiser, bases);
+  const network = await loadNetwork<Network>(networks.denoiser, options);
   loadParameters({ denoiser: network }, weights);
   return { ...known, network, parameters: namedParameters({ denoiser: network }) };
 }
