@@ -7,12 +7,16 @@ import { kebab, show } from './settings';
 export interface OptionSpec<T extends z.ZodType = z.ZodType> {
   /** As it stands on the command line: `--image-size <pixels>`; `--no-clip` turns off what is on. */
   readonly flag: string;
+  /** What turns off again what the flag turns on: `--no-flip` beside `--flip`. */
+  readonly opposite?: string;
   /** What it does, as `--help` and the README say it. */
   readonly does: string;
   /** What it may hold; a message is the end of a sentence that begins with the option's name. */
   readonly schema: T;
   /** What a text on the command line means; the text itself by default. What cannot be read is left for the schema to refuse. */
   readonly read?: (text: string) => unknown;
+  /** Whether it may change where work that was begun goes on. */
+  readonly changeable?: boolean;
 }
 
 /** Options by the name of their setting, under the headings of `--help`. */
@@ -31,10 +35,11 @@ const rowsOf = (table: OptionTable) => Object.values(table).flatMap((group) => O
 /** Adds a table's options to a command, under their headings. */
 export function addOptions(command: Command, table: OptionTable): Command {
   for (const [heading, group] of Object.entries(table)) {
-    for (const [name, { flag, does, read }] of Object.entries(group)) {
+    for (const [name, { flag, opposite, does, read }] of Object.entries(group)) {
       const option = new Option(flag, does).helpGroup(`${heading}:`);
       if (option.attributeName() !== name) throw new Error(`option table: ${flag} sets ${option.attributeName()}, not ${name}`);
       command.addOption(read ? option.argParser(read) : option);
+      if (opposite) command.addOption(new Option(opposite, `not ${flag}`).helpGroup(`${heading}:`));
     }
   }
   return command;
@@ -81,7 +86,7 @@ export function readmeTable(table: OptionTable): string[][] {
   const cell = (text: string) => text.replaceAll('|', '\\|');
   return Object.entries(table).flatMap(([heading, group]) => [
     [`**${heading}**`, ''],
-    ...Object.values(group).map(({ flag, does }) => [`\`${flag}\``, cell(does)]),
+    ...Object.values(group).map(({ flag, opposite, does }) => [[flag, opposite].flatMap((text) => (text ? `\`${text}\`` : [])).join(', '), cell(does)]),
   ]);
 }
 

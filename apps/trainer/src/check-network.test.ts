@@ -99,7 +99,7 @@ describe.each(['cpu', 'compiled'] as const)('on the %s backend', (backend) => {
   let execution: Execution;
   beforeAll(async () => void (execution = await prepareExecution(backend)));
   const check = (made: Network, { timesteps = 20, blind = false } = {}) =>
-    checkNetwork(made, { name: './mine.mjs', parameters: namedParameters(made), execution, imageShape: [4, 6, 2], timesteps, blind });
+    checkNetwork(made, { name: './mine.mjs', parameters: namedParameters(made), execution, image: [4, 6, 2], timesteps, blind });
   const values = (made: Network) => [...namedParameters(made).values()].map((variable) => [...variable.dataSync()]);
 
   test.each(Object.keys(usesT))('a network that %s passes, and is as it was', async (name) => {

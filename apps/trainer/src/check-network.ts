@@ -1,7 +1,9 @@
-import type { Execution, ImageShape } from '@ddpm/app-common';
-import type { Network } from '@ddpm/diffusion';
+import type { AsyncNetworkFunction, Network } from '@ddpm/diffusion';
+import type { Execution } from '@ddpm/execution';
 import { readingOnly } from '@ddpm/layers';
+import { compileNetwork } from '@ddpm/models';
 import { Random } from '@ddpm/random';
+import { tensors, type Batch, type Variables } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 
 /** How far the parameters are moved at random before each further look. */
@@ -23,14 +25,16 @@ export async function checkNetwork(
     name,
     parameters,
     execution,
-    imageShape,
+    image,
+    condition = {},
     timesteps,
     blind,
   }: {
     name: string;
-    parameters: ReadonlyMap<string, tf.Variable>;
+    parameters: Variables;
     execution: Execution;
-    imageShape: ImageShape;
+    image: readonly [h: number, w: number, c: number];
+    condition?: Batch;
     timesteps: number;
     blind: boolean;
   },
@@ -41,8 +45,14 @@ export async function checkNetwork(
   const variables = [...parameters.values()];
   const initial = variables.map((variable) => tf.clone(variable));
   const rng = new Random(0);
-  const xt = tf.tensor4d(rng.normals(tf.util.sizeFromShape([...imageShape])), [1, ...imageShape]);
-  const compare = async (other: number) => compareOutputs(guarded(network, name, variables), { execution, imageShape, xt, other });
+  const xt = tf.tensor4d(rng.normals(tf.util.sizeFromShape([...image])), [1, ...image]);
+  const compiled = await compileNetwork(execution, guarded(network, name, variables), { parameters, image, condition }).catch(
+    (error: unknown) => {
+      tf.dispose([initial, xt]);
+      throw error;
+    },
+  );
+  const compare = (other: number) => compareOutputs(compiled, { xt, condition, other });
   try {
     const last = timesteps - 1;
     if ((await compare(last)) === 'different' || blind || timesteps === 1) return;
@@ -70,6 +80,7 @@ export async function checkNetwork(
   } finally {
     for (const [k, variable] of variables.entries()) variable.assign(initial[k]);
     tf.dispose([initial, xt]);
+    await compiled.dispose();
   }
   throw new Error(
     `network ${name} ignores t: whatever its parameters, its output is the same at every noise level; use t in apply(xt, t), or allow it by --blind`,
@@ -79,11 +90,11 @@ export async function checkNetwork(
 /** The network, with what its `apply` may do wrong said in terms of what it should do. */
 function guarded(network: Network, name: string, variables: readonly tf.Variable[]): Network {
   const checked: Network = {
-    apply(xt, t) {
+    apply(xt, t, condition) {
       const shapes = `x_t [${xt.shape.join(', ')}] and t [${t.shape.join(', ')}]`;
       let output: unknown;
       try {
-        output = network.apply(xt, t);
+        output = network.apply(xt, t, condition);
       } catch (error) {
         throw new Error(`network ${name} cannot be applied to ${shapes}: ${error instanceof Error ? error.message : String(error)}`, {
           cause: error,
@@ -97,29 +108,27 @@ function guarded(network: Network, name: string, variables: readonly tf.Variable
       return output as tf.Tensor4D;
     },
   };
-  return { apply: (xt, t) => readingOnly(variables, () => checked.apply(xt, t), `network ${name}`) };
+  return {
+    conditions: network.conditions,
+    apply: (...inputs) => readingOnly(variables, () => checked.apply(...inputs), `network ${name}`),
+  };
 }
 
 /** What two outputs for x_t tell, one at t = 0 and one at another t; nothing where one of them is not finite. */
 async function compareOutputs(
-  network: Network,
-  { execution, imageShape, xt, other }: { execution: Execution; imageShape: ImageShape; xt: tf.Tensor4D; other: number },
+  run: AsyncNetworkFunction,
+  { xt, condition, other }: { xt: tf.Tensor4D; condition: Batch; other: number },
 ): Promise<'different' | 'equal' | 'unknown'> {
-  const denoiser = await execution.denoiser(network, imageShape);
-  const { network: run } = denoiser;
   // One call for each, since how an image is rounded may depend on its place in a batch.
   const outputAt = async (timestep: number) => {
-    const t = tf.tensor1d([timestep], 'int32');
-    const output = typeof run === 'function' ? await run(xt, t) : tf.tidy(() => run.apply(xt, t));
+    const t = tf.tensor1d([timestep]);
+    const given = Object.keys(condition).length > 0 ? tensors(condition) : {};
+    const output = await run(xt, t, given);
     const values = await output.data<'float32'>();
-    tf.dispose([t, output]);
+    tf.dispose([t, output, ...Object.values(given)]);
     return values;
   };
-  try {
-    const [first, second] = [await outputAt(0), await outputAt(other)];
-    if (!first.every(Number.isFinite) || !second.every(Number.isFinite)) return 'unknown';
-    return first.every((value, i) => value === second[i]) ? 'equal' : 'different';
-  } finally {
-    await denoiser.dispose();
-  }
+  const [first, second] = [await outputAt(0), await outputAt(other)];
+  if (!first.every(Number.isFinite) || !second.every(Number.isFinite)) return 'unknown';
+  return first.every((value, i) => value === second[i]) ? 'equal' : 'different';
 }

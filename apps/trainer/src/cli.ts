@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { runMain } from '@ddpm/app-common';
 import { trainCommand } from './options';
-import { execute } from './train-run';
+import { execute } from './execute';
 
 const command = trainCommand();
 command.action(execute);

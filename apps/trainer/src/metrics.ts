@@ -18,19 +18,10 @@ export interface Metrics {
   readonly learningRate: number;
   /** The mean loss of the images whose t lies in each quarter of 0 … T − 1; null where there is none. */
   readonly quartiles: readonly (number | null)[];
+  /** The means of the task's other losses, by name. */
+  readonly losses?: Readonly<Record<string, number>>;
   readonly validationLoss?: number;
   readonly skipped?: true;
-}
-
-/** Mean of the losses in each quarter of the timesteps. */
-export function quartileLosses(losses: Float32Array, t: Int32Array, timesteps: number): (number | null)[] {
-  const [sums, counts] = [new Float64Array(4), new Float64Array(4)];
-  losses.forEach((loss, i) => {
-    const quarter = Math.floor((4 * t[i]) / timesteps);
-    sums[quarter] += loss;
-    counts[quarter]++;
-  });
-  return Array.from(sums, (sum, i) => (counts[i] > 0 ? sum / counts[i] : null));
 }
 
 export interface MetricsFile {

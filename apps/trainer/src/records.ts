@@ -3,10 +3,8 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '@ddpm/checkpoint';
 import { plotLines, svgToPng } from '@ddpm/images/plot';
 import type { History } from './history';
-import type { Metrics } from './metrics';
 import { reportHtml } from './report';
 import { lossLines } from './report-charts';
-import type { EventWriter } from './tensorboard';
 
 /** Previews that a report shows at most. */
 const MAX_PREVIEWS = 60;
@@ -29,14 +27,4 @@ export async function writeRecords(folder: string, history: History, config: Rea
 export function evenly<T>(all: readonly T[], most: number): T[] {
   const count = Math.min(all.length, most);
   return Array.from({ length: count }, (_, i) => all[Math.round((i * (all.length - 1)) / Math.max(count - 1, 1))]);
-}
-
-/** Tells TensorBoard of a step. */
-export function writeEvents(
-  events: EventWriter,
-  { step, loss, gradNorm, learningRate, imagesPerSecond, quartiles, validationLoss }: Metrics,
-): void {
-  const scalars: Record<string, number | null | undefined> = { loss, gradNorm, learningRate, imagesPerSecond, validationLoss };
-  quartiles.forEach((value, i) => (scalars[`quartiles/${i + 1}`] = value));
-  for (const [tag, value] of Object.entries(scalars)) if (typeof value === 'number') events.scalar(tag, step, value);
 }

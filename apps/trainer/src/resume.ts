@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { show, UsageError } from '@ddpm/app-common';
 import type { Checkpoint } from '@ddpm/checkpoint';
 import { findCheckpoint, runFolderOf } from '@ddpm/checkpoint';
-import { learningRate } from '@ddpm/diffusion';
-import type { Settings } from './options';
-import { changeable } from './options';
+import { learningRate } from '@ddpm/train';
+import { changeable, type Settings } from './table';
 
 /** A run that is gone on with. */
 export interface Resumed {

@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import type { JsonObject } from '@ddpm/checkpoint';
+import { createFolder, lockFolder, referenceIn, writeFileAtomic } from '@ddpm/checkpoint';
+import { restore } from './checkpoint';
+import { dryRun } from './dry-run';
+import { trainInto } from './loop';
+import { historySteps } from './metrics';
+import type { CommandOptions } from './options';
+import { readInvocation } from './options';
+import { prepare, stepsOf } from './prepare';
+import { createReporter } from './reporter';
+import { checkLength, findRun, rateJump } from './resume';
+
+/** Does what the command line asks for. */
+export async function execute(options: CommandOptions): Promise<void> {
+  const found = options.resume === undefined ? undefined : await findRun(options.resume);
+  const { settings, preset, dryRun: dry, output } = readInvocation(options, found?.checkpoint.settings);
+  const reporter = createReporter(output);
+  for (const line of found?.unusable ?? []) reporter.warn(line);
+  const run = await prepare(settings, reporter, found);
+  const { steps } = run;
+  const start = found?.checkpoint.step ?? 0;
+  try {
+    if (found) {
+      checkLength(found, start, steps);
+      // A run that was killed after its last checkpoint still owes its last samples and its report.
+      if (start === steps && (await historySteps(found.folder)) === steps)
+        return reporter.say(`Nothing is left to do: ${found.folder} has been trained for all of its ${steps} steps`);
+      restore(run, found);
+      const jump = rateJump(settings, { start, before: stepsOf(found.checkpoint.settings, run.stepsPerEpoch), after: steps });
+      if (jump !== undefined) reporter.warn(jump);
+    }
+    if (dry) return await dryRun(run, reporter, start);
+
+    const folder =
+      found?.folder ?? (await createFolder(settings.out === undefined ? { prefix: join('runs', preset) } : { path: settings.out }));
+    const release = await lockFolder(folder);
+    try {
+      reporter.say(found ? `Going on with ${folder} after ${start} steps` : `Run folder: ${folder}`);
+      const networks = Object.fromEntries(
+        Object.entries(run.training.networks).map(([part, network]) => [
+          part,
+          referenceIn(folder, network, found?.checkpoint.networks[part]),
+        ]),
+      );
+      const { out: _, ...given } = settings;
+      const identity = { networks, settings: { preset, ...given } as JsonObject };
+      const config = { ...identity.settings, networks, meaning: run.training.meaning };
+      await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+      await trainInto(folder, run, start, identity, reporter);
+    } finally {
+      await release();
+    }
+  } finally {
+    await run.dispose();
+  }
+}

@@ -1,0 +1,25 @@
+import { saveCheckpoint } from '@ddpm/checkpoint';
+import { checkpointOf, type Identity } from '../checkpoint';
+import type { Run } from '../prepare';
+import { isDue, type Observer, type Tolerate } from './observer';
+
+/** Numbered checkpoints in the run folder, every so many steps and at the end. */
+export function checkpoints(
+  run: Run,
+  { folder, identity, start, tolerate }: { folder: string; identity: Identity; start: number; tolerate: Tolerate },
+): Observer & { /** After how many steps the last one was made; 0 where there is none. */ saved(): number } {
+  const { settings } = run;
+  let saved = start;
+  const save = async (done: number) => {
+    if (done === saved) return;
+    await saveCheckpoint(folder, checkpointOf(run, identity, done), settings);
+    saved = done;
+  };
+  return {
+    async step({ done, last, skipped }) {
+      if (isDue(settings.checkpointEvery, done) && !skipped && !last) await tolerate(() => save(done));
+    },
+    keep: save,
+    saved: () => saved,
+  };
+}

@@ -1,0 +1,24 @@
+import type { JsonObject } from '@ddpm/checkpoint';
+import type { MetricsFile } from '../metrics';
+import { writeRecords } from '../records';
+import { isDue, type Observer, type Tolerate } from './observer';
+
+/** `loss.png`, `report.html` and the history that a resume goes on from, as often as checkpoints and at the end. */
+export function report(
+  metrics: MetricsFile,
+  { folder, config, every, tolerate }: { folder: string; config: JsonObject; every: number; tolerate: Tolerate },
+): Observer {
+  const write = async () => {
+    await writeRecords(folder, metrics.history, config);
+    await metrics.save();
+  };
+  return {
+    async step({ done, last, skipped }) {
+      if (isDue(every, done) && !last && !skipped) await tolerate(write);
+    },
+    async keep(_done, finished) {
+      if (finished) await write();
+      else await tolerate(write);
+    },
+  };
+}

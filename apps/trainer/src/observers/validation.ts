@@ -1,0 +1,54 @@
+import { writeCheckpoint } from '@ddpm/checkpoint';
+import type { Dataset } from '@ddpm/datasets';
+import { readExamples } from '@ddpm/datasets';
+import { Random } from '@ddpm/random';
+import type { Arrays, Batch, Task } from '@ddpm/train';
+import { bestPath, checkpointOf, type Identity } from '../checkpoint';
+import type { MetricsFile } from '../metrics';
+import { exampleOf, useWeights, type Run } from '../prepare';
+import type { Reporter } from '../reporter';
+import { isDue, type Observer, type Tolerate } from './observer';
+
+/** Images scored at a time. */
+const BATCH = 64;
+
+/** Measures the task's own loss on the held-out images now and then, by the averaged weights, and keeps the best weights. */
+export function validation(
+  run: Run,
+  {
+    folder,
+    identity,
+    metrics,
+    reporter,
+    tolerate,
+  }: { folder: string; identity: Identity; metrics: MetricsFile; reporter: Reporter; tolerate: Tolerate },
+): Observer {
+  const { validation: dataset, execution, settings, stepsPerEpoch, learner } = run;
+  if (!dataset) return {};
+  const { task } = learner;
+  let losses: Awaited<ReturnType<typeof execution.losses>> | undefined;
+  return {
+    async step({ done, last, measured }) {
+      if (!last && !isDue(settings.validateEvery ?? stepsPerEpoch, done)) return;
+      useWeights(learner);
+      losses ??= await execution.losses(task, await exampleOf(task, dataset, Math.min(BATCH, dataset.size)));
+      const loss = await meanLoss(losses, task, dataset);
+      measured.validationLoss = loss;
+      const best = loss < (metrics.history.best?.loss ?? Infinity);
+      if (best) await tolerate(() => writeCheckpoint(bestPath(folder), { ...checkpointOf(run, identity, done), state: new Map() }));
+      reporter.say(`Validation loss after ${done} steps: ${loss.toFixed(4)}${best ? ' (best so far)' : ''}`);
+    },
+    close: () => losses?.dispose(),
+  };
+}
+
+/** The mean loss over a dataset. An image always gets the same of what is drawn, so that the number can be compared between steps and runs. */
+export async function meanLoss(losses: (inputs: Batch) => Promise<Arrays>, task: Task, dataset: Dataset): Promise<number> {
+  let sum = 0;
+  for (let start = 0; start < dataset.size; start += BATCH) {
+    const indices = Int32Array.from({ length: Math.min(BATCH, dataset.size - start) }, (_, i) => start + i);
+    const inputs = task.draw(await readExamples(dataset, indices), new Random(['validation', start]));
+    for (const loss of (await losses(inputs)).get('loss')!) sum += loss;
+  }
+  return sum / dataset.size;
+}
