@@ -51,7 +51,7 @@ export const table = {
       flag: '--format <list>',
       does: `any of ${formats.join(', ')}, separated by commas; png,grid,gif by default`,
       schema: z.array(oneOf<Format>(formats)),
-      read: (text) => text.split(','),
+      read: (text: string) => text.split(','),
     },
     trajectory: { flag: '--trajectory', does: 'every step of every image too, as trajectory.npz', schema: z.boolean() },
     out: {

@@ -102,7 +102,7 @@ async function drawImages(
   const chain: ByteImage[] = [];
 
   const run = await compileNetwork(execution, network, { parameters, image, condition });
-  const batch = Math.min(count, batchSize ?? fittingBatch(await run.bytesEach()));
+  const batch = Math.min(count, batchSize ?? fittingBatch((await run.cost()).bytes));
   const progress = createBar(Math.ceil(count / batch) * length);
   let done = 0;
   try {

@@ -2,6 +2,7 @@ import { prepareBackend } from '@ddpm/backend';
 import type { Arrays, Batch, Task, Variables } from '@ddpm/train';
 import { checkLosses, count, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
+import { profiled } from './cost';
 import type { Execution } from './execution';
 
 /**
@@ -53,6 +54,7 @@ export async function compiled(why: string): Promise<Execution> {
       }
     },
     compile: compileFunction,
+    cost: (fn, examples) => profiled(() => (fn as unknown as (...inputs: readonly tf.Tensor[]) => tf.TensorContainer)(...examples)),
   };
 }
 
@@ -73,7 +75,9 @@ function arrays(example: Batch, batch: Batch): (Float32Array | Int32Array)[] {
   count(batch);
   return Object.entries(example).map(([name, { item }]) => {
     if (batch[name]?.item.join() !== item.join())
-      throw new RangeError(`execution: ${name} should be [${item.join(', ')}] of each example, ${name in batch ? `not [${batch[name].item.join(', ')}]` : 'and is missing'}`);
+      throw new RangeError(
+        `execution: ${name} should be [${item.join(', ')}] of each example, ${name in batch ? `not [${batch[name].item.join(', ')}]` : 'and is missing'}`,
+      );
     return batch[name].data;
   });
 }

@@ -1,6 +1,7 @@
 import type { Arrays, Batch, Task } from '@ddpm/train';
 import { checkLosses, count, eagerGradients, inParts, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
+import { profiled } from './cost';
 import type { Compiled, Execution, TensorFunction } from './execution';
 
 /** Examples at a time on the WASM backend: it can address 4 GB, which the tutorial's batch does not fit, and small parts are as fast. */
@@ -17,10 +18,13 @@ export function eager({ name, reason }: Pick<Execution, 'name' | 'reason'>): Exe
       const whole = eagerGradients(task);
       return Promise.resolve(name === 'wasm' && !task.coupled ? inParts(whole, WASM_PART) : whole);
     },
+    cost: (fn, examples) => profiled(() => (fn as unknown as (...inputs: readonly tf.Tensor[]) => tf.TensorContainer)(...examples)),
     losses: (task) => Promise.resolve(disposable<(inputs: Batch) => Arrays>((batch) => lossesOf(task, batch))),
     compile: <F extends TensorFunction>(fn: F) =>
       Promise.resolve(
-        disposable<F>((...inputs) => Promise.resolve(tf.tidy(() => (fn as (...inputs: unknown[]) => tf.TensorContainer)(...inputs)) as ReturnType<F>)),
+        disposable<F>((...inputs) =>
+          Promise.resolve(tf.tidy(() => (fn as unknown as (...inputs: unknown[]) => tf.TensorContainer)(...inputs)) as ReturnType<F>),
+        ),
       ),
   };
 }

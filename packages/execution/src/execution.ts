@@ -1,5 +1,6 @@
 import type { Arrays, Batch, Gradients, Task, Variables } from '@ddpm/train';
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Cost } from './cost';
 
 /** Whatever executes tfjs functions and trains them: compiled to ONNX Runtime, or an eager tfjs backend. */
 export interface Execution {
@@ -24,6 +25,12 @@ export interface Execution {
    * @param examples tensors like its inputs; their values do not matter
    */
   compile<F extends TensorFunction>(fn: F, examples: readonly tf.Tensor[], options?: CompileOptions): Promise<Compiled<F>>;
+  /**
+   * What such a function needs for an example. Where it is compiled, nothing is run.
+   * @param fn as for `compile`
+   * @param examples one example of each of its inputs
+   */
+  cost(fn: TensorFunction, examples: readonly tf.Tensor[], options?: CompileOptions): Promise<Cost>;
 }
 
 /** How a function is to be compiled. */

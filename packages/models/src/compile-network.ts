@@ -1,11 +1,13 @@
 import type { AsyncNetworkFunction, Network } from '@ddpm/diffusion';
 import { checkCondition } from '@ddpm/diffusion';
-import type { Execution } from '@ddpm/execution';
+import type { Cost, Execution } from '@ddpm/execution';
 import type { Batch, Variables } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** A network that runs elsewhere, and can be freed. */
 export interface CompiledNetwork extends AsyncNetworkFunction {
+  /** What an image needs of memory and work. */
+  cost(): Promise<Cost>;
   /** Frees what runs it. */
   dispose(): Promise<void>;
 }
@@ -25,19 +27,24 @@ export async function compileNetwork(
   const names = network.conditions ?? [];
   const fn = (x: tf.Tensor4D, told: tf.Tensor1D, ...values: tf.Tensor[]) =>
     network.apply(x, told, names.length > 0 ? Object.fromEntries(names.map((name, i) => [name, values[i]])) : undefined);
-  const examples = [
-    tf.zeros([1, ...image]),
-    tf.zeros([1]),
-    ...names.map((name) => tf.zeros([1, ...condition[name].item], condition[name].data instanceof Int32Array ? 'int32' : 'float32')),
-  ];
-  try {
-    const compiled = await execution.compile(fn, examples, { parameters });
-    const run: AsyncNetworkFunction = async (x, told, given = {}) => {
-      checkCondition(network, given);
-      return compiled(x, told, ...names.map((name) => given[name]));
-    };
-    return Object.assign(run, { dispose: () => compiled.dispose() });
-  } finally {
-    tf.dispose(examples);
-  }
+  const withExamples = async <T>(use: (examples: tf.Tensor[]) => Promise<T>): Promise<T> => {
+    const given = names.map(
+      (name) => ({ ...condition[name], dtype: condition[name].data instanceof Int32Array ? 'int32' : 'float32' }) as const,
+    );
+    const examples = [tf.zeros([1, ...image]), tf.zeros([1]), ...given.map(({ item, dtype }) => tf.zeros([1, ...item], dtype))];
+    try {
+      return await use(examples);
+    } finally {
+      tf.dispose(examples);
+    }
+  };
+  const compiled = await withExamples((examples) => execution.compile(fn, examples, { parameters }));
+  const run: AsyncNetworkFunction = async (x, told, given = {}) => {
+    checkCondition(network, given);
+    return compiled(x, told, ...names.map((name) => given[name]));
+  };
+  return Object.assign(run, {
+    cost: () => withExamples((examples) => execution.cost(fn, examples, { parameters })),
+    dispose: () => compiled.dispose(),
+  });
 }

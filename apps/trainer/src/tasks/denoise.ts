@@ -52,7 +52,7 @@ export async function denoise({ settings, dataset, execution, resumed }: Ingredi
       return enlarge(imageGrid(toImages(values, [COUNT, ...image])), 2);
     },
     quarters: ({ time }, values) => quarters(values.get('loss')!, time, timesteps),
-    operations: async () => (await compiled.get()).operationsEach(),
+    operations: async () => (await (await compiled.get()).cost()).operations,
     dispose: () => compiled.dispose(),
   };
 }
