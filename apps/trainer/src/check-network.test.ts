@@ -1,6 +1,6 @@
-import { prepareExecution } from '@ddpm/app-common';
-import type { Execution } from '@ddpm/app-common';
 import type { Network } from '@ddpm/diffusion';
+import type { Execution } from '@ddpm/execution';
+import { prepareExecution } from '@ddpm/execution';
 import { namedParameters } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
 import { beforeAll, describe, expect, test } from '@jest/globals';
@@ -26,7 +26,7 @@ const usesT: Record<string, () => Network> = {
       return mix(tf.add(x, tf.mul(opening, mix(tf.mul(x, tf.add(modulation, 1)), w))), out);
     }),
   'looks t up in a table of zeros': () =>
-    network({ table: zeros(20, 2) }, ({ table }, x, t) => tf.add(x, tf.reshape(tf.gather(table, t), [-1, 1, 1, 2]))),
+    network({ table: zeros(20, 2) }, ({ table }, x, t) => tf.add(x, tf.reshape(tf.gather(table, tf.cast(t, 'int32')), [-1, 1, 1, 2]))),
   'keeps its parameters in a Map': () => {
     const layers = new Map([['mix', drawn(2, 2)]]);
     return network({ layers }, (_, x, t) => mix(tf.add(x, column(t)), layers.get('mix')!));
@@ -40,7 +40,7 @@ const ignoresT: Record<string, () => Network> = {
   "takes t's shape alone": () => network({ s: drawn(1) }, ({ s }, x, t) => tf.add(x, tf.mul(s, tf.reshape(tf.onesLike(t), [-1, 1, 1, 1])))),
   'multiplies t by zero': () => network({ s: drawn(1) }, ({ s }, x, t) => tf.add(tf.mul(x, s), tf.mul(column(t), 0))),
   'divides t to an integer that is zero': () =>
-    network({ s: drawn(1) }, ({ s }, x, t) => tf.add(tf.mul(x, s), tf.reshape(tf.floorDiv(t, tf.scalar(1000, 'int32')), [-1, 1, 1, 1]))),
+    network({ s: drawn(1) }, ({ s }, x, t) => tf.add(tf.mul(x, s), tf.reshape(tf.floorDiv(t, 1000), [-1, 1, 1, 1]))),
   'makes an embedding and forgets it': () =>
     network({ w: drawn(2, 2), s: drawn(1) }, ({ w, s }, x, t) => {
       tf.mul(s, column(t));

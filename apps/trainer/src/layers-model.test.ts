@@ -26,7 +26,7 @@ function train(...args: string[]) {
 }
 const data = ['--dataset', 'folder', '--data-dir', 'images', '--timesteps', '20', '--batch-size', '5'];
 const settings = [...data, '--network', './my-model.mjs', '--network-options', '{"width": 4, "timesteps": 20}', '--sample-every', '0'];
-const weights = async (run: string) => (await readCheckpoint(join(folder, run, 'checkpoint.safetensors'))).parameters;
+const weights = async (run: string) => (await readCheckpoint(join(folder, run, 'checkpoint.safetensors'))).weights;
 
 test('a model of tfjs-layers trains on both kinds of backends alike', async () => {
   for (const backend of ['compiled', 'cpu']) {
@@ -34,8 +34,8 @@ test('a model of tfjs-layers trains on both kinds of backends alike', async () =
     expect(said).toContain('Network: ./my-model.mjs, 305 parameters');
   }
   const [compiled, cpu] = [await weights('compiled'), await weights('cpu')];
-  const kernel = (i: number) => [`layers.${i}.kernel`, `layers.${i}.bias`];
-  expect([...cpu.keys()]).toEqual(['layers.2.embeddings', ...kernel(3), ...kernel(7), ...kernel(8)]);
+  const kernel = (i: number) => [`denoiser.layers.${i}.kernel`, `denoiser.layers.${i}.bias`];
+  expect([...cpu.keys()]).toEqual(['denoiser.layers.2.embeddings', ...kernel(3), ...kernel(7), ...kernel(8)]);
   for (const [name, { data: values }] of cpu) {
     const other = compiled.get(name)!.data;
     expect(Math.max(...values.map((value, i) => Math.abs(value - other[i])))).toBeLessThan(1e-4);

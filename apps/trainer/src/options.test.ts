@@ -21,6 +21,7 @@ describe('settings', () => {
         epochs: 5,
         batchSize: 128,
         learningRate: 1e-3,
+        parameterisation: 'epsilon',
         loss: 'huber',
         schedule: 'linear',
         timesteps: 200,
@@ -84,7 +85,7 @@ describe('settings', () => {
     [['--learning-rate', '1e999'], '--learning-rate must be a number above 0, got Infinity'],
     [['--dim-mults', '1,x'], '--dim-mults must be a whole number of at least 1, got [1,"x"]'],
     [['--network-options', '{dim'], "--network-options must be a JSON object, got '{dim'"],
-    [['--network', './n.mjs', '--dim', '8'], '--dim only shape the U-Net; give another network its options by --network-options'],
+    [['--network', './n.mjs', '--dim', '8'], '--dim shapes the U-Net alone; give another network its options by --network-options'],
     [['extra'], 'too many arguments. Expected 0 arguments but got 1.'],
   ])('%j are refused', (args, message) => {
     expect(() => parse(...args)).toThrow(message);
@@ -148,7 +149,7 @@ describe('--config and --resume', () => {
     expect(resume('--steps', '500')).toMatchObject({ preset: 'quick', settings: { dim: 8, steps: 500 } });
     expect(resume('--steps', '500').settings.flip).toBe(true);
     expect(() => resume('--no-flip')).toThrow('--flip cannot change in a run that is resumed');
-    expect(() => resume('--dim', '12', '--loss', 'l1')).toThrow('--dim, --loss cannot change in a run that is resumed; only --epochs,');
+    expect(() => resume('--dim', '12', '--loss', 'l1')).toThrow('--dim, --loss cannot change in a run that is resumed; only --data-dir, --epochs,');
     expect(() => resume('--preset', 'quick')).toThrow('--resume takes its settings from the run');
   });
 

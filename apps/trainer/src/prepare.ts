@@ -64,7 +64,8 @@ export async function prepare(settings: Settings, reporter: Reporter, resumed?: 
 }
 
 /** The length of a run. */
-export const stepsOf = ({ steps, epochs = 1 }: Pick<Settings, 'steps' | 'epochs'>, stepsPerEpoch: number) => steps ?? epochs * stepsPerEpoch;
+export const stepsOf = ({ steps, epochs = 1 }: Pick<Settings, 'steps' | 'epochs'>, stepsPerEpoch: number) =>
+  steps ?? epochs * stepsPerEpoch;
 
 /** Inputs shaped like those of a step of n examples, all zero but for the first. */
 export async function exampleOf(task: Task, dataset: Dataset, n: number): Promise<Batch> {

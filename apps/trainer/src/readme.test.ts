@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { missingRows } from '@ddpm/app-common';
 import { expect, test } from '@jest/globals';
-import { trainCommand } from './options';
+import { invocationTable, table } from './table';
 
-test('the README tells of every option', () => {
+test('the README has the row of every option, as --help says it', () => {
   const readme = readFileSync('README.md', 'utf8');
-  const names = trainCommand().options.map(({ long }) => long!);
-  expect(names.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+  expect([...missingRows(readme, invocationTable), ...missingRows(readme, table)]).toEqual([]);
 });
