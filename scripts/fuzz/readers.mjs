@@ -43,7 +43,7 @@ export const readers = {
   checkpoint: {
     make: makeCheckpoint,
     open: openCheckpoint,
-    fits: ({ parameters, step }) => [...parameters.values()].every(fits) && Number.isSafeInteger(step),
+    fits: ({ weights, step }) => [...weights.values()].every(fits) && Number.isSafeInteger(step),
   },
   config: { make: makeConfig, open: openConfig, fits: ({ settings }) => settings.batchSize >= 1 },
 };
@@ -234,18 +234,14 @@ const wholeCheckpoint = once(async () => {
   const path = join(temporaryFolder(), 'checkpoint.safetensors');
   const two = Float32Array.of(1, 2);
   await writeCheckpoint(path, {
-    model: {
-      network: { name: '@ddpm/unet', options: { dim: 28, dimMults: [1, 2, 4], useConvnext: true } },
-      imageShape: [28, 28, 1],
-      objective: 'epsilon',
-    },
-    betas: Float64Array.of(0.1, 0.2),
+    networks: { denoiser: { name: '@ddpm/unet', options: { dim: 28, dimMults: [1, 2, 4], useConvnext: true } } },
+    meaning: { task: 'denoising', image: [28, 28, 1], parameterisation: 'epsilon', levels: { betas: [0.1, 0.2] } },
     step: 100,
     settings: { preset: 'tutorial', batchSize: 128 },
-    parameters: new Map([['conv.w', { shape: [1, 1, 1, 2], data: two }]]),
+    weights: new Map([['denoiser.conv.w', { shape: [1, 1, 1, 2], data: two }]]),
     state: new Map([
-      ['ema/conv.w', two],
-      ['step', two.subarray(1)],
+      ['parameters/denoiser.conv.w', two],
+      ['optimizer/step', Float64Array.of(100)],
     ]),
   });
   const file = readFileSync(path);
@@ -265,10 +261,10 @@ async function makeCheckpoint(random) {
   const entries = Object.entries(tensors).flatMap(([name, tensor]) => {
     if (chance(random, 0.03)) return [];
     if (chance(random, 0.03)) tensor.dtype = pick(random, ['I32', 'F64', 'BF16', 'F8']);
-    return [[chance(random, 0.03) ? pick(random, ['x', 'a/b', 'parameters/', 'state', '\n/', 'x'.repeat(5000)]) : name, tensor]];
+    return [[chance(random, 0.03) ? pick(random, ['x', 'a/b', 'weights/', 'state', '\n/', 'x'.repeat(5000)]) : name, tensor]];
   });
   const header = JSON.stringify(Object.fromEntries([['__metadata__', metadata], ...entries]));
-  // Mostly damage to the model, the settings and the tensors' names is enough.
+  // Mostly damage to the networks, the settings and the tensors' names is enough.
   return chance(random, 0.3) ? safetensorsFile(random, header, whole.data) : safetensorsBytes(Buffer.from(header), whole.data);
 }
 

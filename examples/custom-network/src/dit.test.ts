@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { prepareBackend } from '@ddpm/backend';
-import type { CompiledGradients } from '@ddpm/compile';
-import { compileGradients } from '@ddpm/compile';
-import type { GradientFunction, Network } from '@ddpm/diffusion';
-import { adam, eagerGradients, pLossesPerImage } from '@ddpm/diffusion';
+import type { Network } from '@ddpm/diffusion';
+import { denoising, l2, uniform } from '@ddpm/diffusion';
+import type { Execution } from '@ddpm/execution';
+import { prepareExecution } from '@ddpm/execution';
 import { namedParameters } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
 import { cosineSchedule } from '@ddpm/schedules';
+import type { Batch, Gradients } from '@ddpm/train';
+import { adam, eagerGradients } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 import makeNetwork from './index';
 import type { DitOptions } from './index';
@@ -16,17 +17,14 @@ const options = { channels: 2, seed: 1, patchSize: 2, dim: 8, depth: 2, heads: 2
 const rng = new Random(7);
 const shape: [number, number, number, number] = [3, 4, 6, 2];
 const size = tf.util.sizeFromShape(shape);
-const batch = { xStart: rng.normals(size), noise: rng.normals(size), t: Int32Array.of(0, 9, 19) };
-const xt = () => tf.tensor4d(batch.xStart, shape);
-const t = () => tf.tensor1d(batch.t, 'int32');
+const images = { image: { data: rng.normals(size), item: shape.slice(1) }, label: { data: Int32Array.of(0, 2, 1), item: [] } };
+const xt = () => tf.tensor4d(images.image.data, shape);
+const t = () => tf.tensor1d([0, 9, 19]);
 const values = (network: Network) =>
   new Map([...namedParameters(network)].map(([name, variable]) => [name, variable.dataSync<'float32'>().slice()]));
 
-const schedule = cosineSchedule({ timesteps: 20 });
-const lossOf = (network: Network) => (x: tf.Tensor4D, noise: tf.Tensor4D, at: tf.Tensor1D) =>
-  pLossesPerImage(schedule, network, x, at, noise, { loss: 'l2' });
-const eager = (network: Network): GradientFunction =>
-  eagerGradients(lossOf(network), namedParameters(network), [shape[1], shape[2], shape[3]]);
+const taskOf = (network: Network) =>
+  denoising({ network, parameters: namedParameters(network), levels: uniform(cosineSchedule({ timesteps: 20 })), loss: l2 });
 
 /** The network with weights away from where it begins, so that nothing is zero. */
 function moved(network: Network): Map<string, Float32Array> {
@@ -42,7 +40,7 @@ describe('patches', () => {
     expect([...tf.slice(patches, [0, 4, 0], [1, 1, 4]).dataSync()]).toEqual([14, 15, 20, 21]);
   });
   test('come together again', () => {
-    expect([...unpatchify(patchify(xt(), 2), 2, shape).dataSync()]).toEqual([...batch.xStart]);
+    expect([...unpatchify(patchify(xt(), 2), 2, shape).dataSync()]).toEqual([...images.image.data]);
   });
 });
 
@@ -105,17 +103,21 @@ describe('the network', () => {
   });
 });
 
-describe('its loss and gradients', () => {
-  const network = makeNetwork(options);
+describe.each([0, 3])('its loss and gradients, with %i classes', (classes) => {
+  const make = () => makeNetwork({ ...options, classes });
+  const network = make();
+  const task = taskOf(network);
+  const batch: Batch = task.draw(images, new Random(1));
   const parameters = moved(network);
-  let exact: Awaited<ReturnType<GradientFunction>>;
-  let program: CompiledGradients;
+  let exact: Awaited<ReturnType<Gradients>>;
+  let compiled: Gradients;
+  let execution: Execution;
   beforeAll(async () => {
-    exact = await eager(makeNetwork(options))(parameters, batch);
-    const loss = lossOf(network) as (...inputs: tf.Tensor[]) => tf.Tensor;
-    program = await compileGradients(loss, namedParameters(network), [xt(), xt(), t()]);
+    execution = await prepareExecution('compiled');
+    exact = await eagerGradients(taskOf(make()))(parameters, batch);
+    compiled = await execution.gradients(task, batch);
   });
-  afterAll(() => program.dispose());
+  afterAll(() => compiled.dispose());
   const largestOf = (gradient: Float32Array) => Math.max(...gradient.map(Math.abs));
   /**
    * Largest difference of a gradient from those of the cpu backend, over the largest of its elements; but over the largest of all where it is
@@ -130,7 +132,7 @@ describe('its loss and gradients', () => {
     );
 
   test('are those of finite differences along the gradient', async () => {
-    const gradients = eager(makeNetwork(options));
+    const gradients = eagerGradients(taskOf(make()));
     const norm = Math.sqrt([...exact.gradients.values()].reduce((sum, gradient) => sum + gradient.reduce((s, g) => s + g * g, 0), 0));
     const lossAt = async (step: number) => {
       const at = new Map(
@@ -145,15 +147,15 @@ describe('its loss and gradients', () => {
   });
 
   test('are the same compiled', async () => {
-    const { loss, gradients } = await program.run(parameters, [batch.xStart, batch.noise, batch.t]);
+    const { loss, gradients } = await compiled(parameters, batch);
     expect(Math.abs(loss / exact.loss - 1)).toBeLessThan(1e-5);
     expect(worst(gradients)).toBeLessThan(1e-4);
   });
 
   test('are the same on wasm', async () => {
-    await prepareBackend('wasm');
+    const wasm = await prepareExecution('wasm');
     try {
-      const { loss, gradients } = await eager(makeNetwork(options))(parameters, batch);
+      const { loss, gradients } = await (await wasm.gradients(taskOf(make()), batch))(parameters, batch);
       expect(Math.abs(loss / exact.loss - 1)).toBeLessThan(1e-5);
       expect(worst(gradients)).toBeLessThan(1e-4);
     } finally {
@@ -162,16 +164,16 @@ describe('its loss and gradients', () => {
   });
 
   test('make the loss fall', async () => {
-    const current = values(network);
-    const optimizer = adam();
+    const current = values(make());
+    const optimizer = adam()(current);
     const losses: number[] = [];
     for (let step = 0; step < 60; step++) {
-      const { loss, gradients: found } = await program.run(current, [batch.xStart, batch.noise, batch.t]);
+      const { loss, gradients } = await compiled(current, batch);
       losses.push(loss);
-      optimizer.update(current, found, 0.01);
+      optimizer.update(current, gradients, 0.01);
     }
     // It begins at an output of zero, where the loss is the mean square of the noise.
-    expect(losses[0]).toBeCloseTo(batch.noise.reduce((sum, z) => sum + z * z, 0) / size, 5);
+    expect(losses[0]).toBeCloseTo(batch.noise.data.reduce((sum, z) => sum + z * z, 0) / size, 5);
     expect(losses[59]).toBeLessThan(losses[0] / 2);
   });
 });
