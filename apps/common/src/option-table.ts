@@ -86,7 +86,10 @@ export function readmeTable(table: OptionTable): string[][] {
   const cell = (text: string) => text.replaceAll('|', '\\|');
   return Object.entries(table).flatMap(([heading, group]) => [
     [`**${heading}**`, ''],
-    ...Object.values(group).map(({ flag, opposite, does }) => [[flag, opposite].flatMap((text) => (text ? `\`${text}\`` : [])).join(', '), cell(does)]),
+    ...Object.values(group).map(({ flag, opposite, does }) => [
+      [flag, opposite].flatMap((text) => (text ? `\`${text}\`` : [])).join(', '),
+      cell(does),
+    ]),
   ]);
 }
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { addPoint, BUCKETS, curvePoints, emptyCurve } from './curves';
 import { addStep, emptyHistory, medianSpeed, recentLoss } from './history';
 import type { Metrics } from './metrics';
-import { historySteps, openMetrics, quartileLosses } from './metrics';
+import { historySteps, openMetrics } from './metrics';
 
 const line = (step: number, change: Partial<Metrics> = {}): Metrics => ({
   ...{ step, epoch: 0, loss: 1 / (step + 1), gradNorm: Math.sin(step), imagesPerSecond: 10 + (step % 7), seconds: step * 0.1 },
@@ -53,10 +53,6 @@ test('a history knows the least validation loss, the last losses and the usual s
   expect(recentLoss(history)).toBeCloseTo(((12 + 31) * 10 - 29) / 19, 12);
   expect(medianSpeed(history)).toBe(13);
   expect(recentLoss(emptyHistory())).toBeNaN();
-});
-
-test('quartileLosses are the means by the quarters of the timesteps', () => {
-  expect(quartileLosses(Float32Array.of(1, 2, 3, 4), Int32Array.of(0, 24, 25, 99), 100)).toEqual([1.5, 3, null, 4]);
 });
 
 describe('openMetrics', () => {

@@ -149,7 +149,9 @@ describe('--config and --resume', () => {
     expect(resume('--steps', '500')).toMatchObject({ preset: 'quick', settings: { dim: 8, steps: 500 } });
     expect(resume('--steps', '500').settings.flip).toBe(true);
     expect(() => resume('--no-flip')).toThrow('--flip cannot change in a run that is resumed');
-    expect(() => resume('--dim', '12', '--loss', 'l1')).toThrow('--dim, --loss cannot change in a run that is resumed; only --data-dir, --epochs,');
+    expect(() => resume('--dim', '12', '--loss', 'l1')).toThrow(
+      '--dim, --loss cannot change in a run that is resumed; only --data-dir, --epochs,',
+    );
     expect(() => resume('--preset', 'quick')).toThrow('--resume takes its settings from the run');
   });
 

@@ -2,6 +2,7 @@ import type { AsyncNetworkFunction, Network } from '@ddpm/diffusion';
 import { checkCondition } from '@ddpm/diffusion';
 import type { Cost, Execution } from '@ddpm/execution';
 import type { Batch, Variables } from '@ddpm/train';
+import { dtypeOf } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** A network that runs elsewhere, and can be freed. */
@@ -28,9 +29,7 @@ export async function compileNetwork(
   const fn = (x: tf.Tensor4D, told: tf.Tensor1D, ...values: tf.Tensor[]) =>
     network.apply(x, told, names.length > 0 ? Object.fromEntries(names.map((name, i) => [name, values[i]])) : undefined);
   const withExamples = async <T>(use: (examples: tf.Tensor[]) => Promise<T>): Promise<T> => {
-    const given = names.map(
-      (name) => ({ ...condition[name], dtype: condition[name].data instanceof Int32Array ? 'int32' : 'float32' }) as const,
-    );
+    const given = names.map((name) => ({ item: condition[name].item, dtype: dtypeOf(condition[name]) }));
     const examples = [tf.zeros([1, ...image]), tf.zeros([1]), ...given.map(({ item, dtype }) => tf.zeros([1, ...item], dtype))];
     try {
       return await use(examples);

@@ -39,13 +39,14 @@ export function part(batch: Batch, start: number, end: number): Batch {
   );
 }
 
+/** The type of a field's tensor. An array of another realm, such as a test runner's, is known by its tag. */
+export const dtypeOf = ({ data }: Pick<Rows, 'data'>): 'int32' | 'float32' =>
+  data[Symbol.toStringTag] === 'Int32Array' ? 'int32' : 'float32';
+
 /** A batch as tensors of the active backend, which the caller owns. */
 export function tensors(batch: Batch): Inputs {
   const n = count(batch);
   return Object.fromEntries(
-    Object.entries(batch).map(([name, { data, item }]) => [
-      name,
-      tf.tensor(data, [n, ...item], data instanceof Int32Array ? 'int32' : 'float32'),
-    ]),
+    Object.entries(batch).map(([name, { data, item }]) => [name, tf.tensor(data, [n, ...item], dtypeOf({ data }))]),
   );
 }

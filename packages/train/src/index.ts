@@ -1,4 +1,4 @@
-export { count, part, tensors } from './batch';
+export { count, dtypeOf, part, tensors } from './batch';
 export type { Batch, Inputs, Rows } from './batch';
 export type { Arrays, Losses, State, Task, Values, Variables } from './task';
 
