@@ -74,7 +74,7 @@ describe('ddpm-train', () => {
       [5, 1],
     ]);
     expect(Object.keys(metrics[0])).toEqual([
-      ...['step', 'epoch', 'loss', 'gradNorm', 'imagesPerSecond', 'seconds', 'learningRate', 'quartiles'],
+      ...['step', 'epoch', 'loss', 'gradNorm', 'imagesPerSecond', 'seconds', 'learningRate', 'quartiles', 'losses'],
     ]);
     expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))).toMatchObject({
       dataset: 'folder',
@@ -112,6 +112,57 @@ describe('ddpm-train', () => {
     } finally {
       rmSync(home, { recursive: true });
     }
+  });
+
+  test('trains a network that is told classes, and refuses it data without', () => {
+    for (const [i, name] of ['dark', 'light'].entries()) {
+      mkdirSync(join(folder, 'classes', name), { recursive: true });
+      for (let k = 0; k < 4; k++) {
+        const data = new Uint8Array(16).fill(40 + 150 * i + k);
+        writeFileSync(join(folder, 'classes', name, `${k}.png`), encodePng({ width: 4, height: 4, channels: 1, data }));
+      }
+    }
+    writeFileSync(
+      join(folder, 'conditional.mjs'),
+      `import * as tf from '${import.meta.resolve('@tensorflow/tfjs')}';
+      export default () => ({
+        conditions: ['label'],
+        shade: tf.variable(tf.zeros([2])),
+        gain: tf.variable(tf.scalar(0.1)),
+        apply(x, t, { label }) {
+          const shade = tf.reshape(tf.mul(tf.gather(this.shade, label), tf.add(t, 1)), [-1, 1, 1, 1]);
+          return tf.mul(tf.sub(x, shade), this.gain);
+        },
+      });`,
+    );
+    const network = ['--network', './conditional.mjs', '--timesteps', '4', '--batch-size', '8', '--steps', '3', '--validation', '2'];
+    for (const backend of ['compiled', 'cpu']) {
+      const { status, stdout, stderr } = run(
+        ...images,
+        '--data-dir',
+        'classes',
+        ...network,
+        '--backend',
+        backend,
+        '--out',
+        `classes-${backend}`,
+      );
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(stdout).toContain('Network: ./conditional.mjs, 3 parameters, told which of 2 classes');
+      expect(stdout).toContain('Validation loss after 3 steps');
+    }
+    const losses = ['compiled', 'cpu'].map((backend) =>
+      readFileSync(join(folder, `classes-${backend}`, 'metrics.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { loss: number }),
+    );
+    losses[0].forEach(({ loss }, i) => expect(loss).toBeCloseTo(losses[1][i].loss, 4));
+    expect(run(...images, ...network, '--backend', 'cpu')).toEqual({
+      status: 1,
+      stdout: expect.stringContaining('Dataset: folder'),
+      stderr: "ddpm-train: the network takes the condition 'label', but the dataset has no classes; folders have them as subfolders\n",
+    });
   });
 
   test('--json prints an event a line, --quiet nothing', () => {
