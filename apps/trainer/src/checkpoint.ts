@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Checkpoint, JsonObject } from '@ddpm/checkpoint';
+import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import type { Run } from './prepare';
 import type { Resumed } from './resume';
 
@@ -26,4 +27,16 @@ export function restore({ learner }: Run, { checkpoint: { weights, state }, path
   }
 }
 
-export const bestPath = (folder: string) => join(folder, 'best.safetensors');
+const bestPath = (folder: string) => join(folder, 'best.safetensors');
+const BEST_LOSS = 'validationLoss';
+
+/** Saves the run as the one with the least validation loss. It is to be sampled from, not gone on with, and holds nothing for that. */
+export async function saveBest(folder: string, checkpoint: Checkpoint, loss: number): Promise<void> {
+  await writeCheckpoint(bestPath(folder), { ...checkpoint, state: new Map([[BEST_LOSS, Float64Array.of(loss)]]) });
+}
+
+/** The validation loss of what `saveBest` saved; Infinity where there is nothing usable. */
+export async function bestLoss(folder: string): Promise<number> {
+  const best = await readCheckpoint(bestPath(folder)).catch(() => undefined);
+  return best?.state.get(BEST_LOSS)?.[0] ?? Infinity;
+}

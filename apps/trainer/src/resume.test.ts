@@ -180,9 +180,9 @@ describe('a run that has been trained', () => {
     const validated = /"validationLoss":([^,}]+)/g;
     const losses = [...readFileSync(join(folder, 'done', 'metrics.jsonl'), 'utf8').matchAll(validated)].map((match) => Number(match[1]));
     const best = await readCheckpoint(path);
-    expect(best.state).toEqual(new Map([['validationLoss', Float32Array.of(Math.min(...losses))]]));
+    expect(best.state).toEqual(new Map([['validationLoss', Float64Array.of(Math.min(...losses))]]));
     // Better than what is to come.
-    await writeCheckpoint(path, { ...best, state: new Map([['validationLoss', Float32Array.of(0)]]) });
+    await writeCheckpoint(path, { ...best, state: new Map([['validationLoss', Float64Array.of(0)]]) });
     const before = readFileSync(path);
     expect(train('--resume', 'lost', '--steps', '26')).toMatchObject({ status: 0, stderr: '' });
     expect(readFileSync(path).equals(before)).toBe(true);

@@ -1,9 +1,8 @@
-import { writeCheckpoint } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import { readExamples } from '@ddpm/datasets';
 import { Random } from '@ddpm/random';
 import type { Arrays, Batch, Task } from '@ddpm/train';
-import { bestPath, checkpointOf, type Identity } from '../checkpoint';
+import { bestLoss, checkpointOf, saveBest, type Identity } from '../checkpoint';
 import type { MetricsFile } from '../metrics';
 import { exampleOf, useWeights, type Run } from '../prepare';
 import type { Reporter } from '../reporter';
@@ -26,6 +25,7 @@ export function validation(
   const { validation: dataset, execution, settings, stepsPerEpoch, learner } = run;
   if (!dataset) return {};
   const { task } = learner;
+  let best: number | undefined;
   let losses: Awaited<ReturnType<typeof execution.losses>> | undefined;
   return {
     async step({ done, last, measured }) {
@@ -34,9 +34,14 @@ export function validation(
       losses ??= await execution.losses(task, await exampleOf(task, dataset, Math.min(BATCH, dataset.size)));
       const loss = await meanLoss(losses, task, dataset);
       measured.validationLoss = loss;
-      const best = loss < (metrics.history.best?.loss ?? Infinity);
-      if (best) await tolerate(() => writeCheckpoint(bestPath(folder), { ...checkpointOf(run, identity, done), state: new Map() }));
-      reporter.say(`Validation loss after ${done} steps: ${loss.toFixed(4)}${best ? ' (best so far)' : ''}`);
+      // Where the metrics were lost, the file itself still tells.
+      best ??= metrics.history.best?.loss ?? (await bestLoss(folder));
+      const better = loss < best;
+      if (better) {
+        best = loss;
+        await tolerate(() => saveBest(folder, checkpointOf(run, identity, done), loss));
+      }
+      reporter.say(`Validation loss after ${done} steps: ${loss.toFixed(4)}${better ? ' (best so far)' : ''}`);
     },
     close: () => losses?.dispose(),
   };
