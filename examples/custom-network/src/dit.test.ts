@@ -173,7 +173,7 @@ describe.each([0, 3])('its loss and gradients, with %i classes', (classes) => {
       optimizer.update(current, gradients, 0.01);
     }
     // It begins at an output of zero, where the loss is the mean square of the noise.
-    expect(losses[0]).toBeCloseTo(batch.noise.data.reduce((sum, z) => sum + z * z, 0) / size, 5);
+    expect(losses[0]).toBeCloseTo(Array.from(batch.noise.data).reduce((sum, z) => sum + z * z, 0) / size, 5);
     expect(losses[59]).toBeLessThan(losses[0] / 2);
   });
 });

@@ -81,7 +81,7 @@ export class Dit {
     return tf.tidy(() => {
       const patches = this.patchEmbedding.apply(patchify(xt, p));
       const time = this.timestepEmbedding.apply(t);
-      const condition = this.labelEmbedding ? tf.add<tf.Tensor2D>(time, this.labelEmbedding.apply(label)) : time;
+      const condition = this.labelEmbedding ? tf.add<tf.Tensor2D>(time, this.labelEmbedding.apply(label as tf.Tensor1D)) : time;
       let x = tf.add<tf.Tensor3D>(patches, positionEmbedding(h / p, w / p, patches.shape[2]));
       for (const block of this.blocks) x = block.apply(x, condition);
       const [shift, scale] = parts(final.adaLn.apply(silu(condition)), 2);
