@@ -1,2 +1,2 @@
-export function runReadmeExample(packageFolder: string): { printed: string[]; promised: string[] };
+export function runReadmeExample(packageFolder: string, home?: string): { printed: string[]; promised: string[] };
 export function missingFromReadme(packageFolder: string): string[];

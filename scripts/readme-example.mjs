@@ -14,13 +14,16 @@ export function readmeExample(packageFolder) {
   return { code, javascript, promised };
 }
 
-/** Runs a package's example as it is written, in plain Node, against the built package: what it printed, and what it promised to print. */
-export function runReadmeExample(packageFolder) {
+/**
+ * Runs a package's example as it is written, in plain Node, against the built package: what it printed, and what it promised to print.
+ * @param home the folder of a package that depends on what the example uses
+ */
+export function runReadmeExample(packageFolder, home = packageFolder) {
   const { javascript, promised } = readmeExample(packageFolder);
-  const file = join(packageFolder, '.readme-example.mjs');
+  const file = join(home, '.readme-example.mjs');
   writeFileSync(file, javascript);
   try {
-    const printed = execFileSync(process.execPath, [file], { cwd: packageFolder, encoding: 'utf8', stdio: 'pipe' }).trimEnd().split('\n');
+    const printed = execFileSync(process.execPath, [file], { cwd: home, encoding: 'utf8', stdio: 'pipe' }).trimEnd().split('\n');
     return { printed, promised };
   } finally {
     rmSync(file);

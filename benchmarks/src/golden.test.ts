@@ -104,7 +104,7 @@ describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind,
     tf.engine().startScope();
     const [levels, x0, noise] = [levelsOf(take('t')), take<tf.Tensor4D>('x0'), take<tf.Tensor4D>('noise')];
     const xt = qSample(levels, x0, noise);
-    const compiled = await compile(network, [xt, levels.time], { path });
+    const compiled = await compile((x: tf.Tensor4D, t: tf.Tensor1D) => unet.apply(x, t), [xt, levels.time], { path });
     expect(relativeError(await compiled(xt, levels.time), take('prediction'))).toBeLessThan(1e-4);
     let t = 19;
     const rng = { normals: () => take('chain/z', t--).dataSync<'float32'>() };

@@ -30,7 +30,7 @@ export async function compiled(why: string): Promise<Execution> {
       const [fn, examples] = positional(loss, example);
       try {
         const program = await compileGradients(fn, parameters, examples, { frozen, coupled });
-        const run = (values: Arrays, batch: Batch) => program.run(values, arrays(example, batch));
+        const run = async (values: Arrays, batch: Batch) => program.run(values, arrays(example, batch));
         return Object.assign(run, { dispose: () => program.dispose() });
       } finally {
         tf.dispose(examples);

@@ -10,12 +10,13 @@ export interface Cost {
 
 /** Finds out by running a function once on the active backend. */
 export async function profiled(fn: () => tf.TensorContainer): Promise<Cost> {
+  const before = tf.memory().numBytes;
   const { kernels, peakBytes } = await tf.profile(() => tf.tidy(fn));
   const operations = kernels.reduce((sum, { name, inputShapes, outputShapes }) => {
     const [first, second] = inputShapes;
     return first && second && outputShapes[0] ? sum + operationsOf(name, first, second, outputShapes[0]) : sum;
   }, 0);
-  return { bytes: peakBytes, operations };
+  return { bytes: peakBytes - before, operations };
 }
 
 function operationsOf(kernel: string, first: number[], second: number[], output: number[]): number {

@@ -62,7 +62,7 @@ describe('a checkpoint', () => {
   ])('with another meaning is refused', (json, message) => expect(() => meaningFromJson(json)).toThrow(message));
   test('becomes its network, with its weights', async () => {
     const name = join(folder, 'network.mjs');
-    const tfjs = new URL(await import.meta.resolve('@tensorflow/tfjs-core')).href;
+    const tfjs = import.meta.resolve('@tensorflow/tfjs-core');
     await writeFile(name, `import * as tf from '${tfjs}'; export default () => ({ w: tf.variable(tf.zeros([2])), apply: (x) => x });`);
     const denoiser = await loadDenoiser({ ...checkpoint, networks: { denoiser: { name, options: {} } } });
     expect([...denoiser.parameters.get('denoiser.w')!.dataSync()]).toEqual([7, 8]);

@@ -28,7 +28,7 @@ export interface Task {
   /** What a step's loss is given: the examples, and all that is random. */
   draw(examples: Batch, rng: Random): Batch;
   /** A pure function of its inputs and the variables, so that it can be traced. Validation runs the same one. */
-  loss(inputs: Inputs): Losses;
+  readonly loss: (inputs: Inputs) => Losses;
   /** Told after each step that was taken what its inputs were and what losses they had; importance sampling learns from it. */
   observe?(inputs: Batch, losses: Arrays): void;
   /** What `observe` has learned. */
