@@ -2,7 +2,6 @@ import { prepareBackend } from '@ddpm/backend';
 import type { Arrays, Batch, Task, Variables } from '@ddpm/train';
 import { checkLosses, count, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
-import { profiled } from './cost';
 import type { Execution } from './execution';
 
 /**
@@ -11,7 +10,7 @@ import type { Execution } from './execution';
  * @throws Error in one line if it does not load
  */
 export async function compiled(why: string): Promise<Execution> {
-  const { compile, compileGradients } = await import('@ddpm/compile').catch((error: Error) => {
+  const { compile, compileGradients, measure } = await import('@ddpm/compile').catch((error: Error) => {
     throw new Error(
       `Backend compiled cannot start: ONNX Runtime does not load here (${error.message.split('\n', 1)[0]}); choose the backend wasm`,
     );
@@ -54,7 +53,10 @@ export async function compiled(why: string): Promise<Execution> {
       }
     },
     compile: compileFunction,
-    cost: (fn, examples) => profiled(() => (fn as unknown as (...inputs: readonly tf.Tensor[]) => tf.TensorContainer)(...examples)),
+    cost(fn, examples, { parameters = new Map<string, tf.Variable>() } = {}) {
+      const { peakBytes, multiplyAdds } = measure(fn, parameters, examples);
+      return Promise.resolve({ bytes: peakBytes, operations: 2 * multiplyAdds });
+    },
   };
 }
 

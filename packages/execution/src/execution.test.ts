@@ -46,7 +46,7 @@ function contrastive(): Task {
       const [a, b] = [tf.matMul(x, weight), tf.mul<tf.Tensor2D>(x, 0.5)];
       const logits = tf.matMul(a, tf.slice(b, [0, 0], [-1, 4]), false, true);
       const n = logits.shape[0];
-      return { loss: tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), tf.eye(n)), 1)) as tf.Tensor1D };
+      return { loss: tf.neg(tf.sum<tf.Tensor1D>(tf.mul(tf.logSoftmax(logits), tf.eye(n)), 1)) };
     },
   };
 }
