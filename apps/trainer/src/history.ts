@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Curve } from './curves';
 import { addPoint, curvePoints, curveSchema, emptyCurve } from './curves';
-import type { Metrics } from './metrics';
+import type { Metrics } from './metrics-of';
 
 /** Steps whose losses make the recent loss. */
 const RECENT = 20;

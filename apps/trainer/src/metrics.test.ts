@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { addPoint, BUCKETS, curvePoints, emptyCurve } from './curves';
 import { addStep, emptyHistory, medianSpeed, recentLoss } from './history';
-import type { Metrics } from './metrics';
+import type { Metrics } from './metrics-of';
 import { historySteps, openMetrics } from './metrics';
 
 const line = (step: number, change: Partial<Metrics> = {}): Metrics => ({

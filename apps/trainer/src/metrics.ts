@@ -5,24 +5,7 @@ import { reason, writeFileAtomic } from '@ddpm/checkpoint';
 import { z } from 'zod';
 import type { History } from './history';
 import { addStep, emptyHistory, historySchema } from './history';
-
-/** A step's numbers, as `metrics.jsonl` holds them; a number that is not finite is null there. */
-export interface Metrics {
-  readonly step: number;
-  readonly epoch: number;
-  readonly loss: number;
-  readonly gradNorm: number;
-  readonly imagesPerSecond: number;
-  /** Of training, previews and the like not counted. */
-  readonly seconds: number;
-  readonly learningRate: number;
-  /** The mean loss of the images whose t lies in each quarter of 0 … T − 1; null where there is none. */
-  readonly quartiles: readonly (number | null)[];
-  /** The means of the task's other losses, by name. */
-  readonly losses?: Readonly<Record<string, number>>;
-  readonly validationLoss?: number;
-  readonly skipped?: true;
-}
+import type { Metrics } from './metrics-of';
 
 export interface MetricsFile {
   /** Of every step so far, those before a resume included. */

@@ -1,6 +1,6 @@
 import type { Progress } from '@ddpm/app-common';
 import { createProgress } from '@ddpm/app-common';
-import type { Metrics } from './metrics';
+import type { Metrics } from './metrics-of';
 
 /** Where everything that the trainer has to say goes. */
 export interface Reporter {

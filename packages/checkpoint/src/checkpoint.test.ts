@@ -24,7 +24,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const checkpoint: Checkpoint = {
   networks: { denoiser: { name: '@ddpm/unet', options: { dim: 4, dimMults: [1] } } },
-  meaning: { task: 'denoise', image: [8, 6, 3], betas: [0.1, 1 / 3] },
+  meaning: { task: 'denoising', image: [8, 6, 3], betas: [0.1, 1 / 3] },
   step: 7,
   settings: { dataset: 'folder', seed: 3 },
   weights: new Map([['denoiser.initConv.weight', { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }]]),
