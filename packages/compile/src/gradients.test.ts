@@ -438,7 +438,7 @@ describe('groups of micro-batches', () => {
     const sizes = groupSizes(microBatches);
     expect(sizes.reduce((sum, size) => sum + size)).toBe(microBatches);
     expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
-    expect(sizes.length).toBeGreaterThanOrEqual(Math.min(microBatches, 16));
+    expect(sizes.length).toBeGreaterThanOrEqual(Math.min(microBatches, Math.max(8, microBatches / 4)));
   });
 
   test('get to every worker that is started, of more than 8 as well, and start no more than there are', async () => {
@@ -461,8 +461,8 @@ describe('groups of micro-batches', () => {
       for (const [microBatches, expected] of [
         [1, 0],
         [3, 3],
-        [12, 10],
-        [20, 10],
+        [12, 8],
+        [40, 10],
         [2, 2],
       ]) {
         // prettier-ignore
