@@ -11,7 +11,19 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/restrict-template-expressions': 'off',
+      // Types have import and export lines of their own.
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports' }],
+      '@typescript-eslint/consistent-type-exports': 'error',
+      'no-restricted-syntax': [
+        'error',
+        { selector: "ImportSpecifier[importKind='type']", message: "Write import type { … } from '…' on a line of its own." },
+        { selector: "ExportSpecifier[exportKind='type']", message: "Write export type { … } from '…' on a line of its own." },
+      ],
     },
+  },
+  {
+    files: ['packages/compile/**/*.ts'],
+    rules: { '@typescript-eslint/consistent-type-imports': 'off', 'no-restricted-syntax': 'off' },
   },
   {
     files: ['**/*.mjs'],

@@ -1,5 +1,7 @@
-import { addOptions, checkSettings, number, oneOf, schedules, wholeNumber, type SettingsOf } from '@ddpm/app-common';
-import { executionNames, type ExecutionName } from '@ddpm/execution';
+import type { SettingsOf } from '@ddpm/app-common';
+import { addOptions, checkSettings, number, oneOf, schedules, wholeNumber } from '@ddpm/app-common';
+import type { ExecutionName } from '@ddpm/execution';
+import { executionNames } from '@ddpm/execution';
 import { Command } from 'commander';
 import { z } from 'zod';
 

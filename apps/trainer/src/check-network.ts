@@ -3,7 +3,8 @@ import type { Execution } from '@ddpm/execution';
 import { readingOnly } from '@ddpm/layers';
 import { compileNetwork } from '@ddpm/models';
 import { Random } from '@ddpm/random';
-import { tensors, type Batch, type Variables } from '@ddpm/train';
+import type { Batch, Variables } from '@ddpm/train';
+import { tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 
 /** How far the parameters are moved at random before each further look. */

@@ -1,4 +1,5 @@
-import { createProgress, type Progress } from '@ddpm/app-common';
+import type { Progress } from '@ddpm/app-common';
+import { createProgress } from '@ddpm/app-common';
 import type { Dataset, Progress as DownloadProgress } from '@ddpm/datasets';
 import { datasetSplits, openDataset, subset } from '@ddpm/datasets';
 import type { Reporter } from './reporter';

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { addOptions, checkSettings, kebab, schemaOf, show, UsageError } from '@ddpm/app-common';
-import { reason, type JsonObject } from '@ddpm/checkpoint';
+import type { JsonObject } from '@ddpm/checkpoint';
+import { reason } from '@ddpm/checkpoint';
 import { Command } from 'commander';
 import leven from 'leven';
 import { presetFor, presets, tutorial } from './presets';
-import { changeable, invocationTable, table, type Settings } from './table';
+import type { Settings } from './table';
+import { changeable, invocationTable, table } from './table';
 
 /** The command line, whose values are still to be checked by `readInvocation`. */
 export function trainCommand(): Command {

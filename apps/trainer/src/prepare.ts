@@ -1,6 +1,7 @@
 import type { Dataset, Examples } from '@ddpm/datasets';
 import { batchCount, examples, readExamples } from '@ddpm/datasets';
-import { prepareExecution, type Execution } from '@ddpm/execution';
+import type { Execution } from '@ddpm/execution';
+import { prepareExecution } from '@ddpm/execution';
 import { loadParameters } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
 import type { Batch, Learner, Task } from '@ddpm/train';

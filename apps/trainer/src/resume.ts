@@ -4,7 +4,8 @@ import { show, UsageError } from '@ddpm/app-common';
 import type { Checkpoint } from '@ddpm/checkpoint';
 import { findCheckpoint, runFolderOf } from '@ddpm/checkpoint';
 import { learningRate } from '@ddpm/train';
-import { changeable, type Settings } from './table';
+import type { Settings } from './table';
+import { changeable } from './table';
 
 /** A run that is gone on with. */
 export interface Resumed {

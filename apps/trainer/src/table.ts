@@ -1,9 +1,13 @@
-import { aboveZero, number, oneOf, schedules, wholeNumber, type SettingsOf } from '@ddpm/app-common';
+import type { SettingsOf } from '@ddpm/app-common';
+import { aboveZero, number, oneOf, schedules, wholeNumber } from '@ddpm/app-common';
 import { datasetNames } from '@ddpm/datasets';
-import { huber, l1, l2, type ElementLoss } from '@ddpm/diffusion';
-import { executionNames, type ExecutionName } from '@ddpm/execution';
+import type { ElementLoss } from '@ddpm/diffusion';
+import { huber, l1, l2 } from '@ddpm/diffusion';
+import type { ExecutionName } from '@ddpm/execution';
+import { executionNames } from '@ddpm/execution';
 import { parameterisations } from '@ddpm/models';
-import { decays, type Decay } from '@ddpm/train';
+import type { Decay } from '@ddpm/train';
+import { decays } from '@ddpm/train';
 import { z } from 'zod';
 
 /** The losses by the names that the command line gives them. */

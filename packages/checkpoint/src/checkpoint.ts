@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from './format';
+import type { Checkpoint } from './format';
+import { decodeCheckpoint, encodeCheckpoint } from './format';
 import { reason, writeFileAtomic } from './write-file-atomic';
 
 /**

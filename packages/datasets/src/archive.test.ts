@@ -1,12 +1,14 @@
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener } from 'node:http';
+import type { RequestListener } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { openArchive, type Archive, type KnownFile } from './archive';
+import type { Archive, KnownFile } from './archive';
+import { openArchive } from './archive';
 import { fashionMnist } from './fashion-mnist';
 import { openDataset } from './open';
 import type { Progress } from './download';

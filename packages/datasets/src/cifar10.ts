@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { arrayDataset, type Dataset } from './dataset';
+import type { Dataset } from './dataset';
+import { arrayDataset } from './dataset';
 import { about, firstLine } from './errors';
 import type { Split } from './split';
 

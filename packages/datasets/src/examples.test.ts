@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { Random } from '@ddpm/random';
-import { batchCount, examples, readExamples, type Examples, type ExamplesOptions } from './examples';
-import { arrayDataset, type Dataset } from './dataset';
+import type { Examples, ExamplesOptions } from './examples';
+import { batchCount, examples, readExamples } from './examples';
+import type { Dataset } from './dataset';
+import { arrayDataset } from './dataset';
 import { subset } from './subset';
 
 /** Image i is the row i, 255, 0, and so is known from its pixels; a flip shows. */

@@ -3,10 +3,13 @@ import { concurrently } from './concurrent';
 import type { Channels, Dataset } from './dataset';
 import { firstLine } from './errors';
 import { listFiles } from './list-files';
-import { inspect, type Picture } from './picture';
+import type { Picture } from './picture';
+import { inspect } from './picture';
 import type { Kind } from './picture-format';
-import { describeSkipped, type Skipped } from './skipped';
-import { fitImage, type Fit } from './transform';
+import type { Skipped } from './skipped';
+import { describeSkipped } from './skipped';
+import type { Fit } from './transform';
+import { fitImage } from './transform';
 
 /** How many files are opened at a time. */
 const LANES = 16;

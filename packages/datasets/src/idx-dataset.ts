@@ -1,4 +1,5 @@
-import { arrayDataset, type Dataset } from './dataset';
+import type { Dataset } from './dataset';
+import { arrayDataset } from './dataset';
 import type { IdxArray } from './idx';
 
 /**

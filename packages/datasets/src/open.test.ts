@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { datasetNames, datasetSplits, openDataset, type OpenOptions } from './open';
+import type { OpenOptions } from './open';
+import { datasetNames, datasetSplits, openDataset } from './open';
 
 test('fashion-mnist-10k comes with the package', async () => {
   const dataset = await openDataset('fashion-mnist-10k');

@@ -13,7 +13,8 @@ import { idxDataset } from './idx-dataset';
 import { mnist } from './mnist';
 import { readIdx } from './read-idx';
 import type { Split } from './split';
-import { fitted, type Fit } from './transform';
+import type { Fit } from './transform';
+import { fitted } from './transform';
 
 /** Which part of a dataset to open, where it is, and the shape of its images. */
 export interface OpenOptions {

@@ -3,7 +3,8 @@ import type { ByteImage } from '@ddpm/images';
 import { decodePng } from '@ddpm/images/png';
 import type { Channels } from './dataset';
 import { upright } from './orientation';
-import { HEAD_BYTES, otherKind, pictureFormat, type Kind } from './picture-format';
+import type { Kind } from './picture-format';
+import { HEAD_BYTES, otherKind, pictureFormat } from './picture-format';
 import { readPngFileHeader } from './png-file';
 import { decodeWithSharp, readHeaderWithSharp } from './sharp';
 

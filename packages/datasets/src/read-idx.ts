@@ -1,5 +1,6 @@
 import { constants, gunzipSync } from 'node:zlib';
-import { parseIdx, parseIdxHeader, type IdxArray } from './idx';
+import type { IdxArray } from './idx';
+import { parseIdx, parseIdxHeader } from './idx';
 
 /**
  * The bytes of a file that may be gzipped.

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { checkAlike, type ByteImage } from './image';
+import type { ByteImage } from './image';
+import { checkAlike } from './image';
 import { encodePng } from './png';
 import { PNG_SIGNATURE, pngChunkBytes, pngChunks } from './png-chunks';
 

@@ -1,6 +1,7 @@
 import * as module from 'gifenc';
 import { withChannels } from './bytes';
-import { checkAlike, type ByteImage } from './image';
+import type { ByteImage } from './image';
+import { checkAlike } from './image';
 import { quantize } from './quantize';
 
 // Node reads gifenc's CommonJS build, which has only a default export; bundlers read its ES build, whose default is the encoder alone.

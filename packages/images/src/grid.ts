@@ -1,4 +1,5 @@
-import { checkAlike, checkImage, type ByteImage } from './image';
+import type { ByteImage } from './image';
+import { checkAlike, checkImage } from './image';
 
 /**
  * n images of one size as one image, row by row.

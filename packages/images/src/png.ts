@@ -1,9 +1,12 @@
 import { Buffer } from 'node:buffer';
-import { PNG, type PNGOptions } from 'pngjs';
+import type { PNGOptions } from 'pngjs';
+import { PNG } from 'pngjs';
 import { inflateSync } from 'node:zlib';
 import { withChannels } from './bytes';
-import { checkImage, type ByteImage, type Channels } from './image';
-import { PNG_SIGNATURE, pngChunks, type PngChunk } from './png-chunks';
+import type { ByteImage, Channels } from './image';
+import { checkImage } from './image';
+import type { PngChunk } from './png-chunks';
+import { PNG_SIGNATURE, pngChunks } from './png-chunks';
 
 const COLOR_TYPE = { 1: 0, 3: 2, 4: 6 } as const;
 

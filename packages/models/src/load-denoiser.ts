@@ -3,7 +3,8 @@ import { loadNetwork } from '@ddpm/checkpoint';
 import type { Network } from '@ddpm/diffusion';
 import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Variables } from '@ddpm/train';
-import { meaningFromJson, type DenoiserMeaning } from './meaning';
+import type { DenoiserMeaning } from './meaning';
+import { meaningFromJson } from './meaning';
 
 /** A denoiser, ready to draw with. */
 export interface Denoiser extends DenoiserMeaning {

@@ -2,7 +2,8 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
 import type { JumpableRandomGenerator } from 'pure-rand/types/JumpableRandomGenerator';
-import { stateFromSeed, type Seed } from './seed';
+import type { Seed } from './seed';
+import { stateFromSeed } from './seed';
 
 /** What draws standard normal numbers: a `Random`, or several side by side. */
 export interface NormalSource {

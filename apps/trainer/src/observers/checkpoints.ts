@@ -1,7 +1,9 @@
 import { saveCheckpoint } from '@ddpm/checkpoint';
-import { checkpointOf, type Identity } from '../checkpoint';
+import type { Identity } from '../checkpoint';
+import { checkpointOf } from '../checkpoint';
 import type { Run } from '../prepare';
-import { isDue, type Observer, type Tolerate } from './observer';
+import type { Observer, Tolerate } from './observer';
+import { isDue } from './observer';
 
 /** Numbered checkpoints in the run folder, every so many steps and at the end. */
 export function checkpoints(

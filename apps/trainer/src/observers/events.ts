@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { metricsOf } from '../metrics-of';
 import type { Training } from '../tasks/training';
-import { createEventWriter, type EventWriter } from '../tensorboard';
+import type { EventWriter } from '../tensorboard';
+import { createEventWriter } from '../tensorboard';
 import type { Observer, Tolerate } from './observer';
 
 /** TensorBoard's scalars for each step. */

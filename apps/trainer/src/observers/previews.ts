@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import { encodePng } from '@ddpm/images/png';
-import { useWeights, type Run } from '../prepare';
+import type { Run } from '../prepare';
+import { useWeights } from '../prepare';
 import type { Reporter } from '../reporter';
 import type { EventWriter } from '../tensorboard';
-import { isDue, type Observer, type Tolerate } from './observer';
+import type { Observer, Tolerate } from './observer';
+import { isDue } from './observer';
 
 /** A picture of what has been learned every so many steps and at the end: `previews/step-<step>.png`. */
 export function previews(

@@ -1,7 +1,8 @@
 import type { JsonObject } from '@ddpm/checkpoint';
 import type { MetricsFile } from '../metrics';
 import { writeRecords } from '../records';
-import { isDue, type Observer, type Tolerate } from './observer';
+import type { Observer, Tolerate } from './observer';
+import { isDue } from './observer';
 
 /** `loss.png`, `report.html` and the history that a resume goes on from, as often as checkpoints and at the end. */
 export function report(

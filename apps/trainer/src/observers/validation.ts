@@ -2,11 +2,14 @@ import type { Dataset } from '@ddpm/datasets';
 import { readExamples } from '@ddpm/datasets';
 import { Random } from '@ddpm/random';
 import type { Arrays, Batch, Task } from '@ddpm/train';
-import { bestLoss, checkpointOf, saveBest, type Identity } from '../checkpoint';
+import type { Identity } from '../checkpoint';
+import { bestLoss, checkpointOf, saveBest } from '../checkpoint';
 import type { MetricsFile } from '../metrics';
-import { exampleOf, useWeights, type Run } from '../prepare';
+import type { Run } from '../prepare';
+import { exampleOf, useWeights } from '../prepare';
 import type { Reporter } from '../reporter';
-import { isDue, type Observer, type Tolerate } from './observer';
+import type { Observer, Tolerate } from './observer';
+import { isDue } from './observer';
 
 /** Images scored at a time. */
 const BATCH = 64;

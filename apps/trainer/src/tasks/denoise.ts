@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { schedules } from '@ddpm/app-common';
-import { loadNetwork, type NetworkReference } from '@ddpm/checkpoint';
+import type { NetworkReference } from '@ddpm/checkpoint';
+import { loadNetwork } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import type { Network } from '@ddpm/diffusion';
 import { ancestral, denoising, minSnr, trailing, uniform } from '@ddpm/diffusion';

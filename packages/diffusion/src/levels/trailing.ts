@@ -1,5 +1,6 @@
 import type { NoiseSchedule } from '@ddpm/schedules';
-import { clean, levelAt, type Level } from './level';
+import type { Level } from './level';
+import { clean, levelAt } from './level';
 
 /**
  * `steps` of T timesteps in even strides, from T − 1 down, so that the first step is at the noise that sampling starts from ("trailing" in
