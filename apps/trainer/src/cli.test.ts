@@ -240,7 +240,7 @@ describe('what is wrong is one line, and no run folder', () => {
       [...tiny, '--network-options', '{"dim": 5}'],
       "Unet: dim must be an even number of at least 4 for the time's sinusoids, got 5",
     ],
-    ['a schedule that cannot be', [...tiny, '--schedule', 'scaled-linear'], 'scaledLinearSchedule: timesteps must be above 20'],
+    ['a schedule that cannot be', [...tiny, '--schedule', 'stretched-linear'], 'stretchedLinearSchedule: timesteps must be above 20'],
     [
       'an output folder that cannot be',
       [...tiny, '--out', join('images', '0.png', 'run')],

@@ -1,6 +1,10 @@
 export { respace, scheduleFromBetas, signalToNoise } from './noise-schedule';
 export type { NoiseSchedule } from './noise-schedule';
 export { cosineSchedule } from './cosine';
-export { linearSchedule, scaledLinearSchedule } from './linear';
+export { velocityCosineSchedule } from './velocity-cosine';
+export { linearSchedule } from './linear';
+export { stretchedLinearSchedule } from './stretched-linear';
 export { quadraticSchedule } from './quadratic';
+export { stableDiffusionSchedule } from './stable-diffusion';
 export { sigmoidSchedule } from './sigmoid';
+export { zeroTerminalSnr } from './zero-terminal-snr';

@@ -4,7 +4,7 @@ import { scheduleFromBetas } from './noise-schedule';
 
 /**
  * β_t from `betaStart` to `betaEnd` in even steps (Ho et al. 2020, §4, who use T = 1000). The ends are not rescaled with T:
- * at T = 200, ᾱ_T = 0.13, so that x_T still holds a trace of the image. `scaledLinearSchedule` reaches noise at any T.
+ * at T = 200, ᾱ_T = 0.13, so that x_T still holds a trace of the image. `stretchedLinearSchedule` reaches noise at any T.
  * @param options.timesteps T, the number of noise levels
  * @param options.betaStart β_0
  * @param options.betaEnd β_{T−1}
@@ -13,17 +13,4 @@ import { scheduleFromBetas } from './noise-schedule';
 export function linearSchedule({ timesteps = 1000, betaStart = 1e-4, betaEnd = 0.02 } = {}): NoiseSchedule {
   checkTimesteps('linearSchedule', timesteps);
   return scheduleFromBetas(linspace(betaStart, betaEnd, timesteps));
-}
-
-/**
- * The linear schedule of T = 1000 with β scaled by 1000/T (as in Dhariwal & Nichol 2021), so that x_T is almost pure noise at any T > 20.
- * @param options.timesteps T, the number of noise levels
- * @throws RangeError if timesteps is not a whole number above 20.
- */
-export function scaledLinearSchedule({ timesteps = 1000 } = {}): NoiseSchedule {
-  checkTimesteps('scaledLinearSchedule', timesteps);
-  if (timesteps <= 20) {
-    throw new RangeError(`scaledLinearSchedule: timesteps must be above 20, or β = 20/T reaches 1; got ${timesteps}`);
-  }
-  return linearSchedule({ timesteps, betaStart: 0.1 / timesteps, betaEnd: 20 / timesteps });
 }

@@ -5,7 +5,7 @@
 export interface NoiseSchedule {
   /** T, the number of noise levels. */
   readonly timesteps: number;
-  /** β_t, the variance added at step t. */
+  /** β_t, the variance added at step t; the last may be 1, which leaves nothing of the image. */
   readonly betas: Float64Array;
   /** α_t = 1 − β_t. */
   readonly alphas: Float64Array;
@@ -13,7 +13,7 @@ export interface NoiseSchedule {
   readonly alphasCumprod: Float64Array;
   /** ᾱ_{t−1}, with ᾱ_{−1} = 1. */
   readonly alphasCumprodPrev: Float64Array;
-  /** 1/√α_t. */
+  /** 1/√α_t; Infinity where nothing of the image is left (ᾱ_t = 0). */
   readonly sqrtRecipAlphas: Float64Array;
   /** √ᾱ_t, the share of the image in x_t. */
   readonly sqrtAlphasCumprod: Float64Array;
@@ -25,12 +25,13 @@ export interface NoiseSchedule {
 
 /**
  * Derives a schedule from its β_t.
- * @throws RangeError if there is no β, or one lies outside (0, 1).
+ * @param betas each between 0 and 1; the last may be 1, so that ᾱ_T = 0 and x_T is noise alone
+ * @throws RangeError if there is no β, or one lies elsewhere
  */
 export function scheduleFromBetas(betas: ArrayLike<number>): NoiseSchedule {
   const beta = Float64Array.from(betas);
   if (beta.length === 0) throw new RangeError('scheduleFromBetas: at least one β is needed, got none');
-  const wrong = beta.findIndex((b) => !(b > 0 && b < 1));
+  const wrong = beta.findIndex((b, t) => !(b > 0 && (b < 1 || (b === 1 && t === beta.length - 1))));
   if (wrong >= 0) throw new RangeError(`scheduleFromBetas: every β must lie between 0 and 1, got ${beta[wrong]} at t = ${wrong}`);
 
   const alphas = beta.map((b) => 1 - b);

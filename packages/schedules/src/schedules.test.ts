@@ -5,10 +5,13 @@ import {
   linearSchedule,
   quadraticSchedule,
   respace,
-  scaledLinearSchedule,
   scheduleFromBetas,
   sigmoidSchedule,
   signalToNoise,
+  stableDiffusionSchedule,
+  stretchedLinearSchedule,
+  velocityCosineSchedule,
+  zeroTerminalSnr,
 } from './index';
 import type { NoiseSchedule } from './index';
 
@@ -27,10 +30,10 @@ describe.each(Object.entries(golden))('%s', (name, arrays) => {
   });
 });
 
-test('the tutorial’s linear schedule leaves a trace of the image at T = 200; cosine and scaled linear do not', () => {
+test('the tutorial’s linear schedule leaves a trace of the image at T = 200; cosine and stretched linear do not', () => {
   const last = (schedule: NoiseSchedule) => schedule.alphasCumprod[199];
   expect(last(linearSchedule({ timesteps: 200 }))).toBeCloseTo(0.132, 3);
-  expect(last(scaledLinearSchedule({ timesteps: 200 }))).toBeLessThan(1e-4);
+  expect(last(stretchedLinearSchedule({ timesteps: 200 }))).toBeLessThan(1e-4);
   expect(last(cosineSchedule({ timesteps: 200 }))).toBeLessThan(1e-4);
 });
 
@@ -60,11 +63,61 @@ describe('respace', () => {
   });
 });
 
+test('Stable Diffusion’s √β goes from √0.00085 to √0.012 in even steps, to ᾱ_T = 0.0047 (its published √ᾱ_T of 0.068265)', () => {
+  const { betas, sqrtAlphasCumprod } = stableDiffusionSchedule();
+  expect([betas[0], betas[999]]).toEqual([expect.closeTo(0.00085, 15), expect.closeTo(0.012, 15)]);
+  expect(2 * Math.sqrt(betas[500]) - Math.sqrt(betas[499]) - Math.sqrt(betas[501])).toBeCloseTo(0, 15);
+  // Lin et al. 2024, table 1.
+  expect(sqrtAlphasCumprod[999]).toBeCloseTo(0.068265, 6);
+});
+
+test('v-prediction’s cosine is √ᾱ_t = cos(π/2 · (t + 1)/T), a right angle in even steps', () => {
+  const { sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod } = velocityCosineSchedule({ timesteps: 30 });
+  for (let t = 0; t < 30; t++) {
+    expect(sqrtAlphasCumprod[t]).toBeCloseTo(Math.cos(((t + 1) / 30) * (Math.PI / 2)), 12);
+    expect(Math.atan2(sqrtOneMinusAlphasCumprod[t], sqrtAlphasCumprod[t])).toBeCloseTo(((t + 1) / 30) * (Math.PI / 2), 12);
+  }
+  expect(sqrtAlphasCumprod[29]).toBe(0);
+});
+
+describe('zero terminal SNR', () => {
+  test.each<[string, (options: { timesteps: number }) => NoiseSchedule]>([
+    ...Object.entries(schedules),
+    ['stable diffusion', stableDiffusionSchedule],
+  ])('of %s ends in noise alone, begins as before, and √ᾱ_t keeps its shape', (_, make) => {
+    const schedule = make({ timesteps: 40 });
+    const rescaled = zeroTerminalSnr(schedule);
+    const [before, after] = [schedule, rescaled].map(({ sqrtAlphasCumprod }) => sqrtAlphasCumprod);
+    expect([after[39], rescaled.betas[39], signalToNoise(rescaled)[39]]).toEqual([0, 1, 0]);
+    expect(after[0]).toBeCloseTo(before[0], 14);
+    const place = (roots: Float64Array, t: number) => (roots[t] - roots[39]) / (roots[0] - roots[39]);
+    for (let t = 1; t < 39; t++) expect(place(after, t)).toBeCloseTo(place(before, t), 12);
+  });
+  test('leaves every derived coefficient a number, but for 1/√α_T, which is Infinity', () => {
+    const { timesteps: _, sqrtRecipAlphas, ...arrays } = zeroTerminalSnr(linearSchedule({ timesteps: 10 }));
+    for (const array of Object.values(arrays)) expect(array.every(Number.isFinite)).toBe(true);
+    expect(sqrtRecipAlphas.subarray(0, 9).every(Number.isFinite)).toBe(true);
+    expect(sqrtRecipAlphas[9]).toBe(Infinity);
+    // q(x_{T−2} | x_{T−1}, x_0) where x_{T−1} is noise is q(x_{T−2} | x_0).
+    expect(arrays.posteriorVariance[9]).toBe(1 - arrays.alphasCumprod[8]);
+  });
+  test('survives its β’s, which are what checkpoints hold, and respacing', () => {
+    const schedule = zeroTerminalSnr(linearSchedule({ timesteps: 10 }));
+    expect(scheduleFromBetas([...schedule.betas])).toEqual(schedule);
+    expect(respace(schedule, [0, 4, 9]).alphasCumprod[2]).toBe(0);
+  });
+});
+
 test('names what is wrong', () => {
   expect(() => linearSchedule({ timesteps: 0 })).toThrow('linearSchedule: timesteps must be a whole number of at least 1, got 0');
   expect(() => cosineSchedule({ timesteps: 2.5 })).toThrow('cosineSchedule: timesteps must be a whole number of at least 1, got 2.5');
-  expect(() => scaledLinearSchedule({ timesteps: 20 })).toThrow('scaledLinearSchedule: timesteps must be above 20');
+  expect(() => stretchedLinearSchedule({ timesteps: 20 })).toThrow('stretchedLinearSchedule: timesteps must be above 20');
   expect(() => linearSchedule({ timesteps: 10, betaEnd: 1.5 })).toThrow('scheduleFromBetas: every β must lie between 0 and 1, got 1.');
   expect(() => quadraticSchedule({ timesteps: 3, betaStart: -1 })).toThrow('got NaN at t = 0');
+  expect(() => zeroTerminalSnr(linearSchedule({ timesteps: 1 }))).toThrow(
+    'zeroTerminalSnr: the schedule must have at least 2 timesteps, got 1',
+  );
+  // Only the last step may leave nothing of the image, or there would be nothing to add noise to.
+  expect(() => scheduleFromBetas([0.5, 1, 0.5])).toThrow('every β must lie between 0 and 1, got 1 at t = 1');
   expect(() => scheduleFromBetas([])).toThrow('scheduleFromBetas: at least one β is needed, got none');
 });
