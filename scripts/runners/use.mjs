@@ -44,7 +44,7 @@ export async function use() {
   const step = await compileGradients((row) => tf.square(sums(row)), new Map([['w', w]]), [x], { microBatch: 2, workers: 2 });
   const { loss, gradients, losses } = await step.run(new Map([['w', Float32Array.of(1, 1)]]), [rows]);
   await step.dispose();
-  const gradient = gradients.get('w');
+  const [gradient, each] = [gradients.get('w'), losses.get('loss')];
 
   const pick = await compile((at) => tf.gather(x, at), [tf.tensor1d([0], 'int32')]);
   const failure = await pick(tf.tensor1d([7], 'int32')).then(
@@ -57,11 +57,11 @@ export async function use() {
   const folder = mkdtempSync(join(tmpdir(), 'ddpm-use-'));
   const path = join(folder, 'checkpoint.safetensors');
   await writeCheckpoint(path, {
-    model: { network: { name: 'none', options: {} }, imageShape: [1, 1, 1], objective: 'epsilon' },
-    betas: Float64Array.of(0.1, 0.2),
+    networks: {},
+    meaning: {},
     step: 1,
     settings: {},
-    parameters: new Map([['w', { shape: [2], data: gradient.map((_, i) => i + 1) }]]),
+    weights: new Map([['w', { shape: [2], data: gradient.map((_, i) => i + 1) }]]),
     state: new Map([['m', gradient]]),
   });
   const read = await readCheckpoint(path);
@@ -77,11 +77,11 @@ export async function use() {
     integers: [...integers],
     loss,
     gradient: [...gradient],
-    losses: [...losses],
-    kinds: [whole, shared, gradient, losses].map((array) => array instanceof Float32Array),
+    losses: [...each],
+    kinds: [whole, shared, gradient, each].map((array) => array instanceof Float32Array),
     failure,
     exported: model instanceof Uint8Array && model.length > 100,
-    checkpoint: [...read.parameters.get('w').data],
+    checkpoint: [...read.weights.get('w').data],
     loaded: namedParameters(to).size === 2,
   };
 }
