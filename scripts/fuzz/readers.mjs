@@ -1,4 +1,5 @@
 // Every reader of files that come from others: how to make an input for it, mostly a valid file with a few faults, and how to read it.
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,6 +45,11 @@ export const readers = {
     make: makeCheckpoint,
     open: openCheckpoint,
     fits: ({ weights, step }) => [...weights.values()].every(fits) && Number.isSafeInteger(step),
+  },
+  meaning: {
+    make: makeMeaning,
+    open: openMeaning,
+    fits: ({ image, schedule, parameterisation }) => product(image) > 0 && schedule.timesteps >= 1 && parameterisation.name !== undefined,
   },
   config: { make: makeConfig, open: openConfig, fits: ({ settings }) => settings.batchSize >= 1 },
 };
@@ -264,8 +270,49 @@ async function makeCheckpoint(random) {
     return [[chance(random, 0.03) ? pick(random, ['x', 'a/b', 'weights/', 'state', '\n/', 'x'.repeat(5000)]) : name, tensor]];
   });
   const header = JSON.stringify(Object.fromEntries([['__metadata__', metadata], ...entries]));
-  // Mostly damage to the networks, the settings and the tensors' names is enough.
-  return chance(random, 0.3) ? safetensorsFile(random, header, whole.data) : safetensorsBytes(Buffer.from(header), whole.data);
+  if (chance(random, 0.3)) return safetensorsFile(random, header, whole.data);
+  // Mostly damage to the networks, the settings and the tensors' names is enough, by somebody who puts the checksum right.
+  const file = safetensorsBytes(Buffer.from(header), whole.data);
+  return chance(random, 0.9) ? withChecksum(file) : file;
+}
+
+/** The file with the SHA-256 that belongs to it, if it has a place for one. */
+function withChecksum(file) {
+  const start = 8 + Number(file.readBigUInt64LE(0));
+  const digits = /(?<="sha256":")[0-9a-f]{64}(?=")/.exec(file.toString('latin1', 0, start));
+  if (!digits) return file;
+  const sha256 = (data) => createHash('sha256').update(data).digest();
+  file.write('0'.repeat(64), digits.index, 'latin1');
+  const both = Buffer.concat([sha256(file.subarray(0, start)), sha256(file.subarray(start))]);
+  file.write(sha256(both).toString('hex'), digits.index, 'latin1');
+  return file;
+}
+
+// What the networks of a checkpoint mean
+
+async function openMeaning() {
+  const { meaningFromJson } = await load('models');
+  return (bytes) => {
+    let meaning;
+    try {
+      meaning = JSON.parse(bytes.toString());
+    } catch {
+      throw new Error('not JSON');
+    }
+    return meaningFromJson(meaning);
+  };
+}
+
+function makeMeaning(random) {
+  const meaning = {
+    task: 'denoising',
+    image: [28, 28, 1],
+    parameterisation: pick(random, ['epsilon', 'image', 'velocity']),
+    levels: { betas: [0.1, 0.2, 0.3] },
+    ...(chance(random, 0.5) && { classNames: ['shirt', 'boot'] }),
+  };
+  const text = JSON.stringify(meaning);
+  return Buffer.from(chance(random, 0.9) ? damageJson(random, text) : text);
 }
 
 // Run configurations
@@ -295,12 +342,13 @@ async function openConfig() {
 
 function makeConfig(random) {
   const settings = {
-    ...{ preset: 'tutorial', dataset: 'fashion-mnist', epochs: 5, batchSize: 128, learningRate: 1e-3, loss: 'huber', schedule: 'linear' },
-    ...{ timesteps: 200, network: '@ddpm/unet', networkOptions: { convnextMult: 2 }, dim: 28, dimMults: [1, 2, 4], blocks: 'convnext' },
-    ...{ backend: 'auto', seed: 0, warmup: 0, decay: 'constant', weightDecay: 0, accumulate: 1, validation: 0, checkpointEvery: 100 },
-    ...{ keep: 3, maxSkipped: 10 },
+    ...{ preset: 'tutorial', dataset: 'fashion-mnist', flip: true, epochs: 5, batchSize: 128, learningRate: 1e-3, loss: 'huber' },
+    ...{ parameterisation: 'epsilon', schedule: 'linear', timesteps: 200, network: '@ddpm/unet', networkOptions: { convnextMult: 2 } },
+    ...{ dim: 28, dimMults: [1, 2, 4], blocks: 'convnext', blind: false, backend: 'auto', seed: 0, warmup: 0, decay: 'constant' },
+    ...{ weightDecay: 0, ema: 0.999, accumulate: 1, validation: 0, checkpointEvery: 100, keep: 3, maxSkipped: 10 },
   };
-  for (const name of Object.keys(settings)) if (chance(random, 0.2)) delete settings[name];
+  // A run that is resumed has them all.
+  if (chance(random, 0.5)) for (const name of Object.keys(settings)) if (chance(random, 0.2)) delete settings[name];
   const text = JSON.stringify(settings, null, random.integer(3));
   const bytes = Buffer.from(chance(random, 0.9) ? damageJson(random, text) : text);
   return chance(random, 0.15) ? damage(random, bytes) : bytes;

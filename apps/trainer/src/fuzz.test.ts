@@ -6,6 +6,6 @@ test('300 damaged files for each reader of files from others give a result or on
     encoding: 'utf8',
   });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-  for (const reader of ['safetensors', 'png', 'folder', 'idx', 'cifar', 'checkpoint', 'config'])
+  for (const reader of ['safetensors', 'png', 'folder', 'idx', 'cifar', 'checkpoint', 'meaning', 'config'])
     expect(stdout).toMatch(new RegExp(`${reader}.* 300 `));
 });

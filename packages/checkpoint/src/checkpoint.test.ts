@@ -78,6 +78,11 @@ describe('checkpoints', () => {
       () => write({ networks: '{"denoiser":{"name":"","options":{}}}' }),
       'its networks.denoiser.name is not as expected: Too small',
     ],
+    [
+      'with an entry of more than a line',
+      () => write({ networks: JSON.stringify({ denoiser: { name: 'x', options: {}, 'a\nb': 1 } }) }),
+      'its networks.denoiser is not as expected: Unrecognized key: "a b"',
+    ],
     ['without a checksum', () => write({}), 'its contents do not match its checksum'],
   ])('that are %s are refused in one line that names the file', async (_, make, message) => {
     const path = join(folder, 'wrong.safetensors');
@@ -88,6 +93,7 @@ describe('checkpoints', () => {
     );
     expect(error?.message).toMatch(/wrong\.safetensors is not a usable checkpoint: [^\n]+$/);
     expect(error?.message).toContain(message);
+    await expect(decodeCheckpoint(await readFile(path))).rejects.toThrow(/^[^\n]+$/);
   });
   function write(
     metadata: Record<string, string>,

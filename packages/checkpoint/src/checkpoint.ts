@@ -25,12 +25,6 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   try {
     return await decodeCheckpoint(bytes);
   } catch (error) {
-    throw new Error(`${path} is not a usable checkpoint: ${oneLine((error as Error).message)}`, { cause: error });
+    throw new Error(`${path} is not a usable checkpoint: ${(error as Error).message}`, { cause: error });
   }
-}
-
-/** A message may quote the file: on one line, and not too long. */
-function oneLine(message: string): string {
-  const line = message.replace(/\s+/g, ' ');
-  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
 }

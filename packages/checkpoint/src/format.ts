@@ -66,8 +66,15 @@ export async function encodeCheckpoint({ networks, meaning, step, settings, weig
  * @param file what `readSafetensors` made of the bytes, where that has been done already
  * @throws Error in one line that says what is wrong: damage anywhere in the bytes is found by their SHA-256
  */
-export async function decodeCheckpoint(bytes: Uint8Array, file: Safetensors = readSafetensors(bytes)): Promise<Checkpoint> {
-  const { tensors, metadata } = file;
+export async function decodeCheckpoint(bytes: Uint8Array, file?: Safetensors): Promise<Checkpoint> {
+  try {
+    return await decoded(bytes, file ?? readSafetensors(bytes));
+  } catch (error) {
+    throw new Error(oneLine((error as Error).message), { cause: error });
+  }
+}
+
+async function decoded(bytes: Uint8Array, { tensors, metadata }: Safetensors): Promise<Checkpoint> {
   if (metadata.format !== FORMAT) throw new Error(`its metadata should say format ${FORMAT}, not ${metadata.format}`);
   const step = Number(metadata.step);
   if (!/^\d+$/.test(metadata.step ?? '') || !Number.isSafeInteger(step)) throw new Error(`its step is ${metadata.step}`);
@@ -128,4 +135,10 @@ function parsed<T>(name: string, schema: z.ZodType<T>, text: string | undefined)
   if (result.success) return result.data;
   const [{ path, message }] = result.error.issues;
   throw new Error(`its ${[name, ...path].join('.')} is not as expected: ${message}`);
+}
+
+/** A message may quote the file: on one line, and not too long. */
+function oneLine(message: string): string {
+  const line = message.replace(/\s+/g, ' ');
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
 }

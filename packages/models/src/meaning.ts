@@ -50,7 +50,8 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
   const result = schema.safeParse(json);
   if (!result.success) {
     const [{ path, message }] = result.error.issues;
-    throw new Error(`its ${['meaning', ...path].join('.')} is not as expected: ${message}`);
+    // The message quotes the file.
+    throw new Error(`its ${['meaning', ...path].join('.')} is not as expected: ${message.replace(/\s+/g, ' ').slice(0, 300)}`);
   }
   const { image: shape, parameterisation, levels, classNames } = result.data;
   return {

@@ -59,6 +59,7 @@ describe('a checkpoint', () => {
   test.each([
     [{ ...checkpoint.meaning, task: 'dreaming' }, 'its meaning.task is not as expected: only denoising is known'],
     [{ ...checkpoint.meaning, image: [4, 0, 1] }, 'its meaning.image.1 is not as expected: Too small'],
+    [{ ...checkpoint.meaning, 'a\nb': 1 }, 'its meaning is not as expected: Unrecognized key: "a b"'],
     [{ ...checkpoint.meaning, parameterisation: 'score' }, 'its meaning.parameterisation is not as expected: Invalid option'],
   ])('with another meaning is refused', (json, message) => expect(() => meaningFromJson(json)).toThrow(message));
   test('becomes its network, with its weights', async () => {
