@@ -1,6 +1,6 @@
 import base from '../../tsup.base';
 
-// The PNG reader comes from @ddpm/images, without the plots that this package has no use for.
+// Bytes and the PNG reader come from @ddpm/images, without the plots that this package has no use for.
 export default {
   ...base,
   entry: ['src/index.ts', 'src/browser.ts'],

@@ -1,3 +1,4 @@
+// @ddpm/images has the same, but is bundled, and its declarations are not shipped with this package.
 /** 1 gray, 3 RGB, 4 RGBA. */
 export type Channels = 1 | 3 | 4;
 

@@ -1,3 +1,4 @@
+import { fromBytes } from '@ddpm/images';
 import { Random } from '@ddpm/random';
 import { concurrently } from './concurrent';
 import type { Dataset } from './dataset';
@@ -89,7 +90,7 @@ export async function readExamples(dataset: Dataset, indices: Int32Array, mirror
     if (bytes.length !== h * w * c) {
       throw new RangeError(`examples: image ${indices[k]} has ${bytes.length} bytes, but the dataset's shape is ${h}×${w}×${c}`);
     }
-    toUnitRange(bytes, data.subarray(k * h * w * c, (k + 1) * h * w * c), { w, c, mirror: mirrored?.[k] === 1 });
+    data.set(fromBytes(mirrored?.[k] === 1 ? mirror(bytes, dataset.shape) : bytes), k * h * w * c);
   });
   return {
     image: { data, item: [h, w, c] },
@@ -97,13 +98,11 @@ export async function readExamples(dataset: Dataset, indices: Int32Array, mirror
   };
 }
 
-/** 0 … 255 → [−1, 1], each row mirrored or not. */
-function toUnitRange(bytes: Uint8Array, out: Float32Array, { w, c, mirror }: { w: number; c: number; mirror: boolean }): void {
+/** A copy of an image, each row from right to left. */
+function mirror(bytes: Uint8Array, [, w, c]: readonly [h: number, w: number, c: number]): Uint8Array {
+  const out = new Uint8Array(bytes.length);
   for (let row = 0; row < bytes.length; row += w * c) {
-    for (let x = 0; x < w; x++) {
-      const from = row + (mirror ? w - 1 - x : x) * c;
-      const to = row + x * c;
-      for (let k = 0; k < c; k++) out[to + k] = bytes[from + k] / 127.5 - 1;
-    }
+    for (let x = 0; x < w; x++) out.set(bytes.subarray(row + x * c, row + (x + 1) * c), row + (w - 1 - x) * c);
   }
+  return out;
 }

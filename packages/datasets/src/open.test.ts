@@ -32,15 +32,12 @@ test('sizes and channels are changed as asked', async () => {
   expect(large[((2 + 5) * 32 + 2 + 9) * 3]).toBe(small[5 * 28 + 9]);
 });
 
-test('names what is wrong, and suggests', async () => {
+test('names what is wrong', async () => {
   const open = (name: string, options: Record<string, unknown> = {}) => openDataset(name, options);
   const names = 'fashion-mnist, fashion-mnist-10k, mnist, cifar10, folder';
   expect(datasetNames.join(', ')).toBe(names);
   expect(datasetNames.filter((name) => datasetSplits[name].includes('test'))).toEqual(['fashion-mnist', 'mnist', 'cifar10']);
-  await expect(open('fashion_mnist')).rejects.toThrow(
-    `dataset: expected one of ${names}, got "fashion_mnist" (did you mean fashion-mnist?)`,
-  );
-  await expect(open('CIFAR-10')).rejects.toThrow(/got "CIFAR-10"$/);
+  await expect(open('CIFAR-10')).rejects.toThrow(`dataset: expected one of ${names}, got "CIFAR-10"`);
   await expect(open('toString')).rejects.toThrow(/^dataset: expected one of/);
   await expect(open('mnist', { split: 'val' })).rejects.toThrow('dataset: split must be one of train, test, got val');
   await expect(open('mnist', { channels: 2 })).rejects.toThrow('dataset: channels must be one of 1, 3, 4, got 2');

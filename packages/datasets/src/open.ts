@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import leven from 'leven';
 import { openArchive } from './archive';
 import { defaultCacheDir } from './cache';
 import { openCifar10 } from './cifar10';
@@ -73,11 +72,8 @@ export const datasetSplits: Readonly<Record<string, readonly Split[]>> = Object.
  * @throws Error, one line, if its files are missing or wrong
  */
 export async function openDataset(name: string, options: OpenOptions = {}): Promise<Dataset> {
-  if (!Object.hasOwn(datasets, name)) {
-    const near = datasetNames.reduce((best, other) => (leven(name, other) < leven(name, best) ? other : best));
-    const hint = leven(name, near) <= 3 ? ` (did you mean ${near}?)` : '';
-    throw new RangeError(`dataset: expected one of ${datasetNames.join(', ')}, got ${JSON.stringify(name)}${hint}`);
-  }
+  if (!Object.hasOwn(datasets, name))
+    throw new RangeError(`dataset: expected one of ${datasetNames.join(', ')}, got ${JSON.stringify(name)}`);
   const { split = 'train', cacheDir = defaultCacheDir(), imageSize, channels, fit } = options;
   oneOf('split', split, ['train', 'test']);
   if (!datasetSplits[name].includes(split)) throw new RangeError(`${name}: has no ${split} split, only ${datasetSplits[name].join(', ')}`);
