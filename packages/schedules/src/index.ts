@@ -1,4 +1,4 @@
-export { respace, scheduleFromBetas, signalToNoise } from './noise-schedule';
+export { scheduleFromBetas, signalToNoise } from './noise-schedule';
 export type { NoiseSchedule } from './noise-schedule';
 export { cosineSchedule } from './cosine';
 export { velocityCosineSchedule } from './velocity-cosine';

@@ -13,8 +13,6 @@ export interface NoiseSchedule {
   readonly alphasCumprod: Float64Array;
   /** ᾱ_{t−1}, with ᾱ_{−1} = 1. */
   readonly alphasCumprodPrev: Float64Array;
-  /** 1/√α_t; Infinity where nothing of the image is left (ᾱ_t = 0). */
-  readonly sqrtRecipAlphas: Float64Array;
   /** √ᾱ_t, the share of the image in x_t. */
   readonly sqrtAlphasCumprod: Float64Array;
   /** √(1 − ᾱ_t), the standard deviation of the noise in x_t. */
@@ -44,7 +42,6 @@ export function scheduleFromBetas(betas: ArrayLike<number>): NoiseSchedule {
     alphas,
     alphasCumprod,
     alphasCumprodPrev,
-    sqrtRecipAlphas: alphas.map((alpha) => Math.sqrt(1 / alpha)),
     sqrtAlphasCumprod: alphasCumprod.map(Math.sqrt),
     sqrtOneMinusAlphasCumprod: alphasCumprod.map((alphaBar) => Math.sqrt(1 - alphaBar)),
     posteriorVariance: beta.map((b, t) => (b * (1 - alphasCumprodPrev[t])) / (1 - alphasCumprod[t])),
@@ -57,21 +54,4 @@ export function scheduleFromBetas(betas: ArrayLike<number>): NoiseSchedule {
  */
 export function signalToNoise({ alphasCumprod }: NoiseSchedule): Float64Array {
   return alphasCumprod.map((alphaBar) => alphaBar / (1 - alphaBar));
-}
-
-/**
- * The schedule of the sub-process that visits only the given steps: β' = 1 − ᾱ_t / ᾱ_prev, so that ᾱ' at its i-th step is ᾱ at
- * `steps[i]` (Nichol & Dhariwal 2021, §4). The network still has to be told the original t, which is `steps[i]`.
- * @param schedule any
- * @param steps ascending, without repeats, within 0 … T − 1
- * @throws RangeError otherwise
- */
-export function respace({ alphasCumprod, timesteps }: NoiseSchedule, steps: readonly number[]): NoiseSchedule {
-  steps.forEach((t, i) => {
-    const least = i === 0 ? 0 : steps[i - 1] + 1;
-    if (!Number.isInteger(t) || t < least || t >= timesteps) {
-      throw new RangeError(`respace: steps must be whole numbers that ascend within 0 … ${timesteps - 1}, got ${t} at position ${i}`);
-    }
-  });
-  return scheduleFromBetas(steps.map((t, i) => 1 - alphasCumprod[t] / (i === 0 ? 1 : alphasCumprod[steps[i - 1]])));
 }

@@ -4,7 +4,6 @@ import {
   cosineSchedule,
   linearSchedule,
   quadraticSchedule,
-  respace,
   scheduleFromBetas,
   sigmoidSchedule,
   signalToNoise,
@@ -45,22 +44,6 @@ test('the signal-to-noise ratio falls, and is 1 where signal and noise have equa
   const snr = signalToNoise(cosineSchedule({ timesteps: 1000 }));
   for (let t = 1; t < 1000; t++) expect(snr[t]).toBeLessThan(snr[t - 1]);
   expect(signalToNoise(scheduleFromBetas([0.5]))[0]).toBe(1);
-});
-
-describe('respace', () => {
-  const schedule = linearSchedule({ timesteps: 100 });
-  test('keeps ᾱ at the chosen steps, and all steps give the schedule itself', () => {
-    const steps = [0, 9, 50, 99];
-    const respaced = respace(schedule, steps);
-    steps.forEach((t, i) => expect(respaced.alphasCumprod[i]).toBeCloseTo(schedule.alphasCumprod[t], 14));
-    const whole = respace(schedule, [...schedule.betas.keys()]);
-    schedule.betas.forEach((beta, t) => expect(whole.betas[t]).toBeCloseTo(beta, 14));
-  });
-  test('refuses steps that do not ascend within the schedule', () => {
-    expect(() => respace(schedule, [5, 5])).toThrow('respace: steps must be whole numbers that ascend within 0 … 99, got 5 at position 1');
-    expect(() => respace(schedule, [-1])).toThrow('got -1 at position 0');
-    expect(() => respace(schedule, [100])).toThrow('got 100 at position 0');
-  });
 });
 
 test('Stable Diffusion’s √β goes from √0.00085 to √0.012 in even steps, to ᾱ_T = 0.0047 (its published √ᾱ_T of 0.068265)', () => {

@@ -93,7 +93,7 @@ describe('ancestral', () => {
         .step(19 - t, [{ x, x0, level }], { normals: () => z })
         .dataSync();
       const mean = (value: number) =>
-        schedule.sqrtRecipAlphas[t] * (value - (schedule.betas[t] * 0.3 * value) / schedule.sqrtOneMinusAlphasCumprod[t]);
+        (value - (schedule.betas[t] * 0.3 * value) / schedule.sqrtOneMinusAlphasCumprod[t]) / Math.sqrt(schedule.alphas[t]);
       const deviation = Math.sqrt(schedule.posteriorVariance[t]);
       x.dataSync().forEach((value, i) => {
         expect(next[i]).toBeCloseTo(mean(value) + deviation * z[i], 5);
