@@ -23,7 +23,7 @@ export async function prepareExecution(name: ExecutionName = 'auto'): Promise<Ex
     return await compiled(why);
   } catch (error) {
     const { name: picked, reason } = named(await prepareBackend('auto'));
-    return eager({ name: picked, reason: `${reason}; compiled is not available: ${(error as Error).message.split('\n', 1)[0]}` });
+    return eager({ name: picked, reason: `${reason}; compiled is not available: ${(error as Error).message}` });
   }
 }
 
