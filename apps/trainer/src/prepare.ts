@@ -70,7 +70,7 @@ export const stepsOf = ({ steps, epochs = 1 }: Pick<Settings, 'steps' | 'epochs'
 
 /** Inputs shaped like those of a step of n examples, all zero but for the first. */
 export async function exampleOf(task: Task, dataset: Dataset, n: number): Promise<Batch> {
-  const one = task.draw(await readExamples(dataset, Int32Array.of(0)), new Random(0));
+  const one = task.draw(await readExamples(dataset, Int32Array.of(0)), new Random(['example']));
   return Object.fromEntries(
     Object.entries(one).map(([name, { data, item }]) => {
       const all = data instanceof Int32Array ? new Int32Array(n * data.length) : new Float32Array(n * data.length);
