@@ -11,6 +11,7 @@ import type { Network } from './network';
 import { checkOutput } from './network';
 import { epsilon } from './parameterisations/epsilon';
 import type { Parameterisation } from './parameterisations/parameterisation';
+import { checkLevel } from './parameterisations/parameterisation';
 import type { Weighting } from './weightings/weighting';
 
 /** What is learned of denoising; `network`, `parameters` and `levels` are needed. */
@@ -33,8 +34,8 @@ export interface DenoisingOptions {
  * Denoising as a task (Ho et al. 2020, Algorithm 1), for all levels and parameterisations: for each image a level and ε ~ N(0, I), and the
  * mean over the image's elements of the loss between the parameterisation's target and the network's output at x. Its losses are `loss`, and
  * `unweighted`, which is the same without weights.
- * @throws RangeError, when it is drawn or its loss is computed, if the examples lack a condition that the network takes, or the network's
- * output is not shaped like x
+ * @throws RangeError, when it is drawn or its loss is computed, if the examples lack a condition that the network takes, a level has no
+ * signal and the parameterisation needs some, or the network's output is not shaped like x
  */
 export function denoising({
   network,
@@ -54,6 +55,7 @@ export function denoising({
           `denoising: the network needs '${missing}' of each example, which has only ${Object.keys(examples).join(', ')}`,
         );
       const drawn = levels.draw(count(examples), rng);
+      for (const { level } of drawn) checkLevel('denoising', parameterisation, level);
       const row = (of: (drawn: DrawnLevel) => number) => ({ data: Float32Array.from(drawn, of), item: [] });
       const { data, item } = examples.image;
       return {

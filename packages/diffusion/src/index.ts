@@ -1,14 +1,18 @@
 export type { AsyncNetworkFunction, Condition, Network, NetworkFunction } from './network';
 
-export { clean, levelAt, qSample, signalToNoise, stack } from './levels/level';
+export { clean, edmAt, flowAt, levelAt, qSample, signalToNoise, stack } from './levels/level';
 export type { Level, Levels } from './levels/level';
 export { trailing, trailingTimesteps } from './levels/trailing';
 export type { DrawnLevel, LevelSource } from './levels/source';
 export { uniform } from './levels/uniform';
 
 export type { Parameterisation, Prediction } from './parameterisations/parameterisation';
+export { checkLevel } from './parameterisations/parameterisation';
+export { edm } from './parameterisations/edm';
 export { epsilon } from './parameterisations/epsilon';
+export { flow } from './parameterisations/flow';
 export { image } from './parameterisations/image';
+export { sigmaDataOf } from './parameterisations/sigma-data';
 export { velocity } from './parameterisations/velocity';
 
 export type { ElementLoss } from './losses/element-loss';

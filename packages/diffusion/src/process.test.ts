@@ -74,31 +74,6 @@ test('uniform draws every t, and nothing else', () => {
   for (const count of counts.values()) expect(Math.abs(count - 80)).toBeLessThan(32);
 });
 
-describe.each([epsilon, image, velocity])('the $name parameterisation', (parameterisation) => {
-  const schedule = cosineSchedule({ timesteps: 100 });
-  const ts = [0, 10, 50, 80];
-  const levels = stack(ts.map((t) => levelAt(schedule, t)));
-  const [x0, noise] = [images(4, 3, 3, 2), images(4, 3, 3, 2)];
-  const x = qSample(levels, x0, noise);
-
-  test('reads x_0 back from its own target', () => {
-    const target = parameterisation.target(levels, x0, noise);
-    const predicted = leavesOnlyItsResult(() => parameterisation.predict(levels, x, target).x0);
-    // ε's error grows by 1/√ᾱ, which is 4 at t = 80.
-    numbers(tf.sub(predicted, x0)).forEach((difference) => expect(Math.abs(difference)).toBeLessThan(1e-5));
-  });
-
-  test('errorScale is how many times larger an error of the output is than that of x̂_0, squared', () => {
-    const target = parameterisation.target(levels, x0, noise);
-    const off = parameterisation.predict(levels, x, tf.add<tf.Tensor4D>(target, 0.01)).x0;
-    const errors = tf.mean<tf.Tensor1D>(tf.square(tf.sub(off, x0)), [1, 2, 3]).dataSync();
-    ts.forEach((t, i) => {
-      // For v the target moves with x_0 too: an error of x̂_0 alone, at a fixed x, is an error of v of √(SNR + 1) times that.
-      expect(1e-4 / errors[i] / parameterisation.errorScale(levelAt(schedule, t))).toBeCloseTo(1, 1);
-    });
-  });
-});
-
 test('min-SNR makes the weighted losses of ε, x_0 and v the same where the network is the same', () => {
   const schedule = cosineSchedule({ timesteps: 10 });
   for (let t = 0; t < 10; t++) {

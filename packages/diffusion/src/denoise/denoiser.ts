@@ -4,12 +4,14 @@ import type { AsyncNetworkFunction, Condition, Network } from '../network';
 import { checkOutput } from '../network';
 import { epsilon } from '../parameterisations/epsilon';
 import type { Parameterisation } from '../parameterisations/parameterisation';
+import { checkLevel } from '../parameterisations/parameterisation';
 import type { Denoise } from './denoise';
 
 /**
  * A network as a `Denoise`, by what its output means; `epsilon` by default.
  * @param options.condition what the network is given beside x at every call; the caller keeps it
- * @throws RangeError if the condition is not what the network takes, and, when called, if its output is not shaped like x
+ * @throws RangeError if the condition is not what the network takes, and, when called, if its output is not shaped like x, or the level has no
+ * signal and the parameterisation needs some
  */
 export function denoiser(
   network: Network | AsyncNetworkFunction,
@@ -17,6 +19,7 @@ export function denoiser(
 ): Denoise {
   if (typeof network !== 'function') checkCondition(network, condition);
   return async (x, level) => {
+    checkLevel('denoiser', parameterisation, level);
     const levels = stack(Array.from({ length: x.shape[0] }, () => level));
     const input = parameterisation.input?.(levels, x);
     const told = parameterisation.told?.(levels);

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /**
  * How noisy: x = signal·x_0 + sigma·ε, and what tells the network so. A schedule's t is the level (√ᾱ_t, √(1 − ᾱ_t), t), EDM's σ is
- * (1, σ, σ), a flow's t is (1 − t, t, t).
+ * (1, σ, σ), a flow's t is (1 − t, t, 1000·t).
  */
 export interface Level {
   /** What is left of the image. */
@@ -35,6 +35,26 @@ export function levelAt({ timesteps, sqrtAlphasCumprod, sqrtOneMinusAlphasCumpro
   if (!Number.isInteger(t) || t < 0 || t >= timesteps)
     throw new RangeError(`levelAt: t must be a whole number from 0 to ${timesteps - 1}, got ${t}`);
   return { signal: sqrtAlphasCumprod[t], sigma: sqrtOneMinusAlphasCumprod[t], time: t };
+}
+
+/**
+ * EDM's level at σ (Karras et al. 2022): the image as it is, and noise of that deviation.
+ * @throws RangeError unless sigma is a number above 0
+ */
+export function edmAt(sigma: number): Level {
+  if (!(sigma > 0 && sigma < Infinity)) throw new RangeError(`edmAt: sigma must be a number above 0, got ${sigma}`);
+  return { signal: 1, sigma, time: sigma };
+}
+
+/**
+ * A flow's level at t: x = (1 − t)·x_0 + t·ε, straight from the image to noise (Lipman et al. 2023; Liu et al. 2023). The network is told 1000·t, as
+ * by Stable Diffusion 3 (Esser et al. 2024), since what embeds the time was made for timesteps.
+ * @param t from 0, the image, to 1, noise
+ * @throws RangeError if it is not
+ */
+export function flowAt(t: number): Level {
+  if (!(t >= 0 && t <= 1)) throw new RangeError(`flowAt: t must be from 0 to 1, got ${t}`);
+  return { signal: 1 - t, sigma: t, time: 1000 * t };
 }
 
 /** Levels as tensors, one for each image of a batch; the caller owns them. */

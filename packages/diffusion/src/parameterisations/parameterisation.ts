@@ -11,6 +11,8 @@ export interface Prediction {
 export interface Parameterisation {
   /** Its name, which a checkpoint holds. */
   readonly name: string;
+  /** Whether it says nothing of the image at a level without signal, so that none is allowed; false by default. */
+  readonly needsSignal?: boolean;
   /** What the network is given for x; x itself by default. */
   input?(level: Levels, x: tf.Tensor4D): tf.Tensor4D;
   /** What it is told of the level, [n]; its time by default. */
@@ -21,4 +23,12 @@ export interface Parameterisation {
   predict(level: Levels, x: tf.Tensor4D, output: tf.Tensor4D): Prediction;
   /** How many times larger a squared error of the output is than that of the x̂_0 that it means. */
   readonly errorScale: (level: Level) => number;
+}
+
+/** @throws RangeError if a parameterisation says nothing of the image at a level, where nothing of it is left */
+export function checkLevel(who: string, { name, needsSignal = false }: Parameterisation, { signal, time }: Level): void {
+  if (needsSignal && !(signal > 0))
+    throw new RangeError(
+      `${who}: '${name}' says nothing of the image at a level without signal, and got the one at time ${time}; 'velocity' and 'image' do`,
+    );
 }
