@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { BackendName } from './backends';
-import { compared, draws, greatestDifference } from './compare';
+import { compared, draws, greatestDifference } from '../test/compare';
 import { prepareBackend } from './prepare-backend';
 
 const shapes: Record<string, number[]> = {

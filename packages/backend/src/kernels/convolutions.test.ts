@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { compared, computeOn, draws, expectSame, onTensorFlow } from '../compare';
+import { compared, computeOn, draws, expectSame, onTensorFlow } from '../../test/compare';
 
 const kernel =
   (name: string, attrs: object, names: readonly string[]) =>

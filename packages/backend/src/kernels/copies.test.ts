@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import type { TensorSpec } from '../compare';
-import { compared, computeOn, draws, expectSame, onTensorFlow } from '../compare';
+import type { TensorSpec } from '../../test/compare';
+import { compared, computeOn, draws, expectSame, onTensorFlow } from '../../test/compare';
 
 /** The same shape as float32, int32 and bool. */
 function everyType({ integer, tensor }: ReturnType<typeof draws>, shape: number[]): TensorSpec[] {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import type { TensorSpec } from '../compare';
-import { compared, computeOn, draws, expectSame, greatestDifference } from '../compare';
+import type { TensorSpec } from '../../test/compare';
+import { compared, computeOn, draws, expectSame, greatestDifference } from '../../test/compare';
 
 const swap = (shape: number[], transposed: boolean) => (transposed ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape);
 

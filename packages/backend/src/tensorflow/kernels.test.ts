@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import type { TensorSpec } from '../compare';
-import { computeOn, draws, greatestDifference } from '../compare';
+import type { TensorSpec } from '../../test/compare';
+import { computeOn, draws, greatestDifference } from '../../test/compare';
 import { prepareBackend } from '../prepare-backend';
 import { convolutions, fusedConvolution } from './convolutions';
 import { pooling } from './pooling';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { draws } from '../compare';
+import { draws } from '../../test/compare';
 import { tensorFlowPadding } from './padding';
 
 type Pad = Parameters<typeof tf.backend_util.computeConv2DInfo>[4];

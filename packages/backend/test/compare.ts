@@ -1,8 +1,8 @@
 // For the tests: the same computation on the cpu backend, which is the oracle, and on another.
 import { expect } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import type { BackendName } from './backends';
-import { prepareBackend } from './prepare-backend';
+import type { BackendName } from '../src/backends';
+import { prepareBackend } from '../src/prepare-backend';
 
 /** Reproducible draws: a linear congruential generator (Numerical Recipes), enough to vary shapes. */
 export function draws(seed: number) {
