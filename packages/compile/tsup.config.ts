@@ -1,3 +1,3 @@
 import base from '../../tsup.base';
 
-export default { ...base, entry: ['src/index.ts', 'src/worker.ts'], platform: 'node' as const };
+export default { ...base, entry: { index: 'src/index.ts', worker: 'src/run/worker.ts' }, platform: 'node' as const };

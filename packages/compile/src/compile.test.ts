@@ -2,7 +2,7 @@ import { describe, expect, jest, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
 import { Worker } from 'node:worker_threads';
 import { compile } from './compile';
-import { values } from './lower/compare';
+import { values } from '../test/compare';
 
 const close = async (actual: tf.Tensor, expected: tf.Tensor) => {
   const [a, b] = await Promise.all([actual.data(), expected.data()]);

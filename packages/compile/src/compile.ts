@@ -1,26 +1,25 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Executor } from './executor';
-import { createExecutor } from './executor';
-import type { DType, Target } from './graph';
+import type { Executor } from './run/executor';
+import { createExecutor } from './run/executor';
+import type { DType, Target, TensorSpec } from './graph';
 import { sizeOf } from './graph';
-import { Memo } from './memo';
+import { Memo } from './run/memo';
 import { shapeText } from './onnx';
-import { checkCount, guessedMicroBatch, microBatchFor, threadCount } from './options';
-import { split } from './partition';
-import { Pool } from './pool';
-import { modelsOf, specsOf } from './program';
-import type { ProgramSpec, TensorSpec } from './protocol';
-import type { TensorData } from './session';
-import { asData, newData } from './session';
+import { guessedMicroBatch, largestResult, microBatchFor } from './plan/micro-batch';
+import { split } from './plan/partition';
+import { Pool } from './run/pool';
+import type { ProgramSpec } from './plan/program';
+import { modelsOf, specsOf } from './plan/program';
+import { checkCount, threadCount } from './run/options';
+import type { Structure, TensorResult } from './tensor-result';
+import { flatten, unflatten } from './tensor-result';
+import type { TensorData } from './run/session';
+import { asData, newData } from './run/session';
 import { fastTarget, portable } from './self-test';
-import type { InputSpec, Trace } from './trace';
+import type { Trace } from './trace';
 import { specOf, trace } from './trace';
-import { largestResult } from './trace-loss';
-import type { WeightSpec } from './weights';
-import { createWeights, WatchedVariables } from './weights';
-
-/** What a function to be compiled may return. */
-export type TensorResult = tf.Tensor | tf.Tensor[] | Record<string, tf.Tensor>;
+import type { WeightSpec } from './run/weights';
+import { createWeights, WatchedVariables } from './run/weights';
 
 /** How a compiled function runs. */
 export interface CompileOptions {
@@ -57,24 +56,6 @@ export interface CompiledFunction<F extends (...inputs: never[]) => TensorResult
   dispose(): Promise<void>;
 }
 
-/** How to put a function's results together again. */
-type Structure = { kind: 'tensor' } | { kind: 'list' } | { kind: 'record'; keys: string[] };
-
-export function flatten(result: TensorResult): { structure: Structure; tensors: tf.Tensor[] } {
-  if (result instanceof tf.Tensor) return { structure: { kind: 'tensor' }, tensors: [result] };
-  if (Array.isArray(result)) return { structure: { kind: 'list' }, tensors: result };
-  if (typeof result !== 'object' || result === null || result instanceof Promise) {
-    throw new TypeError('compile: the function must return a tensor, a list of tensors or a record of tensors, and not a promise');
-  }
-  return { structure: { kind: 'record', keys: Object.keys(result) }, tensors: Object.values(result) };
-}
-
-function unflatten(structure: Structure, tensors: tf.Tensor[]): TensorResult {
-  if (structure.kind === 'tensor') return tensors[0];
-  if (structure.kind === 'list') return tensors;
-  return Object.fromEntries(structure.keys.map((key, i) => [key, tensors[i]]));
-}
-
 type TensorFunction = (...inputs: tf.Tensor[]) => TensorResult;
 
 /** A function's graph for inputs of some shapes, ready to run. */
@@ -85,7 +66,7 @@ interface Program {
   readonly results: readonly TensorSpec[];
 }
 
-/** What graphs are made of. */
+/** A function to be compiled, and what its graphs are made for. */
 interface Source {
   readonly fn: TensorFunction;
   readonly parameters: ReadonlyMap<string, tf.Variable>;
@@ -98,7 +79,7 @@ interface Traced {
   readonly structure: Structure;
 }
 
-function traceFunction({ fn, parameters, target }: Source, specs: readonly InputSpec[]): Traced {
+function traceFunction({ fn, parameters, target }: Source, specs: readonly TensorSpec[]): Traced {
   let structure: Structure | undefined;
   const traced = trace(
     (standIns) => {
@@ -113,7 +94,7 @@ function traceFunction({ fn, parameters, target }: Source, specs: readonly Input
   return { traced, structure: structure! };
 }
 
-function writeProgram({ weights }: Source, id: number, specs: readonly InputSpec[], { traced }: Traced): ProgramSpec {
+function writeProgram({ weights }: Source, id: number, specs: readonly TensorSpec[], { traced }: Traced): ProgramSpec {
   const ports = [...specs, ...weights].map(({ name }, i) => ({ name, value: traced.inputs[i] }));
   const outputs = traced.outputs.map((value, i) => ({ name: `output${i}`, value }));
   // What depends on constants alone ORT works out when it opens the graph, and lays out as suits it.
@@ -122,17 +103,17 @@ function writeProgram({ weights }: Source, id: number, specs: readonly InputSpec
 }
 
 /** One graph for the whole inputs. */
-async function openWhole(source: Source, id: number, specs: readonly InputSpec[], here: Executor): Promise<Program> {
+async function openWhole(source: Source, id: number, specs: readonly TensorSpec[], executor: Executor): Promise<Program> {
   const traced = traceFunction(source, specs);
   const { structure } = traced;
   const spec = writeProgram(source, id, specs, traced);
   const { results } = spec;
-  await here.open(spec);
-  return { structure, results, run: (batch) => here.run({ kind: 'run', program: id, batch, microBatches: 1 }) };
+  await executor.open(spec);
+  return { structure, results, run: (batch) => executor.run({ kind: 'run', program: id, batch, microBatches: 1 }) };
 }
 
 /** A function of so many examples as keep its largest result small, or of as many as asked for. */
-function traceMicroBatch(source: Source, specs: readonly InputSpec[], microBatch: 'auto' | number): Traced & { specs: InputSpec[] } {
+function traceMicroBatch(source: Source, specs: readonly TensorSpec[], microBatch: 'auto' | number): Traced & { specs: TensorSpec[] } {
   const traceFor = (n: number) => {
     const sized = specs.map(({ name, dtype, shape }) => ({ name, dtype, shape: [n, ...shape.slice(1)] }));
     return { ...traceFunction(source, sized), specs: sized };
@@ -147,7 +128,7 @@ function traceMicroBatch(source: Source, specs: readonly InputSpec[], microBatch
 async function openShared(
   source: Source,
   id: number,
-  like: readonly InputSpec[],
+  like: readonly TensorSpec[],
   microBatch: 'auto' | number,
   pool: Pool,
 ): Promise<Program> {
@@ -213,7 +194,7 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
   );
   const variables = new WatchedVariables('compile', parameters, weights);
   const source = { fn: fn as unknown as TensorFunction, parameters, weights: weights.specs, target };
-  const [here, pool] = shared
+  const [executor, pool] = shared
     ? [undefined, new Pool('compile', threadCount(workers), weights)]
     : [createExecutor(weights, { threads: threadCount(threads) }), undefined];
   /** By the inputs' shapes, but for the batch where it does not matter. */
@@ -227,7 +208,7 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
     programs.get(inputs.map(({ shape }) => (shared ? shape.slice(1) : shape).join()).join('|'), () => {
       const specs = inputs.map((tensor, i) => specOf(tensor, `input${i}`));
       const id = opened++;
-      return microBatch === undefined ? openWhole(source, id, specs, here!) : openShared(source, id, specs, microBatch, pool!);
+      return microBatch === undefined ? openWhole(source, id, specs, executor!) : openShared(source, id, specs, microBatch, pool!);
     });
   const run = async (...inputs: tf.Tensor[]): Promise<TensorResult> => {
     if (disposed) throw new Error('compile: this compiled function has been disposed');
@@ -260,7 +241,7 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
     await programs.close(() => Promise.resolve());
     await pool?.close();
     await last;
-    await here?.close();
+    await executor?.close();
   };
 
   try {

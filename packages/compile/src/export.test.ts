@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { exportOnnx } from './export';
-import { values } from './lower/compare';
-import { openSession, ortTensor } from './session';
+import { values } from '../test/compare';
+import { openSession, ortTensor } from './run/session';
 
 const f = values([3, 3, 2, 5], 1, { scale: 0.5 });
 const w = values([5, 6], 2);

@@ -1,9 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { TensorResult } from './compile';
-import { flatten } from './compile';
-import type { AnyBatch } from './any-batch';
-import { anyBatch, sampleBatches } from './any-batch';
-import { messageOf } from './host';
+import type { TensorResult } from './tensor-result';
+import { flatten } from './tensor-result';
+import type { AnyBatch } from './plan/any-batch';
+import { anyBatch, sampleBatches } from './plan/any-batch';
+import { messageOf } from './run/host';
 import type { Value } from './graph';
 import { writeModel } from './onnx';
 import type { Trace } from './trace';

@@ -4,13 +4,14 @@ import { Worker } from 'node:worker_threads';
 import type { CompileGradientsOptions } from './gradients';
 import { compileGradients } from './gradients';
 import { reachable } from './graph';
-import { values } from './lower/compare';
-import { Pool } from './pool';
-import type { ProgramSpec, Request } from './protocol';
+import { values } from '../test/compare';
+import { Pool } from './run/pool';
+import type { ProgramSpec } from './plan/program';
+import type { Request } from './run/protocol';
 import { portable } from './self-test';
-import { groupSizes } from './summation';
+import { groupSizes } from './run/summation';
 import { traceLoss } from './trace-loss';
-import { createWeights } from './weights';
+import { createWeights } from './run/weights';
 
 /** A small network with what the U-Net has: convolutions, a norm over each image, a depthwise convolution, attention, a loss. */
 function network() {

@@ -1,23 +1,25 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { DType, Shape } from './graph';
+import type { TensorSpec } from './graph';
 import { sizeOf } from './graph';
-import type { Executor } from './executor';
-import { createExecutor } from './executor';
-import { Memo } from './memo';
+import type { Executor } from './run/executor';
+import { createExecutor } from './run/executor';
+import { Memo } from './run/memo';
 import { shapeText } from './onnx';
-import { kindOf } from './host';
-import { checkCount, guessedMicroBatch, microBatchFor, threadCount } from './options';
-import { Pool } from './pool';
-import type { GradientProgram } from './program';
-import { closeProgram, finishGradients, openProgram } from './program';
+import { kindOf } from './run/host';
+import { planGradients } from './plan/gradients';
+import { guessedMicroBatch, largestResult, microBatchFor } from './plan/micro-batch';
+import { checkCount, threadCount } from './run/options';
+import { Pool } from './run/pool';
+import type { GradientProgram } from './run/gradient-program';
+import { closeProgram, finishGradients, openProgram } from './run/gradient-program';
 import { fastTarget, portable } from './self-test';
-import type { TensorData } from './session';
-import { Summation } from './summation';
+import type { TensorData } from './run/session';
+import { Summation } from './run/summation';
 import { specOf } from './trace';
 import type { LossResult, LossTrace } from './trace-loss';
-import { largestResult, traceLoss } from './trace-loss';
-import type { Change, WeightMemory } from './weights';
-import { createWeights, WatchedVariables, writeWeight } from './weights';
+import { traceLoss } from './trace-loss';
+import type { Change, WeightMemory } from './run/weights';
+import { createWeights, WatchedVariables, writeWeight } from './run/weights';
 
 /** How gradients are computed. */
 export interface CompileGradientsOptions {
@@ -41,7 +43,7 @@ export interface CompileGradientsOptions {
   path?: 'fast' | 'portable';
 }
 
-/** What a batch gives. */
+/** The loss and gradients of a batch. */
 export interface Gradients {
   /** The mean of the loss over the batch. */
   loss: number;
@@ -71,13 +73,6 @@ export interface CompiledGradients {
 const coupledThreads = (threads: 'auto' | number) => (threads === 'auto' ? 8 : threads);
 
 type Variables = ReadonlyMap<string, tf.Variable>;
-
-/** One of the loss function's inputs: what each example has of it. */
-interface Item {
-  readonly name: string;
-  readonly shape: Shape;
-  readonly dtype: DType;
-}
 
 /**
  * Traces a loss function and its gradient, and computes both over batches of any size on worker threads, each with ONNX Runtime on one thread.
@@ -121,7 +116,7 @@ export async function compileGradients(
   const batch = Math.max(1, examples[0].shape[0]);
   const first = coupled ? traceFor(batch) : microBatch === 'auto' ? automatic(traceFor, items.length) : traceFor(microBatch);
   const weights = weightsOf(parameters, frozen, !coupled);
-  const open = (n: number, traced: LossTrace) => openProgram(n, traced, specsFor(n), weights.specs);
+  const open = (n: number, traced: LossTrace) => openProgram(planGradients(n, traced, specsFor(n), weights.specs));
   const step = new Step({
     items,
     parameters,
@@ -129,7 +124,7 @@ export async function compileGradients(
     weights,
     microBatch: coupled ? undefined : first.traced.inputs[0].shape[0],
     pool: coupled ? undefined : new Pool('compileGradients', threadCount(workers), weights),
-    here: createExecutor(weights, coupled ? { threads: coupledThreads(threads), sleep: true } : { threads: 1 }),
+    executor: createExecutor(weights, coupled ? { threads: coupledThreads(threads), sleep: true } : { threads: 1 }),
     open: (n) => open(n, traceFor(n)),
   });
   try {
@@ -178,13 +173,14 @@ function automatic(traceFor: (n: number) => LossTrace, inputs: number): LossTrac
 }
 
 interface StepOptions {
-  readonly items: readonly Item[];
+  /** The loss function's inputs, as one example has them. */
+  readonly items: readonly TensorSpec[];
   readonly parameters: Variables;
   readonly frozen: Variables;
   readonly weights: WeightMemory;
   readonly microBatch?: number;
   readonly pool?: Pool;
-  readonly here: Executor;
+  readonly executor: Executor;
   /** Traces and opens the program of a size of micro-batch. */
   readonly open: (microBatch: number) => Promise<GradientProgram>;
 }
@@ -192,12 +188,12 @@ interface StepOptions {
 /** A training step, run as often as one likes. */
 class Step implements CompiledGradients {
   readonly microBatch?: number;
-  private readonly items: readonly Item[];
+  private readonly items: readonly TensorSpec[];
   private readonly parameters: Variables;
   private readonly weights: WeightMemory;
   private readonly frozen: WatchedVariables;
   private readonly pool?: Pool;
-  private readonly here: Executor;
+  private readonly executor: Executor;
   private readonly summation: Summation;
   private readonly open: (microBatch: number) => Promise<GradientProgram>;
   /** By size of micro-batch. */
@@ -206,15 +202,15 @@ class Step implements CompiledGradients {
   /** The end of the last call. */
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor({ items, parameters, frozen, weights, microBatch, pool, here, open }: StepOptions) {
+  constructor({ items, parameters, frozen, weights, microBatch, pool, executor, open }: StepOptions) {
     this.items = items;
     this.parameters = parameters;
     this.weights = weights;
     this.frozen = new WatchedVariables('compileGradients', frozen, weights, parameters.size);
     this.microBatch = microBatch;
     this.pool = pool;
-    this.here = here;
-    this.summation = new Summation(here, pool);
+    this.executor = executor;
+    this.summation = new Summation(executor, pool);
     this.open = open;
   }
 
@@ -241,7 +237,7 @@ class Step implements CompiledGradients {
     this.disposed = true;
     await this.pool?.close();
     await this.last;
-    await this.here.close();
+    await this.executor.close();
     await this.programs.close(closeProgram);
   }
 
@@ -315,7 +311,7 @@ function lossesOf(parts: readonly Losses[], columns: readonly string[], n: numbe
 }
 
 /** @returns the batch's size */
-function checkInputs(items: readonly Item[], inputs: readonly TensorData[]): number {
+function checkInputs(items: readonly TensorSpec[], inputs: readonly TensorData[]): number {
   if (inputs.length !== items.length)
     throw new TypeError(`compileGradients: the loss function has ${items.length} inputs, got ${inputs.length}`);
   const sizes = inputs.map((data, i) => data.length / Math.max(1, sizeOf(items[i].shape)));

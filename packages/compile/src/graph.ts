@@ -38,6 +38,26 @@ export interface Node {
   readonly name?: string;
 }
 
+/**
+ * What operators ask before they append a node: whether what they would compute is the end of a pattern that takes fewer passes over memory,
+ * and then what that computes. They are given to a graph, since they are made of operators themselves.
+ */
+export interface Fusions {
+  readonly sum?: (a: Value, b: Value) => Value | undefined;
+  readonly product?: (a: Value, b: Value) => Value | undefined;
+  /** x, as [outer, reduced, inner], reduced over the middle: [outer, 1, inner]. */
+  readonly reduction?: (op: string, x: Value, shape: readonly [number, number, number]) => Value | undefined;
+  readonly transpose?: (x: Value, perm: readonly number[]) => Value | undefined;
+  readonly split?: (x: Value, sizes: readonly number[], axis: number) => readonly Value[] | undefined;
+}
+
+/** A tensor's name, shape and type, without its values. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
 export const sizeOf = (shape: Shape): number => shape.reduce((product, size) => product * size, 1);
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((size, i) => size === b[i]);
 
@@ -49,17 +69,17 @@ const arrays = { float32: Float32Array, int32: Int32Array, int64: Float64Array, 
  */
 export class Graph {
   readonly target: Target;
+  readonly fusions: Fusions;
   readonly inputs: Value[] = [];
   /** Those of the inputs that stay the same while others change. */
   readonly weights = new Set<Value>();
-  /** Of convolutions: the same with a bias [channels], which they add at no cost. */
-  readonly biased = new Map<Value, (bias: Value) => Value>();
   private readonly known = new Map<string, Node>();
   private readonly replacements = new Map<Value, Value>();
   private nextId = 0;
 
-  constructor(target: Target) {
+  constructor(target: Target, fusions: Fusions = {}) {
     this.target = target;
+    this.fusions = fusions;
   }
 
   input(name: string, shape: Shape, dtype: DType): Value {
@@ -158,4 +178,18 @@ export function reachable(outputs: readonly Value[], stop: ReadonlySet<Value> = 
 export function uniformValue(value: Value): number | undefined {
   const { data } = value.node;
   return data?.length === 1 ? data[0] : undefined;
+}
+
+/** The value that this one is a rearrangement-free view of. */
+export function unshaped(value: Value): Value {
+  let current = value.graph.resolve(value);
+  while (current.node.op === 'Reshape') current = current.graph.resolve(current.node.inputs[0]!);
+  return current;
+}
+
+/** Whether a value is a parameter or a constant, so that what is done to it is done once a step. */
+export function isWeight(value: Value): boolean {
+  let current = value;
+  while (['Reshape', 'Transpose', 'Slice'].includes(current.node.op)) current = current.graph.resolve(current.node.inputs[0]!);
+  return current.node.op === 'Constant' || (current.node.op === 'Input' && current.graph.weights.has(current));
 }

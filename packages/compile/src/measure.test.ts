@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
-import { values } from './lower/compare';
+import { values } from '../test/compare';
 import { measure } from './measure';
 
 const variables = (shapes: Record<string, number[]>) =>

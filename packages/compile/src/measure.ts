@@ -1,9 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { TensorResult } from './compile';
-import { flatten } from './compile';
+import type { TensorResult } from './tensor-result';
+import { flatten } from './tensor-result';
 import type { Node, Target, Value } from './graph';
-import { reachable, sizeOf } from './graph';
-import { dependents } from './partition';
+import { reachable, sizeOf, unshaped } from './graph';
+import { dependents } from './plan/partition';
 import { specOf, trace } from './trace';
 
 /** What a function takes to compute, its parameters left out. */
@@ -33,8 +33,8 @@ export function measure(
 ): Measure {
   const body = fn as unknown as (...inputs: tf.Tensor[]) => TensorResult;
   const specs = examples.map((example, i) => specOf(example, `input${i}`));
-  const given = { variables: parameters, reader: 'measure: the function' };
-  const { inputs, outputs } = trace((standIns) => flatten(body(...standIns)).tensors, specs, plain, given);
+  const read = { variables: parameters, reader: 'measure: the function' };
+  const { inputs, outputs } = trace((standIns) => flatten(body(...standIns)).tensors, specs, plain, read);
   // What depends on parameters alone is computed once, however many inputs there are.
   const changing = dependents(outputs, inputs.slice(0, examples.length));
   const nodes = reachable(outputs).filter(({ outputs: results }) => results.some((value) => changing.has(value)));
@@ -46,31 +46,25 @@ export function measure(
 
 const elementBytes = { float32: 4, int32: 4, int64: 8, bool: 1 };
 
-/** A value by the memory that it is in: what is only reshaped lies where it lay. */
-function unmoved(value: Value): Value {
-  const { graph, node } = value;
-  return node.op === 'Reshape' ? unmoved(graph.resolve(node.inputs[0]!)) : value;
-}
-
-/** Each result is there from the node that computes it to the last that reads it. */
+/** What is only reshaped lies where it lay; each other result is there from the node that computes it to the last that reads it. */
 function memoryOf(nodes: readonly Node[], outputs: readonly Value[], changing: ReadonlySet<Value>): Omit<Measure, 'multiplyAdds'> {
   const lastUse = new Map<Value, number>();
   for (const [i, { inputs, outputs: results }] of nodes.entries()) {
     for (const value of [...inputs, ...results]) {
       const resolved = value && value.graph.resolve(value);
-      if (resolved && changing.has(resolved)) lastUse.set(unmoved(resolved), i);
+      if (resolved && changing.has(resolved)) lastUse.set(unshaped(resolved), i);
     }
   }
-  for (const output of outputs) lastUse.set(unmoved(output.graph.resolve(output)), nodes.length);
+  for (const output of outputs) lastUse.set(unshaped(output), nodes.length);
   const bytes = ({ shape, dtype }: Value) => sizeOf(shape) * elementBytes[dtype];
   const endings = new Map<number, number>();
   for (const [value, last] of lastUse) endings.set(last, (endings.get(last) ?? 0) + bytes(value));
-  const sizes = nodes.map(({ outputs: results }) => results.filter((value) => unmoved(value) === value && lastUse.has(value)).map(bytes));
+  const sizes = nodes.map(({ outputs: results }) => results.filter((value) => unshaped(value) === value && lastUse.has(value)).map(bytes));
   let [live, peakBytes, largestBytes] = [0, 0, 0];
-  for (const [i, made] of sizes.entries()) {
-    live += made.reduce((sum, size) => sum + size, 0);
+  for (const [i, results] of sizes.entries()) {
+    live += results.reduce((sum, size) => sum + size, 0);
     peakBytes = Math.max(peakBytes, live);
-    largestBytes = Math.max(largestBytes, ...made);
+    largestBytes = Math.max(largestBytes, ...results);
     live -= endings.get(i) ?? 0;
   }
   return { largestBytes, peakBytes };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
 import { composed } from './lower/composed';
-import { lowerings } from './lower/index';
+import { lowerings } from './kernels';
 import { missingKernel } from './missing-kernel';
 
 /** Every kernel that tfjs knows: it exports each one's name under that name. */

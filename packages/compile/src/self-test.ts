@@ -1,11 +1,11 @@
 import type { Target } from './graph';
 import { Graph } from './graph';
-import { blockedConv, blockedDepthwise, blockedDepthwiseFilter } from './lower/blocked';
-import { blockedFilterGradient } from './lower/blocked-filter-gradient';
-import type { Axis, Geometry } from './lower/conv-geometry';
-import { winogradConv } from './lower/winograd';
+import { blockedConv, blockedDepthwise, blockedDepthwiseFilter } from './lower/conv/blocked';
+import { blockedFilterGradient } from './lower/conv/blocked-filter-gradient';
+import type { Axis, Geometry } from './lower/conv/geometry';
+import { winogradConv } from './lower/conv/winograd';
 import { writeModel } from './onnx';
-import { openSession, ortTensor } from './session';
+import { openSession, ortTensor } from './run/session';
 
 /** The portable path: what every build of ORT computes. */
 export const portable: Target = { contrib: true, block: 0 };

@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Target, Value } from './graph';
-import { reachable, sizeOf } from './graph';
+import type { Target, TensorSpec, Value } from './graph';
 import { shapeText } from './onnx';
-import type { InputSpec, Trace } from './trace';
+import type { Trace } from './trace';
 import { trace } from './trace';
 
 /** What a loss function may return: the mean loss, the losses of n examples [n], or several losses by name, [n] each, `loss` among them. */
@@ -54,7 +53,7 @@ export function traceLoss(
   lossFn: (...inputs: tf.Tensor[]) => LossResult,
   parameters: ReadonlyMap<string, tf.Variable>,
   frozen: ReadonlyMap<string, tf.Variable>,
-  specs: readonly InputSpec[],
+  specs: readonly TensorSpec[],
   target: Target,
 ): LossTrace {
   const n = specs[0].shape[0];
@@ -96,28 +95,4 @@ export function traceLoss(
     kept?.dispose();
     scale.dispose();
   }
-}
-
-/** The largest intermediate result that grows with the batch, in bytes: the gradients do not, but depend on it. */
-export function largestResult({ inputs, outputs, graph }: Trace, batchInputs: number, gradients: readonly Value[] = []): number {
-  const sums = new Set(gradients.flatMap(summed));
-  const changing = new Set(inputs.slice(0, batchInputs));
-  let largest = 0;
-  for (const { inputs: from, outputs: to } of reachable(outputs)) {
-    if (!from.some((value) => value && changing.has(graph.resolve(value)))) continue;
-    for (const value of to) {
-      if (sums.has(value)) continue;
-      changing.add(value);
-      largest = Math.max(largest, sizeOf(value.shape) * 4);
-    }
-  }
-  return largest;
-}
-
-/** What a gradient is an arrangement of. */
-function summed(gradient: Value): Value[] {
-  const value = gradient.graph.resolve(gradient);
-  const { op, inputs } = value.node;
-  if (op === 'Concat') return inputs.flatMap((input) => summed(input!));
-  return op === 'Reshape' || op === 'Transpose' || op === 'Slice' ? summed(inputs[0]!) : [value];
 }

@@ -1,24 +1,24 @@
 import { registerGradients } from '@ddpm/gradients';
 import * as tf from '@tensorflow/tfjs-core';
-import type { DType, Shape, Target, Value } from './graph';
+import type { DType, Target, TensorSpec, Value } from './graph';
 import { Graph } from './graph';
+import { fusions, lowerings } from './kernels';
 import { composed } from './lower/composed';
-import { lowerings } from './lower/index';
 import { missingKernel } from './missing-kernel';
 
 const backendName = 'ddpm-trace';
 
-/** What is being recorded: one function at a time, since tfjs has one engine. */
+/** The recording of a function: one at a time, since tfjs has one engine. */
 interface Recording {
   readonly graph: Graph;
   /** Tensors that existed before, as they were captured. */
   readonly captured: WeakMap<object, Value>;
   /** Variables that are inputs of the graph. By themselves, since several that were made of one tensor share its values until they are assigned. */
-  readonly given: WeakMap<tf.TensorInfo, Value>;
+  readonly variables: WeakMap<tf.TensorInfo, Value>;
   /** What reads them, where there are any: it may capture no other trainable variable. */
   readonly reader?: string;
   /** Whether the function has created or assigned a variable. */
-  variables: boolean;
+  assigned: boolean;
 }
 let recording: Recording | undefined;
 
@@ -44,15 +44,15 @@ class TraceBackend extends tf.KernelBackend {
     if (known?.by === now) return now.graph.resolve(known.value);
     if (known)
       throw new Error('compile: a tensor made while another function was traced is used here; keep no tensors from one call to the next');
-    const given = now.given.get(tensor) ?? now.captured.get(tensor.dataId);
-    if (given) return given;
+    const value = now.variables.get(tensor) ?? now.captured.get(tensor.dataId);
+    if (value) return value;
     if (now.reader) refuseTrainable(now.reader, tensor, kernel);
     const constant = now.graph.constant(tf.engine().readSync(tensor.dataId) as Float32Array, tensor.shape, dtypeOf(tensor.dtype));
     now.captured.set(tensor.dataId, constant);
     return constant;
   }
 
-  made({ dataId }: tf.TensorInfo): boolean {
+  holds({ dataId }: tf.TensorInfo): boolean {
     return this.recorded.has(dataId);
   }
 
@@ -88,7 +88,7 @@ class TraceBackend extends tf.KernelBackend {
   override incRef(dataId: object): void {
     const recorded = this.recorded.get(dataId);
     if (recorded) recorded.references++;
-    if (recording) recording.variables = true;
+    if (recording) recording.assigned = true;
   }
 
   override refCount(): number {
@@ -170,12 +170,6 @@ function theBackend(): TraceBackend {
   return created;
 }
 
-export interface InputSpec {
-  readonly name: string;
-  readonly shape: Shape;
-  readonly dtype: DType;
-}
-
 /** A tfjs function as a graph. */
 export interface Trace {
   readonly graph: Graph;
@@ -183,10 +177,10 @@ export interface Trace {
   readonly outputs: Value[];
 }
 
-export const specOf = (tensor: tf.Tensor, name: string): InputSpec => ({ name, shape: [...tensor.shape], dtype: dtypeOf(tensor.dtype) });
+export const specOf = (tensor: tf.Tensor, name: string): TensorSpec => ({ name, shape: [...tensor.shape], dtype: dtypeOf(tensor.dtype) });
 
 /** Variables that become inputs of a graph. */
-export interface GivenVariables {
+export interface ReadVariables {
   readonly variables: Iterable<readonly [name: string, variable: tf.Variable]>;
   /** What reads them, for an error's words. */
   readonly reader: string;
@@ -194,24 +188,24 @@ export interface GivenVariables {
 
 /**
  * Runs `body` once on tensors that stand for any values of the given shapes, and records what it computes.
- * Tensors and variables it captures become constants, but for those that are given, which become inputs as well, after the others. Where
+ * Tensors and variables it captures become constants, but for those in `read`, which become inputs as well, after the others. Where
  * there are any, a trainable variable that is not among them is refused: it would never change.
  * @param body gets the stand-ins, returns the tensors that become outputs
  */
 export function trace(
   body: (inputs: tf.Tensor[]) => tf.Tensor[],
-  specs: readonly InputSpec[],
+  specs: readonly TensorSpec[],
   target: Target,
-  given?: GivenVariables,
+  read?: ReadVariables,
 ): Trace {
   if (recording) throw new Error('compile: a traced function must not compile another');
   const tracer = theBackend();
   const engine = tf.engine();
   tf.backend(); // Makes one where none has been chosen yet.
   const previous = tf.getBackend();
-  const graph = new Graph(target);
+  const graph = new Graph(target, fusions);
   const { random } = Math;
-  recording = { graph, captured: new WeakMap(), given: new WeakMap(), reader: given?.reader, variables: false };
+  recording = { graph, captured: new WeakMap(), variables: new WeakMap(), reader: read?.reader, assigned: false };
   void tf.setBackend(backendName); // Takes effect at once: the backend is made synchronously.
   try {
     Math.random = () => {
@@ -220,11 +214,11 @@ export function trace(
       );
     };
     const inputs = specs.map(({ name, shape, dtype }) => graph.input(name, shape, dtype));
-    for (const [name, variable] of given?.variables ?? []) {
+    for (const [name, variable] of read?.variables ?? []) {
       const value = graph.input(name, variable.shape, dtypeOf(variable.dtype));
       inputs.push(value);
       graph.weights.add(value);
-      recording.given.set(variable, value);
+      recording.variables.set(variable, value);
     }
     const outputs: Value[] = [];
     tf.tidy(() => {
@@ -237,7 +231,7 @@ export function trace(
         outputs.push(tracer.lookUp(result));
       }
     });
-    if (recording.variables) {
+    if (recording.assigned) {
       throw new Error(
         'compile: the function creates or assigns a tf.Variable; create variables outside, and return new values instead of assigning them',
       );
@@ -249,7 +243,7 @@ export function trace(
     for (const { saved } of state.activeTape ?? []) for (const tensor of saved) tensor.dispose();
     state.activeTape = null;
     // So are variables that it made.
-    for (const variable of Object.values(engine.registeredVariables)) if (tracer.made(variable)) variable.dispose();
+    for (const variable of Object.values(engine.registeredVariables)) if (tracer.holds(variable)) variable.dispose();
     throw explained(error);
   } finally {
     recording = undefined;

@@ -1,7 +1,7 @@
 import { describe, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { expectSame, forAll, values } from './compare';
+import { expectSame, forAll, values } from '../../test/compare';
 
 const shape = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 0, maxLength: 4 });
 const seed = fc.integer({ min: 0, max: 999 });

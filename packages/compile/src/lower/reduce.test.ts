@@ -1,7 +1,7 @@
 import { describe, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { expectSame, forAll, values } from './compare';
+import { expectSame, forAll, values } from '../../test/compare';
 
 const seed = fc.integer({ min: 0, max: 999 });
 /** A shape and some of its axes. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { compile } from '../compile';
-import { expectSame, forAll, values } from './compare';
+import { expectSame, forAll, values } from '../../test/compare';
 
 const sizes = (rank: number, most = 5) => fc.array(fc.integer({ min: 1, max: most }), { minLength: rank, maxLength: rank });
 const seed = fc.integer({ min: 0, max: 999 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { compile } from '../compile';
-import { expectSame } from './compare';
+import { expectSame } from '../../test/compare';
 
 type Fn = (...inputs: tf.Tensor[]) => tf.Tensor;
 

@@ -1,0 +1,69 @@
+import type * as ort from 'onnxruntime-node';
+import { sizeOf } from '../graph';
+import type { GradientPlan } from '../plan/gradients';
+import type { ProgramSpec } from '../plan/program';
+import type { Tensors } from './session';
+import { dataOf, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
+
+/** A training step for micro-batches of one size: what runs for each, and what runs once for a batch, opened. */
+export interface GradientProgram {
+  readonly spec: ProgramSpec;
+  readonly microBatch: number;
+  /** The names of the columns of the losses; none where there is only their mean. */
+  readonly columns: readonly string[];
+  /** The sums of all groups so far, and those of another. */
+  readonly sums: { readonly total: Float32Array; readonly more: Float32Array };
+  /** total + more: twice as fast as a loop. */
+  readonly add: ort.InferenceSession;
+  /** Arranges the total, where that is needed: always the same tensors. */
+  readonly finish?: { readonly session: ort.InferenceSession; readonly feeds: Tensors; readonly fetches: Tensors };
+  /** Of the parameters that the loss depends on: parts of the total, or what finish computes. */
+  readonly gradients: ReadonlyMap<string, Float32Array>;
+}
+
+/** Opens what runs once for a batch; prep and main are for an executor to open. */
+export async function openProgram({ spec, microBatch, columns, add, parts, finish, gradients }: GradientPlan): Promise<GradientProgram> {
+  const size = spec.sums.reduce((sum, shape) => sum + sizeOf(shape), 0);
+  const [total, more] = [new Float32Array(size), new Float32Array(size)];
+  const tensors: Record<string, ort.Tensor> = {};
+  const shapes = parts.map(({ shape }) => shape);
+  for (const [i, tensor] of tensorsOf(total, shapes).entries()) tensors[parts[i].name] = tensor;
+  for (const { name, shape, dtype } of finish?.outputs ?? []) tensors[name] = newTensor(shape, dtype);
+  const pick = (names: readonly string[]): Tensors => Object.fromEntries(names.map((name) => [name, tensors[name]]));
+  const open = (model: Uint8Array) => openSession(model, { threads: 1, optimization: 'disabled' });
+  return {
+    spec,
+    microBatch,
+    columns,
+    sums: { total, more },
+    add: await open(add),
+    finish: finish && {
+      session: await open(finish.model),
+      feeds: pick(finish.inputs),
+      fetches: pick(finish.outputs.map(({ name }) => name)),
+    },
+    gradients: new Map([...gradients].map(([name, from]) => [name, dataOf(tensors[from]) as Float32Array])),
+  };
+}
+
+/** Adds the sums of a group to those of the groups before it. */
+export async function addSums({ sums: { total, more }, add: session }: GradientProgram, sums: Float32Array, first: boolean): Promise<void> {
+  if (first) return total.set(sums);
+  more.set(sums);
+  const [a, b] = [total, more].map((data) => ortTensor(data, [data.length], 'float32'));
+  await runInto(session, { a, b }, { total: a });
+}
+
+/** Arranges the total of the sums as gradients, and adds them to those there already are. */
+export async function finishGradients({ finish, gradients }: GradientProgram, into: Map<string, Float32Array>): Promise<void> {
+  if (finish) await runInto(finish.session, finish.feeds, finish.fetches);
+  for (const [name, part] of gradients) {
+    const before = into.get(name);
+    if (before) for (let k = 0; k < part.length; k++) before[k] += part[k];
+    else into.set(name, part);
+  }
+}
+
+export async function closeProgram({ finish, add }: GradientProgram): Promise<void> {
+  await Promise.all([finish?.session.release(), add.release()]);
+}

@@ -1,0 +1,70 @@
+import { expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Value } from '../graph';
+import { Graph } from '../graph';
+import { gather, mul } from '../ops';
+import { portable } from '../self-test';
+import { modelInto } from '../plan/program';
+import { newTensor, openSession, ortTensor, runInto } from './session';
+
+test('writes nothing to the home folder, where ONNX Runtime would keep an identifier', () => {
+  const home = mkdtempSync(join(tmpdir(), 'ddpm-home-'));
+  const { ORT_DISABLE_TELEMETRY: _, ...env } = process.env;
+  const code = `
+    import { compile } from './dist/index.js';
+    import * as tf from '@tensorflow/tfjs';
+    const compiled = await compile((x) => tf.square(x), [tf.ones([2])]);
+    console.log((await compiled(tf.tensor1d([3, 4]))).dataSync().join());
+  `;
+  try {
+    const options = { encoding: 'utf8' as const, env: { ...env, HOME: home, USERPROFILE: home, XDG_CACHE_HOME: home, LOCALAPPDATA: home } };
+    expect(execFileSync(process.execPath, ['--input-type=module', '-e', code], options)).toMatch(/^9,16$/m);
+    expect(readdirSync(home)).toEqual([]);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
+const open = (inputs: Value[], y: Value) =>
+  openSession(
+    modelInto(
+      inputs.map((value) => ({ name: value.node.name!, value })),
+      [{ name: 'y', value: y }],
+    ),
+    { threads: 1, optimization: 'disabled' },
+  );
+
+test('writes results where they are wanted, even over what they are made of', async () => {
+  const x = new Graph(portable).input('x', [3], 'float32');
+  const session = await open([x], mul(x, 2));
+  const tensor = ortTensor(Float32Array.of(1, 2, 3), [3], 'float32');
+  await runInto(session, { x: tensor }, { y: tensor });
+  expect([...(tensor.data as Float32Array)]).toEqual([2, 4, 6]);
+  await session.release();
+});
+
+test('says what goes wrong in a graph', async () => {
+  const graph = new Graph(portable);
+  const [x, at] = [graph.input('x', [3], 'float32'), graph.input('at', [1], 'int32')];
+  const session = await open([x, at], gather(x, at, 0));
+  const run = (i: number, y = newTensor([1], 'float32')) =>
+    runInto(session, { x: newTensor([3], 'float32'), at: ortTensor(Int32Array.of(i), [1], 'int32') }, { y });
+  await run(2);
+  await expect(run(7)).rejects.toThrow('indices');
+  await session.release();
+});
+
+test('makes no copies of results', async () => {
+  const size = 2 ** 20;
+  const x = new Graph(portable).input('x', [size], 'float32');
+  const session = await open([x], mul(x, 2));
+  const [from, to] = [newTensor([size], 'float32'), newTensor([size], 'float32')];
+  await runInto(session, { x: from }, { y: to });
+  const before = process.memoryUsage().arrayBuffers;
+  await runInto(session, { x: from }, { y: to });
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * size);
+  await session.release();
+});
