@@ -86,7 +86,13 @@ export function denoising({
       return { loss: tf.mul<tf.Tensor1D>(unweighted, inputs.weight), unweighted };
     },
     ...(levels.observe && {
-      observe: (inputs: Batch, losses: Arrays) => levels.observe!(inputs.index.data as Int32Array, losses.get('unweighted')!),
+      observe({ index, signal, sigma, time }: Batch, losses: Arrays) {
+        const level = (i: number) => ({ signal: signal.data[i], sigma: sigma.data[i], time: time.data[i] });
+        levels.observe!(
+          index.data as Int32Array,
+          losses.get('unweighted')!.map((loss, i) => loss * weighting(level(i))),
+        );
+      },
     }),
     ...(levels.state && { state: () => levels.state!() }),
     ...(levels.restore && { restore: (state: State) => levels.restore!(state) }),

@@ -5,6 +5,11 @@ export type { Level, Levels } from './levels/level';
 export { trailing, trailingTimesteps } from './levels/trailing';
 export type { DrawnLevel, LevelSource } from './levels/source';
 export { uniform } from './levels/uniform';
+export { stratified } from './levels/stratified';
+export { importance } from './levels/importance';
+export { logNormal } from './levels/log-normal';
+export { uniformFlow } from './levels/uniform-flow';
+export { logitNormal } from './levels/logit-normal';
 
 export type { Parameterisation, Prediction } from './parameterisations/parameterisation';
 export { checkLevel } from './parameterisations/parameterisation';
