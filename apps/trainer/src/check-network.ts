@@ -47,13 +47,17 @@ export async function checkNetwork(
   const initial = variables.map((variable) => tf.clone(variable));
   const rng = new Random(['check']);
   const xt = tf.tensor4d(rng.normals(tf.util.sizeFromShape([...image])), [1, ...image]);
-  const compiled = await compileNetwork(execution, guarded(network, name, variables), { parameters, image, condition }).catch(
-    (error: unknown) => {
-      tf.dispose([initial, xt]);
-      throw error;
-    },
-  );
-  const compare = (other: number) => compareOutputs(compiled, { xt, condition, other });
+  const compiled = await compileNetwork(execution, guarded(network, { name, variables, condition }), {
+    parameters,
+    image,
+    condition,
+  }).catch((error: unknown) => {
+    tf.dispose([initial, xt]);
+    throw error;
+  });
+  const run: AsyncNetworkFunction = (...inputs) =>
+    compiled(...inputs).catch((error: unknown) => Promise.reject(refusal(error, { name, xt: inputs[0], t: inputs[1], condition })));
+  const compare = (other: number) => compareOutputs(run, { xt, condition, other });
   try {
     const last = timesteps - 1;
     if ((await compare(last)) === 'different' || blind || timesteps === 1) return;
@@ -89,17 +93,17 @@ export async function checkNetwork(
 }
 
 /** The network, with what its `apply` may do wrong said in terms of what it should do. */
-function guarded(network: Network, name: string, variables: readonly tf.Variable[]): Network {
+function guarded(
+  network: Network,
+  { name, variables, condition: example }: { name: string; variables: readonly tf.Variable[]; condition: Batch },
+): Network {
   const checked: Network = {
     apply(xt, t, condition) {
-      const shapes = `x_t [${xt.shape.join(', ')}] and t [${t.shape.join(', ')}]`;
       let output: unknown;
       try {
         output = network.apply(xt, t, condition);
       } catch (error) {
-        throw new Error(`network ${name} cannot be applied to ${shapes}: ${error instanceof Error ? error.message : String(error)}`, {
-          cause: error,
-        });
+        throw refusal(error, { name, xt, t, condition: example });
       }
       const should = `network ${name} must return a float32 tensor shaped like x_t, [${xt.shape.join(', ')}], not`;
       if (output instanceof Promise) throw new TypeError(`${should} a promise`);
@@ -115,6 +119,15 @@ function guarded(network: Network, name: string, variables: readonly tf.Variable
   };
 }
 
+/** An error from within the network, with what it was applied to; one that names the network already stays as it is. */
+function refusal(error: unknown, { name, xt, t, condition }: { name: string; xt: tf.Tensor; t: tf.Tensor; condition: Batch }): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  if (message.startsWith(`network ${name} `)) return error as Error;
+  const given = Object.entries(condition).map(([field, { data }]) => `, ${field} ${data.join(', ')}`);
+  const inputs = `x_t [${xt.shape.join(', ')}], t [${t.shape.join(', ')}]${given.join('')}`;
+  return new Error(`network ${name} cannot be applied to ${inputs}: ${message}`, { cause: error });
+}
+
 /** What two outputs for x_t tell, one at t = 0 and one at another t; nothing where one of them is not finite. */
 async function compareOutputs(
   run: AsyncNetworkFunction,
@@ -124,10 +137,13 @@ async function compareOutputs(
   const outputAt = async (timestep: number) => {
     const t = tf.tensor1d([timestep]);
     const given = Object.keys(condition).length > 0 ? tensors(condition) : {};
-    const output = await run(xt, t, given);
-    const values = await output.data<'float32'>();
-    tf.dispose([t, output, ...Object.values(given)]);
-    return values;
+    let output: tf.Tensor4D | undefined;
+    try {
+      output = await run(xt, t, given);
+      return await output.data<'float32'>();
+    } finally {
+      tf.dispose([t, output, ...Object.values(given)]);
+    }
   };
   const [first, second] = [await outputAt(0), await outputAt(other)];
   if (!first.every(Number.isFinite) || !second.every(Number.isFinite)) return 'unknown';

@@ -187,6 +187,17 @@ describe('readingOnly', () => {
     );
     made!.dispose();
   });
+  test('names them also where reading one ends the body, as where it is compiled; what ended it is the cause', () => {
+    const failed = new Error('a variable that is no parameter');
+    const body = () => {
+      tf.tidy(() => void tf.add(x, hidden));
+      throw failed;
+    };
+    expect(() => readingOnly([reached], body, 'mine')).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(/^mine reads variables .*"shift" \[2\]/), cause: failed }),
+    );
+    expect(() => readingOnly([hidden], body, 'mine')).toThrow(failed);
+  });
   test('leaves tfjs as it was, also where its body throws', () => {
     const before = Object.keys(tf.engine());
     expect(() =>

@@ -25,15 +25,18 @@ export function readingOnly<T>(variables: Iterable<tf.Variable>, body: () => T, 
       if (input instanceof tf.Variable && !allowed.has(input) && !others.has(input)) others.set(input, kernel);
     return runKernel(kernel, inputs, attrs);
   };
-  let result: T;
+  const outcome: { result?: T; failure?: { readonly error: unknown } } = {};
   try {
-    result = body();
+    outcome.result = body();
+  } catch (error) {
+    outcome.failure = { error };
   } finally {
     if (own) Object.defineProperty(engine, 'runKernel', own);
     else delete (engine as Partial<typeof engine>).runKernel;
   }
   const made = registered().filter((variable) => !before.has(variable));
-  if (made.length > 0) {
+  const { failure } = outcome;
+  if (made.length > 0 && !failure) {
     const what = made.map((variable) => describe(variable, others.get(variable)));
     throw new Error(
       `${who} makes variables while it is applied, too late to be trained or saved: ${some(what)}; make them before, and keep them in its fields`,
@@ -44,9 +47,12 @@ export function readingOnly<T>(variables: Iterable<tf.Variable>, body: () => T, 
     throw new Error(
       `${who} reads variables that its fields do not reach, so they would be neither trained nor saved: ${some(what)}; ` +
         'keep them in its fields (public ones, and arrays, objects, Maps and Sets in them), not only in a closure',
+      // Where it is compiled, the first of them is an error by itself, in words of its own.
+      { cause: failure?.error },
     );
   }
-  return result;
+  if (failure) throw failure.error;
+  return outcome.result as T;
 }
 
 /** tfjs calls variables by numbers where nobody names them. */

@@ -59,7 +59,7 @@ export async function denoise({ settings, dataset, execution, resumed }: Ingredi
 }
 
 /**
- * An example of what the network is given beside the image.
+ * An example of what the network is given beside the image: the last class, which shows whether it knows them all.
  * @throws Error if it takes what the dataset does not have
  */
 function conditionOf({ conditions = [] }: Network, dataset: Dataset): Batch | undefined {
@@ -68,7 +68,7 @@ function conditionOf({ conditions = [] }: Network, dataset: Dataset): Batch | un
     if (!dataset.label || !dataset.classNames)
       throw new Error("the network takes the condition 'label', but the dataset has no classes; folders have them as subfolders");
   }
-  return conditions.length > 0 ? { label: { data: Int32Array.of(0), item: [] } } : undefined;
+  return conditions.length > 0 ? { label: { data: Int32Array.of(dataset.classNames!.length - 1), item: [] } } : undefined;
 }
 
 /** The mean of the losses in each quarter of the timesteps; null where there is none. */
