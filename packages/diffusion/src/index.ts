@@ -24,8 +24,12 @@ export type { ElementLoss } from './losses/element-loss';
 export { l1 } from './losses/l1';
 export { l2 } from './losses/l2';
 export { huber } from './losses/huber';
+export { pseudoHuber } from './losses/pseudo-huber';
 export type { Weighting } from './weightings/weighting';
 export { minSnr } from './weightings/min-snr';
+export { softMinSnr } from './weightings/soft-min-snr';
+export { p2 } from './weightings/p2';
+export { edmWeighting } from './weightings/edm-weighting';
 export { denoising } from './denoising';
 export type { DenoisingOptions } from './denoising';
 
