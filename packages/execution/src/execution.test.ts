@@ -135,6 +135,24 @@ describe.each(['compiled', 'cpu', 'wasm'] as const)('on %s', (name) => {
   });
 });
 
+test('compiled losses are traced once, however often the weights change', async () => {
+  const execution = await prepareExecution('compiled');
+  const made = task();
+  let traced = 0;
+  const counted: Task = { ...made, loss: (inputs) => (traced++, made.loss(inputs)) };
+  const input = made.draw(batch(5), new Random(1));
+  const losses = await execution.losses(counted, input);
+  const after = traced;
+  const found: number[] = [];
+  for (const value of [0, 1, 2]) {
+    tf.tidy(() => made.parameters.get('weight')!.assign(tf.fill([8, 3], value)));
+    found.push((await losses(input)).get('loss')![0]);
+  }
+  expect(new Set(found).size).toBe(3);
+  expect(traced).toBe(after);
+  await losses.dispose();
+});
+
 test('compiled names a field that is missing or of another shape', async () => {
   const execution = await prepareExecution('compiled');
   const made = task();

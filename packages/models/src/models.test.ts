@@ -94,6 +94,24 @@ describe('compileNetwork', () => {
     }
   });
 
+  test('compiled, traces nothing anew where only weights and the number of images change', async () => {
+    const network = conditional();
+    let applied = 0;
+    const counted: Network = { conditions: network.conditions, apply: (...inputs) => (applied++, network.apply(...inputs)) };
+    const run = await compileNetwork(executions[0], counted, { parameters: namedParameters({ network }), image, condition: label });
+    const after = applied;
+    const first: number[] = [];
+    for (const n of [1, 3, 40]) {
+      tf.tidy(() => network.table.assign(tf.fill([3], n)));
+      const given = { label: tf.zeros<tf.Rank.R1>([n], 'int32') };
+      const output = await run(tf.zeros([n, ...image]), tf.zeros([n]), given);
+      first.push((await output.data())[0]);
+    }
+    expect(first).toEqual([1, 3, 40]);
+    expect(applied).toBe(after);
+    await run.dispose();
+  });
+
   test('refuses a condition that the network does not take, and the lack of one that it does', async () => {
     const [execution] = executions;
     const network = conditional();
