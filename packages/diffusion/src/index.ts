@@ -2,7 +2,13 @@ export type { AsyncNetworkFunction, Condition, Network, NetworkFunction } from '
 
 export { clean, edmAt, flowAt, levelAt, qSample, signalToNoise, stack } from './levels/level';
 export type { Level, Levels } from './levels/level';
+export { edmScale, flowScale, scheduleScale } from './levels/scale';
+export type { LevelScale } from './levels/scale';
 export { trailing, trailingTimesteps } from './levels/trailing';
+export { leading } from './levels/leading';
+export { linspace } from './levels/linspace';
+export { karras } from './levels/karras';
+export { uniformLogSnr } from './levels/uniform-log-snr';
 export type { DrawnLevel, LevelSource } from './levels/source';
 export { uniform } from './levels/uniform';
 export { stratified } from './levels/stratified';
@@ -39,6 +45,20 @@ export { clipped } from './denoise/clipped';
 
 export { ancestral, qPosterior } from './sampling/ancestral';
 export { ddim } from './sampling/ddim';
+export { ddimInversion } from './sampling/ddim-inversion';
+export { dpmSolver } from './sampling/dpm-solver';
+export type { DpmSolverOptions } from './sampling/dpm-solver';
+export { dpmSolverSinglestep } from './sampling/dpm-solver-singlestep';
+export { uniPc } from './sampling/unipc';
+export type { UniPcOptions } from './sampling/unipc';
+export { deis } from './sampling/deis';
+export { pndm } from './sampling/pndm';
+export type { Churn } from './sampling/churn';
+export { euler } from './sampling/euler';
+export { eulerAncestral } from './sampling/euler-ancestral';
+export { heun } from './sampling/heun';
+export { kdpm2 } from './sampling/kdpm2';
+export { lcm } from './sampling/lcm';
 export { sample } from './sampling/sample';
 export type { SampleOptions, SampleStep } from './sampling/sample';
 export type { Evaluation, Sampler } from './sampling/sampler';

@@ -24,7 +24,7 @@ test('a level of a schedule is √ᾱ_t and √(1 − ᾱ_t)', () => {
   expect(level.time).toBe(20);
   expect(level.signal ** 2).toBeCloseTo(schedule.alphasCumprod[20], 12);
   expect(level.signal ** 2 + level.sigma ** 2).toBeCloseTo(1, 12);
-  expect(() => levelAt(schedule, 50)).toThrow('levelAt: t must be a whole number from 0 to 49, got 50');
+  expect(() => levelAt(schedule, 50)).toThrow('levelAt: t must be a number from 0 to 49, got 50');
 });
 
 test('trailing timesteps begin at T − 1, in even strides', () => {

@@ -28,13 +28,15 @@ export interface Levels {
 export const clean: Level = { signal: 1, sigma: 0, time: 0 };
 
 /**
- * A schedule's level at t.
- * @throws RangeError unless t is a whole number from 0 to T − 1
+ * A schedule's level at t. Between two timesteps log(sigma/signal) is linear in t, as in k-diffusion.
+ * @throws RangeError unless t is a number from 0 to T − 1
  */
 export function levelAt({ timesteps, sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod }: NoiseSchedule, t: number): Level {
-  if (!Number.isInteger(t) || t < 0 || t >= timesteps)
-    throw new RangeError(`levelAt: t must be a whole number from 0 to ${timesteps - 1}, got ${t}`);
-  return { signal: sqrtAlphasCumprod[t], sigma: sqrtOneMinusAlphasCumprod[t], time: t };
+  if (!(t >= 0 && t <= timesteps - 1)) throw new RangeError(`levelAt: t must be a number from 0 to ${timesteps - 1}, got ${t}`);
+  const below = Math.floor(t);
+  if (below === t) return { signal: sqrtAlphasCumprod[t], sigma: sqrtOneMinusAlphasCumprod[t], time: t };
+  const [a, b] = [below, below + 1].map((i) => Math.log(sqrtOneMinusAlphasCumprod[i] / sqrtAlphasCumprod[i]));
+  return { ...ofRatio(Math.exp(a + (t - below) * (b - a))), time: t };
 }
 
 /**
@@ -56,6 +58,9 @@ export function flowAt(t: number): Level {
   if (!(t >= 0 && t <= 1)) throw new RangeError(`flowAt: t must be from 0 to 1, got ${t}`);
   return { signal: 1 - t, sigma: t, time: 1000 * t };
 }
+
+/** signal and sigma with sigma/signal = ratio whose squares add up to 1. */
+export const ofRatio = (ratio: number) => ({ signal: 1 / Math.hypot(1, ratio), sigma: 1 / Math.hypot(1, 1 / ratio) });
 
 /** Levels as tensors, one for each image of a batch; the caller owns them. */
 export function stack(levels: readonly Level[]): Levels {

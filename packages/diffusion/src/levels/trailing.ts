@@ -8,9 +8,20 @@ import { clean, levelAt } from './level';
  * @throws RangeError unless steps is a whole number from 1 to T
  */
 export function trailingTimesteps(timesteps: number, steps = timesteps): number[] {
+  checkSteps('trailing', timesteps, steps);
+  return Array.from({ length: steps }, (_, i) => roundHalfToEven(((steps - i) * timesteps) / steps) - 1);
+}
+
+/** @throws RangeError unless steps is a whole number from 1 to T */
+export function checkSteps(who: string, timesteps: number, steps: number): void {
   if (!Number.isInteger(steps) || steps < 1 || steps > timesteps)
-    throw new RangeError(`trailing: steps must be a whole number from 1 to ${timesteps}, the schedule's timesteps; got ${steps}`);
-  return Array.from({ length: steps }, (_, i) => Math.round(((steps - i) * timesteps) / steps) - 1);
+    throw new RangeError(`${who}: steps must be a whole number from 1 to ${timesteps}, the schedule's timesteps; got ${steps}`);
+}
+
+/** As NumPy rounds, and so the libraries whose timesteps these are. */
+export function roundHalfToEven(value: number): number {
+  const below = Math.floor(value);
+  return value - below === 0.5 ? below + (below % 2) : Math.round(value);
 }
 
 /**

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
+import { freshNoise } from './arithmetic';
 import type { Sampler } from './sampler';
 
 /**
@@ -22,14 +23,20 @@ export function qPosterior(t: Level, s: Level): { readonly fromStart: number; re
  * and at the last step the mean alone. (The tutorial's own code multiplies the mean by the noise there, which turns every sample into the
  * same image.)
  * @param levels from noise to image, such as `trailing(schedule)`, which is every timestep
+ * @param options.variance of the draw: 'lower', the default, is β̃, which is right if all images are one, and 'upper' is β, which is right if they are N(0, I)
+ * (§3.2 there)
  */
-export function ancestral(levels: readonly Level[]): Sampler {
+export function ancestral(levels: readonly Level[], { variance: bound = 'lower' }: { variance?: 'lower' | 'upper' } = {}): Sampler {
   return {
     levels,
     step(index, [{ x, x0, level }], rng) {
-      const { fromStart, fromX, variance } = qPosterior(level, levels[index + 1]);
+      const next = levels[index + 1];
+      const { fromStart, fromX, variance } = qPosterior(level, next);
       const mean = tf.add<tf.Tensor4D>(tf.mul(x0, fromStart), tf.mul(x, fromX));
-      return variance > 0 ? tf.add(mean, tf.mul(tf.tensor4d(rng.normals(x.size), x.shape), Math.sqrt(variance))) : mean;
+      if (variance === 0) return mean;
+      // β̃ = β sigma_s²/sigma_t².
+      const deviation = bound === 'lower' ? Math.sqrt(variance) : (Math.sqrt(variance) * level.sigma) / next.sigma;
+      return tf.add(mean, tf.mul(freshNoise(x, rng), deviation));
     },
   };
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
 import { qPosterior } from './ancestral';
+import { freshNoise, noiseIn } from './arithmetic';
 import type { Sampler } from './sampler';
 
 /**
@@ -12,12 +13,15 @@ import type { Sampler } from './sampler';
 export function ddim(levels: readonly Level[], { eta = 0 } = {}): Sampler {
   return {
     levels,
-    step(index, [{ x, x0, level }], rng) {
+    step(index, [evaluation], rng) {
+      const { x, x0, level } = evaluation;
       const next = levels[index + 1];
       const deviation = eta * Math.sqrt(qPosterior(level, next).variance);
-      const noise = tf.div(tf.sub(x, tf.mul(x0, level.signal)), level.sigma);
-      const mean = tf.add<tf.Tensor4D>(tf.mul(x0, next.signal), tf.mul(noise, Math.sqrt(Math.max(0, next.sigma ** 2 - deviation ** 2))));
-      return deviation > 0 ? tf.add(mean, tf.mul(tf.tensor4d(rng.normals(x.size), x.shape), deviation)) : mean;
+      const mean = tf.add<tf.Tensor4D>(
+        tf.mul(x0, next.signal),
+        tf.mul(noiseIn(evaluation), Math.sqrt(Math.max(0, next.sigma ** 2 - deviation ** 2))),
+      );
+      return deviation > 0 ? tf.add(mean, tf.mul(freshNoise(x, rng), deviation)) : mean;
     },
   };
 }

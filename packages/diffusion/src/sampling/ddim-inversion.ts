@@ -1,0 +1,25 @@
+import type { Level } from '../levels/level';
+import { combine, noiseIn } from './arithmetic';
+import { ddim } from './ddim';
+import type { Sampler } from './sampler';
+
+/**
+ * DDIM backwards, from an image to the noise that `ddim` makes it of (Song et al. 2020, §4.3; Dhariwal & Nichol 2021, Appendix F): each of its steps
+ * with the ε̂ at the less noisy end. The two differ by less the more levels there are. `sample` is given the image for xT, and gives the noise.
+ *
+ * Nothing can be asked at the image itself, which holds no noise: the first step asks at the level next to it, which is named twice.
+ * @param levels from noise to image, the same that `ddim` is given
+ */
+export function ddimInversion(levels: readonly Level[]): Sampler {
+  const [last, ...others] = [...levels].reverse();
+  const fromImage = last.sigma === 0;
+  const visited = [fromImage ? others[0] : last, ...others];
+  return {
+    levels: visited,
+    step(index, [evaluation], rng) {
+      if (fromImage && index === 0)
+        return combine([visited[0].signal / last.signal, evaluation.x], [visited[0].sigma, noiseIn(evaluation)]);
+      return ddim([visited[index], visited[index + 1]]).step(0, [evaluation], rng);
+    },
+  };
+}

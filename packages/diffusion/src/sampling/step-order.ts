@@ -1,0 +1,19 @@
+import type { Level } from '../levels/level';
+
+/**
+ * The order of a multistep method's step: as high as the evaluations so far allow, and 1 at the image, where λ is infinite. With `lowered`
+ * it is no more than the steps that are left ("lower order final").
+ */
+export function stepOrder(levels: readonly Level[], index: number, order: number, known: number, lowered: boolean): number {
+  const left = levels.length - 1 - index;
+  return levels[index + 1].sigma === 0 ? 1 : Math.min(order, known, lowered ? left : order);
+}
+
+/** Lu et al. lower the order at the end of runs shorter than this. */
+export const shortRun = (levels: readonly Level[]): boolean => levels.length - 1 < 15;
+
+/** @throws RangeError unless the order is one of 1 … most */
+export function checkOrder(who: string, order: number, most: number): void {
+  if (!Number.isInteger(order) || order < 1 || order > most)
+    throw new RangeError(`${who}: order must be a whole number from 1 to ${most}, got ${order}`);
+}
