@@ -29,7 +29,11 @@ export async function compiled(why: string): Promise<Execution> {
       const [fn, examples] = positional(loss, example);
       try {
         const program = await compileGradients(fn, parameters, examples, { frozen, coupled });
-        const run = async (values: Arrays, batch: Batch) => program.run(values, arrays(example, batch));
+        const run = async (values: Arrays, batch: Batch) =>
+          program.run(
+            values,
+            Object.values(ordered(example, batch)).map(({ data }) => data),
+          );
         return Object.assign(run, { dispose: () => program.dispose() });
       } finally {
         tf.dispose(examples);
@@ -40,11 +44,11 @@ export async function compiled(why: string): Promise<Execution> {
       try {
         const program = await compileFunction(fn, examples, { parameters: joined(parameters, frozen), coupled });
         const run = async (batch: Batch): Promise<Arrays> => {
-          const inputs = tensors(batch);
-          const results = await program(...Object.keys(example).map((name) => inputs[name]));
+          const inputs = Object.values(tensors(ordered(example, batch)));
+          const results = await program(...inputs);
           const values = new Map<string, Float32Array>();
           for (const [name, term] of Object.entries(results)) values.set(name, await term.data<'float32'>());
-          tf.dispose([Object.values(inputs), Object.values(results)]);
+          tf.dispose([inputs, Object.values(results)]);
           return values;
         };
         return Object.assign(run, { dispose: () => program.dispose() });
@@ -70,18 +74,22 @@ function positional(loss: Task['loss'], example: Batch) {
 }
 
 /**
- * A batch's arrays in the order of the example's fields.
- * @throws RangeError unless it has the fields that were compiled
+ * A batch's fields in the order of the example's.
+ * @throws RangeError unless it has those that were compiled, and no others
  */
-function arrays(example: Batch, batch: Batch): (Float32Array | Int32Array)[] {
+function ordered(example: Batch, batch: Batch): Batch {
   count(batch);
-  return Object.entries(example).map(([name, { item }]) => {
-    if (batch[name]?.item.join() !== item.join())
-      throw new RangeError(
-        `execution: ${name} should be [${item.join(', ')}] of each example, ${name in batch ? `not [${batch[name].item.join(', ')}]` : 'and is missing'}`,
-      );
-    return batch[name].data;
-  });
+  const other = Object.keys(batch).find((name) => !(name in example));
+  if (other !== undefined) throw new RangeError(`execution: the example that was compiled has no ${other}`);
+  return Object.fromEntries(
+    Object.entries(example).map(([name, { item }]) => {
+      if (batch[name]?.item.join() !== item.join())
+        throw new RangeError(
+          `execution: ${name} should be [${item.join(', ')}] of each example, ${name in batch ? `not [${batch[name].item.join(', ')}]` : 'and is missing'}`,
+        );
+      return [name, batch[name]];
+    }),
+  );
 }
 
 const joined = (...variables: readonly (Variables | undefined)[]): Variables => new Map(variables.flatMap((some) => [...(some ?? [])]));

@@ -153,16 +153,21 @@ test('compiled losses are traced once, however often the weights change', async 
   await losses.dispose();
 });
 
-test('compiled names a field that is missing or of another shape', async () => {
+test('compiled names a field that is missing, of another shape, or more than it was compiled for', async () => {
   const execution = await prepareExecution('compiled');
   const made = task();
   const input = made.draw(batch(4), new Random(1));
   const gradients = await execution.gradients(made, input);
+  const losses = await execution.losses(made, input);
   const { noise: _, ...missing } = input;
-  await expect(gradients(values(made), missing)).rejects.toThrow('execution: noise should be [8] of each example, and is missing');
   const wrong = { ...input, noise: { data: new Float32Array(16), item: [4] } };
-  await expect(gradients(values(made), wrong)).rejects.toThrow('execution: noise should be [8] of each example, not [4]');
-  await gradients.dispose();
+  const more = { ...input, condition: { data: new Int32Array(4), item: [] } };
+  for (const run of [(given: Batch) => gradients(values(made), given), losses]) {
+    await expect(run(missing)).rejects.toThrow('execution: noise should be [8] of each example, and is missing');
+    await expect(run(wrong)).rejects.toThrow('execution: noise should be [8] of each example, not [4]');
+    await expect(run(more)).rejects.toThrow('execution: the example that was compiled has no condition');
+  }
+  await Promise.all([gradients.dispose(), losses.dispose()]);
 });
 
 test('auto picks what there is, and says what and why', async () => {
