@@ -24,7 +24,7 @@ export async function compileNetwork(
   network: Network,
   { parameters, image, condition = {} }: { parameters: Variables; image: readonly [h: number, w: number, c: number]; condition?: Batch },
 ): Promise<CompiledNetwork> {
-  checkCondition(network, condition);
+  checkCondition('compileNetwork', network, condition);
   const names = network.conditions ?? [];
   const fn = (x: tf.Tensor4D, told: tf.Tensor1D, ...values: tf.Tensor[]) =>
     network.apply(x, told, names.length > 0 ? Object.fromEntries(names.map((name, i) => [name, values[i]])) : undefined);
@@ -39,7 +39,7 @@ export async function compileNetwork(
   };
   const compiled = await withExamples((examples) => execution.compile(fn, examples, { parameters }));
   const run: AsyncNetworkFunction = async (x, told, given = {}) => {
-    checkCondition(network, given);
+    checkCondition('compileNetwork', network, given);
     return compiled(x, told, ...names.map((name) => given[name]));
   };
   return Object.assign(run, {

@@ -116,9 +116,13 @@ describe('compileNetwork', () => {
     const [execution] = executions;
     const network = conditional();
     const options = { parameters: namedParameters(network), image };
-    await expect(compileNetwork(execution, network, options)).rejects.toThrow('takes the conditions label, and was given none');
+    await expect(compileNetwork(execution, network, options)).rejects.toThrow(
+      'compileNetwork: the network takes the conditions label, and was given none',
+    );
     const run = await compileNetwork(execution, network, { ...options, condition: label });
-    await expect(run(tf.zeros([1, ...image]), tf.zeros([1]))).rejects.toThrow('takes the conditions label, and was given none');
+    await expect(run(tf.zeros([1, ...image]), tf.zeros([1]))).rejects.toThrow(
+      'compileNetwork: the network takes the conditions label, and was given none',
+    );
     await run.dispose();
   });
 });

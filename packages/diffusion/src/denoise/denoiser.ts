@@ -17,7 +17,7 @@ export function denoiser(
   network: Network | AsyncNetworkFunction,
   { parameterisation = epsilon, condition }: { parameterisation?: Parameterisation; condition?: Condition } = {},
 ): Denoise {
-  if (typeof network !== 'function') checkCondition(network, condition);
+  if (typeof network !== 'function') checkCondition('denoiser', network, condition);
   return async (x, level) => {
     checkLevel('denoiser', parameterisation, level);
     const levels = stack(Array.from({ length: x.shape[0] }, () => level));
@@ -39,10 +39,17 @@ async function run(network: Network | AsyncNetworkFunction, ...inputs: Parameter
   return typeof network === 'function' ? network(...inputs) : tf.tidy(() => network.apply(...inputs));
 }
 
-/** @throws RangeError unless a condition has the names that the network takes */
-export function checkCondition({ conditions = [] }: Pick<Network, 'conditions'>, condition: Readonly<Record<string, unknown>> = {}): void {
+/**
+ * @param who what the error begins with
+ * @throws RangeError unless a condition has the names that the network takes
+ */
+export function checkCondition(
+  who: string,
+  { conditions = [] }: Pick<Network, 'conditions'>,
+  condition: Readonly<Record<string, unknown>> = {},
+): void {
   const list = (names: readonly string[]) => names.join(', ') || 'none';
   const given = Object.keys(condition);
   if ([...given].sort().join() !== [...conditions].sort().join())
-    throw new RangeError(`denoiser: the network takes the conditions ${list(conditions)}, and was given ${list(given)}`);
+    throw new RangeError(`${who}: the network takes the conditions ${list(conditions)}, and was given ${list(given)}`);
 }

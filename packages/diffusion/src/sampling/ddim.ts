@@ -9,8 +9,10 @@ import type { Sampler } from './sampler';
  * deviation of q(x_s | x_t, x_0): η = 0 draws no noise, and η = 1 is ancestral sampling.
  * @param levels from noise to image, such as `trailing(schedule, 50)`
  * @param options.eta how much of the ancestral sampler's noise to draw, from 0 to 1
+ * @throws RangeError if it is not
  */
 export function ddim(levels: readonly Level[], { eta = 0 } = {}): Sampler {
+  if (!(eta >= 0 && eta <= 1)) throw new RangeError(`ddim: eta must be from 0 to 1, got ${eta}`);
   return {
     levels,
     step(index, [evaluation], rng) {

@@ -51,6 +51,11 @@ describe('the ancestral sampler on Gaussian data, with the best network', () => 
 });
 
 describe('ddim', () => {
+  test('refuses an η beyond the ancestral sampler’s', () => {
+    const levels = trailing(cosineSchedule({ timesteps: 3 }));
+    for (const eta of [-0.1, 1.1, NaN]) expect(() => ddim(levels, { eta })).toThrow(`ddim: eta must be from 0 to 1, got ${eta}`);
+  });
+
   test('with η = 1 over all steps takes the steps of the ancestral sampler', () => {
     const levels = trailing(cosineSchedule({ timesteps: 30 }));
     const [x, x0] = [1, 2].map((seed) => tf.tensor4d(new Random(seed).normals(8), [2, 2, 2, 1]));
