@@ -17,7 +17,7 @@ export interface ExportOptions {
   outputNames?: readonly string[];
   /** Whether the first axis of every input is the batch, of any size; otherwise all sizes are those of the examples. By default it is. */
   dynamicBatch?: boolean;
-  /** What else the model says of itself, by name. */
+  /** Further text in the model, by name. */
   metadata?: Readonly<Record<string, string>>;
 }
 

@@ -43,7 +43,7 @@ export interface CompileGradientsOptions {
   path?: 'fast' | 'portable';
 }
 
-/** The loss and gradients of a batch. */
+/** The loss of a batch and its gradients. */
 export interface Gradients {
   /** The mean of the loss over the batch. */
   loss: number;

@@ -5,7 +5,7 @@ export type ConstantData = Float32Array | Float64Array | Int32Array | Uint8Array
 export type Attribute = number | string | readonly number[];
 export type Attributes = Readonly<Record<string, Attribute>>;
 
-/** What a graph may use: nothing but standard operators, ORT's own fused ones, or also its blocked convolutions of a known block size. */
+/** The operators that a graph may use: nothing but standard operators, ORT's own fused ones, or also its blocked convolutions of a known block size. */
 export interface Target {
   /** Whether ORT's com.microsoft operators may be used. */
   readonly contrib: boolean;
@@ -39,8 +39,8 @@ export interface Node {
 }
 
 /**
- * What operators ask before they append a node: whether what they would compute is the end of a pattern that takes fewer passes over memory,
- * and then what that computes. They are given to a graph, since they are made of operators themselves.
+ * Patterns that can be computed in fewer passes over memory, each recognised where its last operator is to be built; undefined is for what is
+ * none. A graph has them from outside, since they are made of operators themselves.
  */
 export interface Fusions {
   readonly sum?: (a: Value, b: Value) => Value | undefined;
@@ -147,15 +147,15 @@ export class Graph {
   }
 }
 
-/** The nodes that the outputs depend on, each after those it depends on. Values in `stop` count as given. */
+/** The nodes that the outputs depend on, each after those it depends on. It stops at the values in `stop`. */
 export function reachable(outputs: readonly Value[], stop: ReadonlySet<Value> = new Set()): Node[] {
   const order: Node[] = [];
-  const seen = new Set<Node>();
+  const visited = new Set<Node>();
   // An explicit stack: a traced training step is thousands of nodes deep.
   const stack: { node: Node; next: number }[] = [];
   const push = (value: Value) => {
-    if (stop.has(value) || seen.has(value.node)) return;
-    seen.add(value.node);
+    if (stop.has(value) || visited.has(value.node)) return;
+    visited.add(value.node);
     stack.push({ node: value.node, next: 0 });
   };
   for (const output of outputs) {

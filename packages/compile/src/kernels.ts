@@ -24,4 +24,4 @@ export const lowerings: Lowerings = {
 const biased = eitherWay(biasedConv);
 
 /** The patterns that are recognised in what they compute. */
-export const fusions: Fusions = { ...ofOperators, sum: (a, b) => biased(a, b) ?? ofOperators.sum!(a, b) };
+export const fusions: Fusions = { ...ofOperators, sum: (a, b) => biased(a, b) ?? ofOperators.sum(a, b) };

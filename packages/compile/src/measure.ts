@@ -6,7 +6,7 @@ import { reachable, sizeOf, unshaped } from './graph';
 import { dependents } from './plan/partition';
 import { specOf, trace } from './trace';
 
-/** What a function takes to compute, its parameters left out. */
+/** The cost of computing a function, its parameters left out. */
 export interface Measure {
   /** Of the largest intermediate result or input, in bytes. */
   readonly largestBytes: number;
@@ -20,7 +20,7 @@ export interface Measure {
 const plain: Target = { contrib: false, block: 0, inference: true };
 
 /**
- * What a function takes to compute for inputs of some shapes. It is traced, not run: that takes as long for large images as for small ones.
+ * The cost of computing a function for inputs of some shapes. It is traced, not run: that takes as long for large images as for small ones.
  * @param fn returns a tensor, a list of tensors or a record of tensors
  * @param parameters the variables that it reads, by name
  * @param examples tensors of the inputs' shapes; their values do not matter
@@ -46,7 +46,7 @@ export function measure(
 
 const elementBytes = { float32: 4, int32: 4, int64: 8, bool: 1 };
 
-/** What is only reshaped lies where it lay; each other result is there from the node that computes it to the last that reads it. */
+/** Each result is there from the node that computes it to the last that reads it; a reshaped one lies where it lay. */
 function memoryOf(nodes: readonly Node[], outputs: readonly Value[], changing: ReadonlySet<Value>): Omit<Measure, 'multiplyAdds'> {
   const lastUse = new Map<Value, number>();
   for (const [i, { inputs, outputs: results }] of nodes.entries()) {

@@ -27,7 +27,7 @@ function functionNamed(name: string): string | undefined {
   return undefined;
 }
 
-/** What of tfjs runs a kernel, in words: a function of its, or the gradient of one. */
+/** The part of tfjs that runs a kernel, in words: a function of its, or the gradient of one. */
 function userOf(kernel: string): string | undefined {
   const name = (otherNames[kernel] ?? kernel).replace(/^_/, '').replace(/V\d+$/, '');
   const direct = functionNamed(name);

@@ -110,9 +110,9 @@ function port({ name, value, shape = value.shape }: Port): Message {
   return new Message().text(1, name).message(2, type);
 }
 
-/** What a model has besides its graph's inputs and outputs. */
+/** A model's properties besides its graph. */
 export interface ModelOptions {
-  /** What runtimes show of it, by key. */
+  /** Text that runtimes show, by key. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** The name of a first output that is an empty sequence. */
   readonly endMarker?: string;
@@ -147,10 +147,10 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { 
     graph.message(1, message);
   };
 
-  const given = new Set(inputs.flatMap(({ value, parts = [value] }) => parts));
+  const inputValues = new Set(inputs.flatMap(({ value, parts = [value] }) => parts));
   const nodes = reachable(
     outputs.map(({ value }) => value),
-    given,
+    inputValues,
   );
   for (const { name, value } of outputs) {
     const resolved = value.graph.resolve(value);

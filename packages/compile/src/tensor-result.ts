@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What a function to be compiled may return. */
+/** A tensor, a list or a record of tensors: the result of a function to be compiled. */
 export type TensorResult = tf.Tensor | tf.Tensor[] | Record<string, tf.Tensor>;
 
 /** How to put a function's results together again. */

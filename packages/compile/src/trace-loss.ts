@@ -4,7 +4,7 @@ import { shapeText } from './onnx';
 import type { Trace } from './trace';
 import { trace } from './trace';
 
-/** What a loss function may return: the mean loss, the losses of n examples [n], or several losses by name, [n] each, `loss` among them. */
+/** The result of a loss function: the mean loss, the losses of n examples [n], or several losses by name, [n] each, `loss` among them. */
 export type LossResult = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
 
 /** A loss function and its gradient as one graph. */
@@ -22,7 +22,7 @@ export interface LossTrace {
 /** The name of the loss that is trained on. */
 const main = 'loss';
 
-/** What a loss function returned, as columns by name: of one scalar, or of the losses of n examples. */
+/** The result of a loss function as columns by name: of one scalar, or of the losses of n examples. */
 function columnsOf(result: LossResult, n: number): ReadonlyMap<string, tf.Tensor> {
   if (typeof result !== 'object' || result === null || result instanceof Promise)
     throw new TypeError('compileGradients: the loss function must return a tensor or a record of tensors, and not a promise');

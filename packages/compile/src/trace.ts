@@ -15,7 +15,7 @@ interface Recording {
   readonly captured: WeakMap<object, Value>;
   /** Variables that are inputs of the graph. By themselves, since several that were made of one tensor share its values until they are assigned. */
   readonly variables: WeakMap<tf.TensorInfo, Value>;
-  /** What reads them, where there are any: it may capture no other trainable variable. */
+  /** The function that reads them, in words, where there are any: it may capture no other trainable variable. */
   readonly reader?: string;
   /** Whether the function has created or assigned a variable. */
   assigned: boolean;
@@ -182,7 +182,7 @@ export const specOf = (tensor: tf.Tensor, name: string): TensorSpec => ({ name, 
 /** Variables that become inputs of a graph. */
 export interface ReadVariables {
   readonly variables: Iterable<readonly [name: string, variable: tf.Variable]>;
-  /** What reads them, for an error's words. */
+  /** The function that reads them, for an error's words. */
   readonly reader: string;
 }
 

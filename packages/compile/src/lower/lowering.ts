@@ -1,6 +1,6 @@
 import type { Graph, Value } from '../graph';
 
-/** What a tfjs kernel is given. */
+/** A call of a tfjs kernel. */
 export interface KernelCall {
   readonly graph: Graph;
   /** By the kernel's names for them; those left out are absent. */

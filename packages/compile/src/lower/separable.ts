@@ -94,7 +94,7 @@ function poolInfo(shape: readonly number[], { filterSize, strides, pad, dimRound
 }
 type PoolInfo = ReturnType<typeof poolInfo>;
 
-/** Which inputs each window sees: 1 where it does. */
+/** Which inputs each window covers: 1 where it does. */
 function windows(from: number, to: number, size: number, stride: number, before: number): Matrix {
   return matrix(to, from, (set) => {
     for (let i = 0; i < to; i++) {
@@ -131,8 +131,8 @@ function avgPoolGrad({ inputs: { dy, input }, attrs }: KernelCall): Value {
   return apply(dy, transposed(averaged(height)), transposed(averaged(width)));
 }
 
-/** ORT's MaxPool in NCHW; where the maxima lie comes with it. */
-function maxPoolNchw(x: Value, attrs: PoolAttrs): { y: Value; places: Value; info: PoolInfo } {
+/** ORT's MaxPool in NCHW, and where in x the maxima lie. */
+function maxPoolNchw(x: Value, attrs: PoolAttrs): { y: Value; argMax: Value; info: PoolInfo } {
   const info = poolInfo(x.shape, attrs);
   const { padInfo } = info;
   const nchw = transpose(x, [0, 3, 1, 2]);
@@ -142,7 +142,7 @@ function maxPoolNchw(x: Value, attrs: PoolAttrs): { y: Value; places: Value; inf
     Math.max(0, (out - 1) * stride + size - from - before);
   const bottom = span(info.outHeight, info.effectiveFilterHeight, info.strideHeight, info.inHeight, padInfo.top);
   const right = span(info.outWidth, info.effectiveFilterWidth, info.strideWidth, info.inWidth, padInfo.left);
-  const [y, places] = x.graph.node(
+  const [y, argMax] = x.graph.node(
     'MaxPool',
     [nchw],
     [
@@ -155,18 +155,18 @@ function maxPoolNchw(x: Value, attrs: PoolAttrs): { y: Value; places: Value; inf
       pads: [padInfo.top, padInfo.left, bottom, right],
     },
   );
-  return { y, places, info };
+  return { y, argMax, info };
 }
 
 /** Every window's gradient goes to its first maximum. */
 function maxPoolGrad({ graph, inputs: { dy, input }, attrs }: KernelCall): Value {
-  const { places } = maxPoolNchw(input, attrs as PoolAttrs);
+  const { argMax } = maxPoolNchw(input, attrs as PoolAttrs);
   const [n, h, w, c] = input.shape;
   const size = n * h * w * c;
   const count = dy.shape.reduce((product, extent) => product * extent, 1);
   const zeros = graph.constant([0], [size], 'float32');
   const from = reshape(transpose(dy, [0, 3, 1, 2]), [count]);
-  const scattered = node('ScatterElements', [zeros, reshape(places, [count]), from], [size], 'float32', { axis: 0, reduction: 'add' });
+  const scattered = node('ScatterElements', [zeros, reshape(argMax, [count]), from], [size], 'float32', { axis: 0, reduction: 'add' });
   return transpose(reshape(scattered, [n, c, h, w]), [0, 2, 3, 1]);
 }
 

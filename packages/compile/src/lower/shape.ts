@@ -77,8 +77,8 @@ function gatherV2({ inputs, attrs }: KernelCall): Value {
   // One that is outside its own batch must not lead into another's.
   const outside = binary('Or', compare('Less', taken, 0), compare('GreaterOrEqual', taken, extent), 'bool');
   const total = batch * outer * extent;
-  const places = where(outside, scalar(x.graph, total, 'int32'), add(taken, x.graph.constant(offsets, [batch, outer, 1], 'int32')));
-  const rows = gather(reshape(x, [batch * outer * extent, sizeOf(inner)]), places, 0);
+  const rowIndices = where(outside, scalar(x.graph, total, 'int32'), add(taken, x.graph.constant(offsets, [batch, outer, 1], 'int32')));
+  const rows = gather(reshape(x, [batch * outer * extent, sizeOf(inner)]), rowIndices, 0);
   return reshape(rows, [...x.shape.slice(0, axis), ...indices.shape.slice(batchDims), ...inner]);
 }
 
@@ -132,11 +132,11 @@ function mirrorPad({ inputs: { x }, attrs }: KernelCall): Value {
   return paddings.reduce((value, [before, after], axis) => {
     if (before === 0 && after === 0) return value;
     const size = value.shape[axis];
-    const places = Int32Array.from({ length: before + size + after }, (_, i) => {
+    const sources = Int32Array.from({ length: before + size + after }, (_, i) => {
       const at = i - before;
       return at < 0 ? -at - offset : at >= size ? 2 * (size - 1) - at + offset : at;
     });
-    return gather(value, value.graph.constant(places, [places.length], 'int32'), axis);
+    return gather(value, value.graph.constant(sources, [sources.length], 'int32'), axis);
   }, x);
 }
 
@@ -151,9 +151,9 @@ function spaceToBatch({ inputs: { x }, attrs }: KernelCall): Value {
   );
   const [batch, ...spatial] = padded.shape.slice(0, 1 + blocks);
   const cells = spatial.map((size, i) => size / blockShape[i]);
-  const apart = reshape(padded, [batch, ...cells.flatMap((count, i) => [count, blockShape[i]]), ...rest]);
+  const inBlocks = reshape(padded, [batch, ...cells.flatMap((count, i) => [count, blockShape[i]]), ...rest]);
   const perm = [...cells.map((_, i) => 2 * i + 2), 0, ...cells.map((_, i) => 2 * i + 1), ...rest.map((_, i) => 1 + 2 * blocks + i)];
-  return reshape(transpose(apart, perm), [batch * sizeOf(blockShape), ...cells, ...rest]);
+  return reshape(transpose(inBlocks, perm), [batch * sizeOf(blockShape), ...cells, ...rest]);
 }
 
 function batchToSpace({ inputs: { x }, attrs }: KernelCall): Value {
@@ -162,9 +162,9 @@ function batchToSpace({ inputs: { x }, attrs }: KernelCall): Value {
   const batch = x.shape[0] / sizeOf(blockShape);
   const spatial = x.shape.slice(1, 1 + blocks);
   const rest = x.shape.slice(1 + blocks);
-  const apart = reshape(x, [...blockShape, batch, ...spatial, ...rest]);
+  const inBlocks = reshape(x, [...blockShape, batch, ...spatial, ...rest]);
   const perm = [blocks, ...spatial.flatMap((_, i) => [blocks + 1 + i, i]), ...rest.map((_, i) => 2 * blocks + 1 + i)];
-  const whole = reshape(transpose(apart, perm), [batch, ...spatial.map((size, i) => size * blockShape[i]), ...rest]);
+  const whole = reshape(transpose(inBlocks, perm), [batch, ...spatial.map((size, i) => size * blockShape[i]), ...rest]);
   const size = [batch, ...spatial.map((extent, i) => extent * blockShape[i] - crops[i][0] - crops[i][1]), ...rest];
   return slice(whole, [0, ...crops.map(([before]) => before), ...rest.map(() => 0)], size);
 }
@@ -174,8 +174,8 @@ function depthToSpace({ inputs: { x }, attrs }: KernelCall): Value {
   const { blockSize: b, dataFormat } = attrs as { blockSize: number; dataFormat: string };
   const last = dataFormat === 'NCHW' ? transpose(x, [0, 2, 3, 1]) : x;
   const [n, h, w, c] = last.shape;
-  const apart = transpose(reshape(last, [n, h, w, b, b, c / b / b]), [0, 1, 3, 2, 4, 5]);
-  const y = reshape(apart, [n, h * b, w * b, c / b / b]);
+  const inBlocks = transpose(reshape(last, [n, h, w, b, b, c / b / b]), [0, 1, 3, 2, 4, 5]);
+  const y = reshape(inBlocks, [n, h * b, w * b, c / b / b]);
   return dataFormat === 'NCHW' ? transpose(y, [0, 3, 1, 2]) : y;
 }
 
@@ -229,8 +229,8 @@ export const shapes: Lowerings = {
     const types = new Set(all.map(({ dtype }) => dtype));
     if (types.size > 1) throw new TypeError(`stack: expected tensors of one type, got ${[...types].join(' and ')}; cast them first`);
     const at = normal((attrs as { axis: number }).axis, all[0].shape.length + 1);
-    const apart = all.map((value) => reshape(value, [...value.shape.slice(0, at), 1, ...value.shape.slice(at)]));
-    return concat(apart, at);
+    const unsqueezed = all.map((value) => reshape(value, [...value.shape.slice(0, at), 1, ...value.shape.slice(at)]));
+    return concat(unsqueezed, at);
   },
   Unpack: ({ inputs: { value }, attrs }) => {
     const at = normal((attrs as { axis: number }).axis, value.shape.length);
@@ -257,14 +257,14 @@ export const shapes: Lowerings = {
   GatherV2: gatherV2,
   GatherNd: ({ inputs: { params, indices } }) => {
     const depth = indices.shape.at(-1)!;
-    const places = cast(inside('gatherND', cast(indices, 'int32'), params.shape.slice(0, depth)), 'int64');
-    return node('GatherND', [params, places], [...indices.shape.slice(0, -1), ...params.shape.slice(depth)], params.dtype);
+    const checked = cast(inside('gatherND', cast(indices, 'int32'), params.shape.slice(0, depth)), 'int64');
+    return node('GatherND', [params, checked], [...indices.shape.slice(0, -1), ...params.shape.slice(depth)], params.dtype);
   },
   ScatterNd: ({ graph, inputs: { indices, updates }, attrs }) => {
     const { shape } = attrs as { shape: number[] };
-    const places = cast(inside('scatterND', cast(indices, 'int32'), shape.slice(0, indices.shape.at(-1))), 'int64');
+    const checked = cast(inside('scatterND', cast(indices, 'int32'), shape.slice(0, indices.shape.at(-1))), 'int64');
     const added = numeric(updates);
-    return node('ScatterND', [graph.constant([0], shape, added.dtype), places, added], shape, added.dtype, { reduction: 'add' });
+    return node('ScatterND', [graph.constant([0], shape, added.dtype), checked, added], shape, added.dtype, { reduction: 'add' });
   },
   UnsortedSegmentSum: segmentSum,
   OneHot: oneHot,

@@ -76,7 +76,7 @@ export function where(condition: Value, a: Value | number, b: Value | number): V
     const uniform = uniformValue(value);
     return uniform === undefined ? value : scalar(graph, uniform, dtype);
   });
-  const full = [a, b].reduce<Shape>(
+  const resultShape = [a, b].reduce<Shape>(
     (shape, value) => (typeof value === 'number' ? shape : broadcastShape(shape, value.shape)),
     condition.shape,
   );
@@ -84,7 +84,7 @@ export function where(condition: Value, a: Value | number, b: Value | number): V
   const parts = [condition, x, y];
   const flattened = endsInOne(shape) && parts.every((part) => sizeOf(part.shape) === 1 || sizeOf(part.shape) === sizeOf(shape));
   const [c, p, q] = flattened ? parts.map((part) => reshape(part, sizeOf(part.shape) === 1 ? [] : flat(shape))) : parts;
-  return expand(reshape(node('Where', [c, p, q], flattened ? flat(shape) : shape, dtype), shape), full);
+  return expand(reshape(node('Where', [c, p, q], flattened ? flat(shape) : shape, dtype), shape), resultShape);
 }
 
 const castCode: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };

@@ -20,8 +20,8 @@ export function matMul(a: Value, b: Value, transposeA = false, transposeB = fals
   // Of one matrix for all of a's: all rows at once.
   if (b.shape.length === 2 && a.shape.length > 2 && !transposeA)
     return reshape(matMul(reshape(a, [sizeOf(batch) * rows, inner]), b, false, transposeB), shape);
-  const parts = joinedProduct(a, b, transposeA, transposeB);
-  if (parts) return parts;
+  const inParts = joinedProduct(a, b, transposeA, transposeB);
+  if (inParts) return inParts;
   // ORT turns all of a before it multiplies: with few columns, that takes longer than to turn the result.
   if (transposeA && !transposeB && columns <= 32 && 2 * columns < rows) return transpose(matMul(b, a, true, false), swapped(shape.length));
   if (!transposeA && !transposeB) return node('MatMul', [a, b], shape, a.dtype);
@@ -34,7 +34,8 @@ export function matMul(a: Value, b: Value, transposeA = false, transposeB = fals
   const straight = (x: Value, flip: boolean) => (flip ? transpose(x, swapped(x.shape.length)) : x);
   return node('MatMul', [straight(a, transposeA), straight(b, transposeB)], shape, a.dtype);
 }
-/** What a value was put together from along its last axis, as matrices. */
+
+/** The parts that a value was put together from along its last axis, as matrices. */
 function joinedColumns(value: Value): Value[] | undefined {
   const joined = unshaped(value);
   const { op, inputs, attributes } = joined.node;

@@ -106,6 +106,7 @@ export function gather(x: Value, indices: Value, axis: number): Value {
   const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
   return node('Gather', [x, indices], shape, x.dtype, { axis });
 }
+
 /** The parts of a weight, as slices: those are known to be weights again. */
 function splitWeight(x: Value, sizes: readonly number[], axis: number): Value[] | undefined {
   if (!isWeight(x)) return undefined;

@@ -16,7 +16,7 @@ interface Size {
   readonly plus: number;
 }
 
-/** What is a number at each of the sample batches, as a size. */
+/** A number at each of the sample batches, as a size. */
 function sizeThrough(values: readonly number[]): Size | undefined {
   const [a, b, c] = sampleBatches;
   const times = (values[1] - values[0]) / (b - a);
@@ -143,8 +143,8 @@ export function anyBatch(traces: readonly Trace[]): AnyBatch {
       if (!copy) tied.set(value, `numbers that depend on the batch, ${describe(value.dtype, twins[0])}`);
       copies = [copy ?? value];
     } else {
-      const given = one.inputs.map((input, at) => input && ((at === 1 && openShape(one)) || copyOf(input, one)));
-      copies = graph.node(one.op, given, one.outputs, one.attributes, one.domain);
+      const copiedInputs = one.inputs.map((input, at) => input && ((at === 1 && openShape(one)) || copyOf(input, one)));
+      copies = graph.node(one.op, copiedInputs, one.outputs, one.attributes, one.domain);
     }
     one.outputs.forEach((value, k) => known.set(value, { twins: twins[k], copy: copies[k] }));
   }

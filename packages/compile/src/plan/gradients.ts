@@ -14,7 +14,7 @@ export interface GradientPlan {
   readonly columns: readonly string[];
   /** Of all sums, as one vector each: a + b = total. */
   readonly add: Uint8Array;
-  /** What lies in the sums, one after the other. */
+  /** The parts that the sums consist of, one after the other. */
   readonly parts: readonly { readonly name: string; readonly shape: Shape }[];
   /** Arranges parts as gradients, where that is needed. */
   readonly finish?: { readonly model: Uint8Array; readonly inputs: readonly string[]; readonly outputs: readonly TensorSpec[] };

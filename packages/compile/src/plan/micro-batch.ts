@@ -27,7 +27,7 @@ export function largestResult({ inputs, outputs, graph }: Trace, batchInputs: nu
   return largest;
 }
 
-/** What a gradient is an arrangement of. */
+/** The sums that a gradient is an arrangement of. */
 function summed(gradient: Value): Value[] {
   const value = gradient.graph.resolve(gradient);
   const { op, inputs } = value.node;

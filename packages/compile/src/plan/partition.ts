@@ -21,7 +21,7 @@ export interface Partition extends Split {
   readonly gradients: string[];
   /** Shapes of the running sums, in the order of their names `sum0`, `sum1`, … */
   readonly sums: Shape[];
-  /** What lies in them, one after the other: finish's inputs, and what is a gradient as it is. */
+  /** The parts that they consist of, one after the other: finish's inputs, and those that are gradients as they are. */
   readonly parts: { readonly name: string; readonly shape: Shape }[];
 }
 

@@ -14,11 +14,11 @@ export interface ProgramSpec {
   readonly optimization: 'disabled' | 'all';
   /** The inputs that hold a micro-batch. */
   readonly batch: readonly TensorSpec[];
-  /** What main is given for all micro-batches: a weight or output of prep each, in the shape that main takes. */
+  /** Main's inputs that stay the same for all micro-batches: a weight or output of prep each, in the shape that main takes. */
   readonly fixed: readonly { readonly name: string; readonly source: string; readonly shape: Shape }[];
-  /** What main computes of a micro-batch. */
+  /** Main's outputs of a micro-batch. */
   readonly results: readonly TensorSpec[];
-  /** What it adds to sums over the micro-batches, `sum0` → `total0`, … */
+  /** Shapes of the sums over the micro-batches, to which main adds: `sum0` → `total0`, … */
   readonly sums: readonly Shape[];
 }
 

@@ -126,7 +126,7 @@ export function createExecutor(
   };
 }
 
-/** What went wrong, as one line. */
+/** Why something failed, as one line. */
 export function reasonOf(error: unknown): string {
   const message = messageOf(error).replaceAll('\n', ' ').trim();
   const outOfMemory = /Failed to allocate|bad_alloc|Array buffer allocation failed/.test(message);

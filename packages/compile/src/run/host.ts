@@ -22,7 +22,7 @@ function builtFiles(): string {
   }
 }
 
-/** What a worker runs. */
+/** The built file that a worker runs. */
 export const workerFile = join(builtFiles(), 'worker.js');
 
 /** ONNX Runtime. */
@@ -46,5 +46,5 @@ export const hostArray = <T extends Data>(data: T): T => viewAs(data, host as un
 /** The same memory, as the program knows it that uses this package. */
 export const localArray = <T extends Data>(data: T): T => viewAs(data, globalThis as unknown as Arrays);
 
-/** What an error says, of whichever realm it is. */
+/** An error's message, of whichever realm the error is. */
 export const messageOf = (error: unknown): string => (error as Partial<Error> | undefined)?.message ?? String(error);

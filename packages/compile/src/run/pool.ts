@@ -35,7 +35,7 @@ export class Pool {
   private failure?: Error;
 
   /**
-   * @param who what its errors begin with: the function that it works for
+   * @param who the function that it works for, with whose name its errors begin
    * @param limit how many workers there may be
    */
   constructor(who: string, limit: number, workerData: WorkerData) {

@@ -22,7 +22,7 @@ import { fromPoints, pixelsAtPoints, points, tapsAtPoints, tile, tilesOf, worthT
 const targetBytes = 2 ** 18;
 const maxBytes = 2 ** 19;
 
-/** What an inner loop goes through for each row: the filters of four blocks. */
+/** The bytes that an inner loop goes through for each row: the filters of four blocks. */
 const rowBytes = ({ target: { block } }: Graph, columns: number) => 4 * block * columns * block * 4;
 
 export function canBlockFilterGradient(graph: Graph, g: Geometry): boolean {

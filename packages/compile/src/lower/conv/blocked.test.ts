@@ -3,8 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import type { Node, Target, Value } from '../../graph';
 import { Graph, reachable } from '../../graph';
-import { writeModel } from '../../onnx';
 import { fusions } from '../../kernels';
+import { writeModel } from '../../onnx';
 import { add, nchwc, node, pad, reshape, slice, transpose } from '../../ops';
 import { portable } from '../../self-test';
 import { openSession, ortTensor } from '../../run/session';
@@ -50,12 +50,12 @@ function standard({ op, attributes, outputs: [{ shape }] }: Node, inputs: (Value
   return before ? add(y, before) : y;
 }
 
-/** The same graph without blocked operators, how many there were, and how many of them were convolutions at the points of tiles. */
-function translated(output: Value): { output: Value; inputs: Value[]; count: number; tiled: number } {
+/** The same graph without blocked operators, how many there were, how many of them were convolutions at the points of tiles, and the sums. */
+function translated(output: Value): { output: Value; inputs: Value[]; count: number; tiled: number; sums: number } {
   const { block } = output.graph.target;
   const graph = new Graph(portable);
   const known = new Map<Value, Value>();
-  let [count, tiled] = [0, 0];
+  let [count, tiled, sums] = [0, 0, 0];
   for (const original of reachable([output])) {
     const { op, domain, data, name, attributes, outputs } = original;
     const inputs = original.inputs.map((value) => value && known.get(value.graph.resolve(value))!);
@@ -66,15 +66,16 @@ function translated(output: Value): { output: Value; inputs: Value[]; count: num
     else results = graph.node(op, inputs, outputs, attributes, domain);
     if (domain === nchwc) count++;
     if (domain === nchwc && attributes.group === points) tiled++;
+    if (op === 'Add') sums++;
     outputs.forEach((value, i) => known.set(value, results[i]));
   }
-  return { output: known.get(output.graph.resolve(output))!, inputs: graph.inputs, count, tiled };
+  return { output: known.get(output.graph.resolve(output))!, inputs: graph.inputs, count, tiled, sums };
 }
 
 async function run(kernel: string, inputs: Record<string, tf.Tensor>, attrs: Record<string, unknown>, target: Target) {
   const graph = new Graph(target, fusions);
   const given = Object.fromEntries(Object.entries(inputs).map(([name, { shape }]) => [name, graph.input(name, shape, 'float32')]));
-  const { output, inputs: ports, count, tiled } = translated(lowerings[kernel]({ graph, inputs: given, all: [], attrs }) as Value);
+  const { output, inputs: ports, count, tiled, sums } = translated(lowerings[kernel]({ graph, inputs: given, all: [], attrs }) as Value);
   const named = ports.map((value) => ({ name: value.node.name!, value }));
   const session = await openSession(writeModel(named, [{ name: 'y', value: output }]), { threads: 1, optimization: 'disabled' });
   const feeds = named.map(
@@ -82,7 +83,7 @@ async function run(kernel: string, inputs: Record<string, tf.Tensor>, attrs: Rec
   );
   const { y } = await session.run(Object.fromEntries(feeds));
   await session.release();
-  return { data: y.data as Float32Array, count, tiled };
+  return { data: y.data as Float32Array, count, tiled, sums };
 }
 
 const small = (min: number, max: number) => fc.integer({ min, max });
@@ -117,11 +118,11 @@ function kernelsOf({ n, h, w, ci, co, k, stride, pad: padding }: Case): [string,
 
 /** Compares each kernel with the portable path's; gives how many blocked operators each had. */
 async function expectPortable(kernels: ReturnType<typeof kernelsOf>, block: number, inference: boolean) {
-  const counts: { kernel: string; count: number; tiled: number }[] = [];
+  const counts: { kernel: string; count: number; tiled: number; sums: number }[] = [];
   for (const [kernel, inputs, options] of kernels) {
     const expected = await run(kernel, inputs, options, portable);
-    const { data, count, tiled } = await run(kernel, inputs, options, { contrib: true, block, inference });
-    counts.push({ kernel, count, tiled });
+    const { data, count, tiled, sums } = await run(kernel, inputs, options, { contrib: true, block, inference });
+    counts.push({ kernel, count, tiled, sums });
     const scale = expected.data.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
     expected.data.forEach((value, i) => {
       if (!(Math.abs(value - data[i]) < 1e-5 * scale)) throw new Error(`${kernel}: ${data[i]}, expected ${value}`);
@@ -178,4 +179,20 @@ test.each([8, 16])('so do tiles on blocks of %i', async (block) => {
     }),
     { numRuns: 8, seed: 1 },
   );
+});
+
+test.each([8, 16])('a bias is added by the convolution itself, on blocks of %i', async (block) => {
+  tf.engine().startScope();
+  const bias = (channels: number) => values([channels], 9);
+  const attrs = { strides: 1, pad: 'same', dilations: 1 };
+  const kernels: ReturnType<typeof kernelsOf> = [
+    ['FusedConv2D', { x: values([2, 5, 6, 20], 1), filter: values([3, 3, 20, 36], 2), bias: bias(36) }, attrs],
+    ['FusedConv2D', { x: values([2, 5, 8, 56], 3), filter: values([3, 3, 56, 50], 4), bias: bias(50) }, attrs],
+    ['FusedConv2D', { x: values([1, 1, 4, 56], 5), filter: values([3, 3, 56, 64], 6), bias: bias(64) }, attrs],
+    ['FusedDepthwiseConv2D', { x: values([2, 5, 6, 20], 7), filter: values([3, 3, 20, 1], 8), bias: bias(20) }, attrs],
+  ];
+  const counts = await expectPortable(kernels, block, false);
+  expect(counts.map(({ tiled }) => tiled)).toEqual([0, 1, 1, 0]);
+  expect(counts.map(({ sums }) => sums)).toEqual([0, 0, 0, 0]);
+  tf.engine().endScope();
 });

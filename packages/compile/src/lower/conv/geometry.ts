@@ -73,7 +73,7 @@ export const pointwise = (g: Geometry): boolean =>
 export const after = ({ size, out, kernel, stride, dilation, before }: Axis): number =>
   (out - 1) * stride + (kernel - 1) * dilation + 1 - size - before;
 
-/** What ONNX's Conv is told of a geometry. It has no negative padding: elements that no window reaches must have been cut off. */
+/** A geometry as attributes of ONNX's Conv. It has no negative padding: elements that no window reaches must have been cut off. */
 export const windowAttributes = (height: Axis, width: Axis): Attributes => ({
   kernel_shape: [height.kernel, width.kernel],
   strides: [height.stride, width.stride],

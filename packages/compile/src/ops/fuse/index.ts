@@ -23,10 +23,10 @@ export function eitherWay(...patterns: readonly Pattern[]): Pattern {
 const biased = eitherWay(biasedProduct);
 const normalised = eitherWay(affineNormalisation);
 
-export const fusions: Fusions = {
+export const fusions = {
   sum: (a, b) => biased(a, b) ?? normalised(a, b),
   product: eitherWay(normalise, normaliseGradient, normalCdf, gelu, scaledExp),
   reduction: factoredReduce,
   transpose: headProduct,
   split: splitProduct,
-};
+} satisfies Fusions;

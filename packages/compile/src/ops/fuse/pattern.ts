@@ -3,11 +3,12 @@ import { sizeOf, unshaped } from '../../graph';
 import { mul } from '../elementwise';
 import { reshape } from '../shapes';
 
-/* What patterns are made of. */
+/* The vocabulary of patterns. */
 
-/** What a node is given, as it is now. */
+/** An input of the node that computes a value. */
 export const input = (value: Value, index: number): Value => value.graph.resolve(value.node.inputs[index]!);
 export const isOp = (value: Value, op: string) => value.node.op === op;
+
 /** A product with a factor for each channel, the last axis; reshaping around it does not matter. */
 export function channelProduct(value: Value): { value: Value; factor: Value } | undefined {
   const product = unshaped(value);

@@ -21,7 +21,7 @@ export function rowAffine(x: Value, slope: Value, offset: Value, mean?: Value): 
   return reshape(node('BatchNormalization', inputs, [1, rows, width], 'float32', { epsilon: 0 }), x.shape);
 }
 
-/** What a value is the affine function of, row by row: (x − mean) · slope + offset, each [rows, 1]; no mean or offset where it is 0. */
+/** A value as an affine function of another, row by row: (x − mean) · slope + offset, each [rows, 1]; no mean or offset where it is 0. */
 export function affineOf(value: Value): { x: Value; slope: Value; offset?: Value; mean?: Value } | undefined {
   const source = unshaped(value);
   if (!isOp(source, 'BatchNormalization')) return undefined;
