@@ -38,10 +38,15 @@ export { p2 } from './weightings/p2';
 export { edmWeighting } from './weightings/edm-weighting';
 export { denoising } from './denoising';
 export type { DenoisingOptions } from './denoising';
+export { withLabelDropout } from './label-dropout';
+export type { LabelDropoutOptions } from './label-dropout';
 
 export type { Denoise } from './denoise/denoise';
 export { checkCondition, denoiser } from './denoise/denoiser';
 export { clipped } from './denoise/clipped';
+export { thresholded } from './denoise/thresholded';
+export { guided } from './denoise/guided';
+export type { GuidedOptions } from './denoise/guided';
 
 export { ancestral, qPosterior } from './sampling/ancestral';
 export { ddim } from './sampling/ddim';

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 
 /** What else a network is given, by name; the first axis of each is the batch. */
 export type Condition = Readonly<Record<string, tf.Tensor>>;
@@ -19,6 +19,14 @@ export interface Network {
 
 /** A network that runs elsewhere, such as a compiled one. It frees what it allocates, except for its result. */
 export type AsyncNetworkFunction = (x: tf.Tensor4D, told: tf.Tensor1D, condition?: Condition) => Promise<tf.Tensor4D>;
+
+/** A network's output, wherever it runs. */
+export async function runNetwork(
+  network: Network | AsyncNetworkFunction,
+  ...inputs: Parameters<AsyncNetworkFunction>
+): Promise<tf.Tensor4D> {
+  return typeof network === 'function' ? network(...inputs) : tf.tidy(() => network.apply(...inputs));
+}
 
 /** @throws RangeError unless a network's output is shaped like its input */
 export function checkOutput(who: string, x: tf.Tensor, output: tf.Tensor): void {

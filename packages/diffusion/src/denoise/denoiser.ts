@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { stack } from '../levels/level';
 import type { AsyncNetworkFunction, Condition, Network } from '../network';
-import { checkOutput } from '../network';
+import { checkOutput, runNetwork } from '../network';
 import { epsilon } from '../parameterisations/epsilon';
 import type { Parameterisation } from '../parameterisations/parameterisation';
 import { checkLevel } from '../parameterisations/parameterisation';
@@ -25,18 +25,13 @@ export function denoiser(
     const told = parameterisation.told?.(levels);
     let output: tf.Tensor4D | undefined;
     try {
-      output = await run(network, input ?? x, told ?? levels.time, condition);
+      output = await runNetwork(network, input ?? x, told ?? levels.time, condition);
       checkOutput('denoiser', x, output);
       return parameterisation.predict(levels, x, output);
     } finally {
       tf.dispose([levels.signal, levels.sigma, levels.time, input, told, output]);
     }
   };
-}
-
-/** A network's output, wherever it runs. */
-async function run(network: Network | AsyncNetworkFunction, ...inputs: Parameters<AsyncNetworkFunction>): Promise<tf.Tensor4D> {
-  return typeof network === 'function' ? network(...inputs) : tf.tidy(() => network.apply(...inputs));
 }
 
 /**

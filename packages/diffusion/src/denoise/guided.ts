@@ -1,0 +1,87 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { AsyncNetworkFunction, Condition, Network } from '../network';
+import { checkOutput, runNetwork } from '../network';
+import { epsilon } from '../parameterisations/epsilon';
+import type { Parameterisation } from '../parameterisations/parameterisation';
+import type { Denoise } from './denoise';
+import { checkCondition, denoiser } from './denoiser';
+
+/** How to guide; `condition`, `none` and `scale` are needed. */
+export interface GuidedOptions {
+  /** What the network is given beside x, such as `label` [n] int32; the caller keeps it. */
+  condition: Condition;
+  /** The same of the same shapes for no condition at all, as label dropout taught it: `label` is the number of classes in every row. */
+  none: Condition;
+  /** s: 1 is the conditional network, 0 the unconditional one, and above 1 the condition counts for more. The papers' w is often s − 1. */
+  scale: number;
+  /** What the network's output means; `epsilon` by default. */
+  parameterisation?: Parameterisation;
+  /** φ, how far the output's deviation is brought back to that of the conditional one (Lin et al. 2024, §3.4; they use 0.7); 0 by default. */
+  rescale?: number;
+  /**
+   * Where guidance takes place: above the first and up to the second σ = sigma/signal (Kynkäänniemi et al. 2024). Elsewhere the network is
+   * conditional alone. Everywhere by default.
+   */
+  interval?: readonly [low: number, high: number];
+}
+
+/**
+ * Classifier-free guidance (Ho & Salimans 2022): the network's output becomes u + s·(c − u), c with and u without the condition, from one call with a
+ * batch of the conditional rows and then the unconditional ones. Where s is 1 or 0, only what is needed is called, so that the result is that of
+ * `denoiser` with that condition to the bit, `rescale` or not.
+ * @throws RangeError if the options do not fit, or the condition is not what the network takes; and when called, as `denoiser`
+ */
+export function guided(
+  network: Network | AsyncNetworkFunction,
+  { condition, none, scale, parameterisation = epsilon, rescale = 0, interval = [0, Infinity] }: GuidedOptions,
+): Denoise {
+  const shapes = (of: Condition) => Object.entries(of).map(([name, { shape }]) => `${name} [${shape.join(', ')}]`);
+  const [asked, without] = [shapes(condition), shapes(none)].map((list) => list.sort().join(', ') || 'nothing');
+  if (typeof network !== 'function') checkCondition('guided', network, condition);
+  if (asked !== without)
+    throw new RangeError(`guided: condition and none must have the same names and shapes, got ${asked} and ${without}`);
+  if (!Number.isFinite(scale)) throw new RangeError(`guided: scale must be a number, got ${scale}`);
+  if (!(rescale >= 0 && rescale <= 1)) throw new RangeError(`guided: rescale must be from 0 to 1, got ${rescale}`);
+  const [low, high] = interval;
+  if (!(low >= 0 && high >= low)) throw new RangeError(`guided: interval must be two σ, the lower first, got ${low} and ${high}`);
+
+  const conditional = denoiser(network, { parameterisation, condition });
+  const unconditional = denoiser(network, { parameterisation, condition: none });
+  const mixed = denoiser(mixing(network, none, { scale, rescale }), { parameterisation, condition });
+  return (x, level) => {
+    const sigma = level.sigma / level.signal;
+    const s = sigma > low && sigma <= high ? scale : 1;
+    return s === 1 ? conditional(x, level) : s === 0 ? unconditional(x, level) : mixed(x, level);
+  };
+}
+
+/** A network whose output is mixed of two. */
+function mixing(
+  network: Network | AsyncNetworkFunction,
+  none: Condition,
+  { scale, rescale }: { scale: number; rescale: number },
+): AsyncNetworkFunction {
+  return async (x, told, condition = {}) => {
+    const both = tf.tidy(() => ({
+      x: tf.concat([x, x]),
+      told: tf.concat([told, told]),
+      condition: Object.fromEntries(Object.entries(condition).map(([name, given]) => [name, tf.concat([given, none[name]])])),
+    }));
+    let output: tf.Tensor4D | undefined;
+    try {
+      output = await runNetwork(network, both.x, both.told, both.condition);
+      checkOutput('guided', both.x, output);
+      const rows = output;
+      return tf.tidy(() => {
+        const [c, u] = tf.split(rows, 2);
+        const guidedOutput = tf.add<tf.Tensor4D>(u, tf.mul(tf.sub(c, u), scale));
+        if (rescale === 0) return guidedOutput;
+        const deviation = (of: tf.Tensor) => tf.sqrt(tf.moments(of, [1, 2, 3], true).variance);
+        const factor = tf.add(tf.mul(tf.div(deviation(c), deviation(guidedOutput)), rescale), 1 - rescale);
+        return tf.mul<tf.Tensor4D>(guidedOutput, factor);
+      });
+    } finally {
+      tf.dispose([both, output]);
+    }
+  };
+}
