@@ -2,8 +2,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { OptionSpec } from '@ddpm/app-common';
 import { encodePng } from '@ddpm/images/png';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { invocationTable, table } from './table';
 
 // The built command, run as people run it.
 const cli = resolve('dist/cli.js');
@@ -198,14 +200,12 @@ describe('ddpm-train', () => {
     expect(readdirSync(folder)).toEqual(before);
   });
 
-  test('--help names every option and exits with 0', () => {
+  test('--help names every option, with what it does, and exits with 0', () => {
     const { status, stdout } = run('--help');
     expect(status).toBe(0);
-    for (const option of 'preset dataset data-dir image-size epochs steps batch-size learning-rate loss schedule timesteps network network-options dim dim-mults blocks backend seed out'.split(
-      ' ',
-    )) {
-      expect(stdout).toContain(`--${option} `);
-    }
+    const flat = stdout.replace(/\s+/g, ' ');
+    for (const options of Object.values({ ...invocationTable, ...table }))
+      for (const { flag, does } of Object.values<OptionSpec>(options)) expect(flat).toContain(` ${flag} ${does} `);
   });
 });
 
