@@ -17,7 +17,7 @@ const SMALL = { width: 420, height: 260 };
 const LARGE = { width: 860, height: 340 };
 
 /** A curve as a line of its buckets' means, if any can be drawn; where buckets hold several steps, with the range of what these were. */
-export function curveLine(name: string | undefined, curve: Curve, { logY = false, smooth = false } = {}): Line[] {
+function curveLine(name: string | undefined, curve: Curve, { logY = false, smooth = false } = {}): Line[] {
   const points = curvePoints(curve).filter(({ mean }) => mean > 0 || !logY);
   if (points.length === 0) return [];
   return [

@@ -51,7 +51,7 @@ export interface Local {
 }
 
 /** do { body } while (condition). */
-export const doWhile = (condition: Code, ...body: Code[]): Code => [0x03, 0x40, ...body.flat(), ...condition, 0x0d, 0, 0x0b];
+const doWhile = (condition: Code, ...body: Code[]): Code => [0x03, 0x40, ...body.flat(), ...condition, 0x0d, 0, 0x0b];
 
 /** for (counter = 0; counter < end; counter += step) body, for an end above 0. */
 export const countTo = (counter: Local, end: Code, step: number, ...body: Code[]): Code => [
