@@ -17,7 +17,7 @@ export function trainCommand(): Command {
   return addOptions(addOptions(command, invocationTable), table);
 }
 
-/** What the command line holds, as it was given. */
+/** The options as they were given. */
 export interface CommandOptions {
   readonly preset?: string;
   readonly config?: string;

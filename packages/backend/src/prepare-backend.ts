@@ -3,7 +3,7 @@ import type { Absence } from './absence';
 import type { BackendName, BackendOptions } from './backends';
 import { backends } from './backends';
 
-/** What `prepareBackend` did. */
+/** The backend that `prepareBackend` chose. */
 export interface PreparedBackend {
   /** The backend that is tfjs's now. */
   readonly name: BackendName;

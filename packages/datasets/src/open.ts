@@ -58,7 +58,7 @@ const datasets: Readonly<Record<string, { splits: readonly Split[]; open: Open }
   },
 };
 
-/** What `openDataset` knows. */
+/** The names that `openDataset` knows. */
 export const datasetNames: readonly string[] = Object.keys(datasets);
 
 /** Which splits each of them has. */

@@ -14,7 +14,7 @@ import type { Parameterisation } from './parameterisations/parameterisation';
 import { checkLevel } from './parameterisations/parameterisation';
 import type { Weighting } from './weightings/weighting';
 
-/** What is learned of denoising; `network`, `parameters` and `levels` are needed. */
+/** The network to train, the levels it meets, and how its errors count; `network`, `parameters` and `levels` are needed. */
 export interface DenoisingOptions {
   /** What is trained; examples have an `image` in [−1, 1], and a field for each condition that it names. */
   network: Network;

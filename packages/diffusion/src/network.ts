@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What else a network is given, by name; the first axis of each is the batch. */
+/** Inputs beside x and its level, such as classes, by name; the first axis of each is the batch. */
 export type Condition = Readonly<Record<string, tf.Tensor>>;
 
 /**

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What a function needs for one example. */
+/** Memory and work of a function for one example. */
 export interface Cost {
   /** Of memory at once, for results. */
   readonly bytes: number;

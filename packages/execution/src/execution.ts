@@ -26,7 +26,7 @@ export interface Execution {
    */
   compile<F extends TensorFunction>(fn: F, examples: readonly tf.Tensor[], options?: CompileOptions): Promise<Compiled<F>>;
   /**
-   * What such a function needs for an example. Where it is compiled, nothing is run.
+   * Memory and work of such a function for an example. Where it is compiled, nothing is run.
    * @param fn as for `compile`
    * @param examples one example of each of its inputs
    */
@@ -54,10 +54,10 @@ export interface Compiled<F extends (...inputs: never[]) => unknown> {
   dispose(): Promise<void>;
 }
 
-/** What can be asked for. */
+/** The executions by name; `auto` is the best there is. */
 export const executionNames = ['auto', 'compiled', 'tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
 /**
- * What can be asked for.
+ * An execution's name, or `auto` for the best there is.
  * @useDeclaredType
  */
 export type ExecutionName = (typeof executionNames)[number];

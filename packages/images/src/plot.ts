@@ -19,7 +19,7 @@ export interface Line {
   readonly range?: { readonly low: ArrayLike<number>; readonly high: ArrayLike<number> };
 }
 
-/** What stands around the lines. */
+/** Title, axes and size of a plot. */
 export interface PlotOptions {
   /** Written above. */
   readonly title?: string;

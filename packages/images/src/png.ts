@@ -23,7 +23,7 @@ export function encodePng(image: ByteImage): Uint8Array {
   return new Uint8Array(PNG.sync.write(png, options));
 }
 
-/** What the first 33 bytes of a PNG file say. */
+/** Size and kind of a PNG image, from the first 33 bytes of its file. */
 export interface PngHeader {
   /** Pixels. */
   readonly width: number;

@@ -1,7 +1,7 @@
 import type { Network } from '@ddpm/diffusion';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What is used of a `tf.LayersModel`, so that nothing here needs `@tensorflow/tfjs-layers`. */
+/** The part of a `tf.LayersModel` that is used here, so that nothing here needs `@tensorflow/tfjs-layers`. */
 export interface LayersModel {
   /** The first axis, the batch, is null. */
   readonly inputs: readonly { readonly shape: readonly (number | null)[]; readonly dtype?: tf.DataType }[];

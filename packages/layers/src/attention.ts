@@ -4,7 +4,7 @@ import { attend, joinHeads, splitHeads } from './attend';
 import { checkImages, checkSizes } from './check';
 import { Conv2d } from './conv2d';
 
-/** What `Attention` and `LinearAttention` are made from. */
+/** Sizes and initial weights of `Attention` and `LinearAttention`. */
 export interface AttentionOptions {
   /** Channels in and out. */
   dim: number;

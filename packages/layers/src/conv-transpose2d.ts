@@ -4,7 +4,7 @@ import { checkImages, checkSizes } from './check';
 import { uniformParameter } from './parameter';
 import type { TorchAxes } from './torch';
 
-/** What a `ConvTranspose2d` is made from. */
+/** Sizes and initial weights of a `ConvTranspose2d`. */
 export interface ConvTranspose2dOptions {
   /** Channels of the input. */
   inChannels: number;

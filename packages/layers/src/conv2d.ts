@@ -5,7 +5,7 @@ import type { Init } from './init';
 import { biasParameter, weightParameter } from './parameter';
 import type { TorchAxes } from './torch';
 
-/** What a `Conv2d` is made from. */
+/** Sizes and initial weights of a `Conv2d`. */
 export interface Conv2dOptions {
   /** Channels of the input. */
   inChannels: number;

@@ -8,7 +8,7 @@ import { DepthwiseConv2d } from './depthwise-conv2d';
 import { GroupNorm } from './group-norm';
 import { Linear } from './linear';
 
-/** What a `ConvNextBlock` is made from. */
+/** Sizes and initial weights of a `ConvNextBlock`. */
 export interface ConvNextBlockOptions {
   /** Channels of the input. */
   dim: number;

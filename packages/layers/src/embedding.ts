@@ -5,7 +5,7 @@ import type { Init } from './init';
 import { normalInit } from './init';
 import { parameter } from './parameter';
 
-/** What an `Embedding` is made from. */
+/** Sizes and initial weights of an `Embedding`. */
 export interface EmbeddingOptions {
   /** How many ids there are: 0 … numEmbeddings − 1. */
   numEmbeddings: number;

@@ -5,7 +5,7 @@ import type { Init } from './init';
 import { biasParameter, weightParameter } from './parameter';
 import type { TorchAxes } from './torch';
 
-/** What a `Linear` is made from. */
+/** Sizes and initial weights of a `Linear`. */
 export interface LinearOptions {
   /** Features of the input. */
   inFeatures: number;

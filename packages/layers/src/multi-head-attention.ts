@@ -5,7 +5,7 @@ import { checkDivides, checkShape, checkSizes } from './check';
 import type { Init } from './init';
 import { Linear } from './linear';
 
-/** What a `MultiHeadAttention` is made from. */
+/** Sizes and initial weights of a `MultiHeadAttention`. */
 export interface MultiHeadAttentionOptions {
   /** Features in and out. */
   dim: number;

@@ -5,7 +5,7 @@ import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What to draw, and how. */
+/** A denoiser, a sampler, and which images to draw by them. */
 export interface DrawOptions {
   /** What denoises. */
   network: Network | AsyncNetworkFunction;

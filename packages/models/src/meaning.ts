@@ -19,7 +19,7 @@ const schema = z.strictObject({
   classNames: z.array(z.string()).optional(),
 });
 
-/** What a denoiser means. */
+/** A denoiser's images, parameterisation, levels and classes. */
 export interface DenoiserMeaning {
   /** The shape of its images. */
   readonly image: readonly [h: number, w: number, c: number];

@@ -5,7 +5,7 @@ import type { JumpableRandomGenerator } from 'pure-rand/types/JumpableRandomGene
 import type { Seed } from './seed';
 import { stateFromSeed } from './seed';
 
-/** What draws standard normal numbers: a `Random`, or several side by side. */
+/** A source of standard normal numbers: a `Random`, or several side by side. */
 export interface NormalSource {
   /** Float32Array of `count` independent draws from N(0, 1). */
   normals(count: number): Float32Array;

@@ -2,7 +2,7 @@ import type { Dtype, StoredTensor } from './format';
 import { dtypes } from './format';
 import { otherFormat } from './other-formats';
 
-/** What a safetensors file holds. */
+/** The tensors and metadata of a safetensors file. */
 export interface Safetensors {
   /** By name, each with the dtype that the file says. */
   readonly tensors: Map<string, StoredTensor & { readonly dtype: Dtype }>;

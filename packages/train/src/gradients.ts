@@ -3,7 +3,7 @@ import type { Batch } from './batch';
 import { count, tensors } from './batch';
 import type { Arrays, Task } from './task';
 
-/** What a batch gives. */
+/** Loss and gradients of a batch. */
 export interface GradientsResult {
   /** The mean of the task's loss over the batch. */
   readonly loss: number;

@@ -6,7 +6,7 @@ import type { OptimizerFor } from './optimizer';
 import { checkState, prefixed, under } from './state';
 import type { Arrays, State, Task, Values } from './task';
 
-/** What a learner is made from; `task` and `gradients` are needed. */
+/** The task, and how its parameters are changed; `task` and `gradients` are needed. */
 export interface LearnerOptions {
   /** What is learned. */
   task: Task;
@@ -20,7 +20,7 @@ export interface LearnerOptions {
   emaDecay?: number;
 }
 
-/** What a step found. */
+/** Loss and gradient norm of a step. */
 export interface StepResult {
   /** The mean loss of the batch, before the step. */
   readonly loss: number;

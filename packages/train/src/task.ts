@@ -8,7 +8,7 @@ export type Arrays = ReadonlyMap<string, Float32Array>;
 /** Numbers as they are saved. */
 export type Values = Float32Array | Float64Array | Int32Array;
 
-/** What must be saved to go on exactly, by name. Counts are int32 or float64, which float32 would round from 2²⁴ on. */
+/** All arrays that must be saved to go on exactly, by name. Counts are int32 or float64, which float32 would round from 2²⁴ on. */
 export type State = ReadonlyMap<string, Values>;
 
 /** A network's variables by the paths of its fields. */
@@ -17,7 +17,7 @@ export type Variables = ReadonlyMap<string, tf.Variable>;
 /** Losses of each example, [n] each: the mean of `loss` is made small, other terms are recorded by their names. */
 export type Losses = { readonly loss: tf.Tensor1D } & Readonly<Record<string, tf.Tensor1D>>;
 
-/** What is learned, and from what: everything of training that is not the optimizer. */
+/** A loss, its parameters and its random inputs: everything of training that is not the optimizer. */
 export interface Task {
   /** What is trained. */
   readonly parameters: Variables;

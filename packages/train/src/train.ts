@@ -2,7 +2,7 @@ import { Random } from '@ddpm/random';
 import type { Batch } from './batch';
 import type { Learner, StepResult } from './learner';
 
-/** What to train, on what, and for how long. */
+/** The learner, its examples, and how many steps to take at which rate. */
 export interface TrainOptions {
   /** What takes the steps. */
   learner: Learner;
@@ -18,7 +18,7 @@ export interface TrainOptions {
   seed: number;
 }
 
-/** What `train` yields after each step. */
+/** A step that `train` has taken. */
 export interface TrainStep extends StepResult {
   /** From 0. */
   readonly step: number;

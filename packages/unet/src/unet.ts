@@ -15,7 +15,7 @@ import {
 import { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What a `Unet` is made from; all but `dim` have defaults. */
+/** Options of a `Unet`; all but `dim` have defaults. */
 export interface UnetOptions {
   /** Width of the first level, and of the time embedding's sinusoids; even, at least 4. */
   dim: number;

@@ -1,13 +1,13 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Level, Levels } from '../levels/level';
 
-/** What a network's output says of the image. */
+/** The image that a network's output stands for. */
 export interface Prediction {
   /** x̂_0, [n, h, w, c]. */
   readonly x0: tf.Tensor4D;
 }
 
-/** What a network's output means: what it is trained towards, and how x_0 is read from it. All images [n, h, w, c]. */
+/** The meaning of a network's output: its target in training, and how x_0 is read from it. All images [n, h, w, c]. */
 export interface Parameterisation {
   /** Its name, which a checkpoint holds. */
   readonly name: string;

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Denoise } from '../denoise/denoise';
 import type { Evaluation, Sampler } from './sampler';
 
-/** What `sample` reports after a step. */
+/** The state of the images after a step of `sample`. */
 export interface SampleStep {
   /** From 0, or `from`. */
   readonly index: number;

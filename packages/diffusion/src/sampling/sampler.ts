@@ -3,7 +3,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
 import type { Prediction } from '../parameterisations/parameterisation';
 
-/** What the network said, and of what. */
+/** x̂_0 as the network predicted it, with the x and the level that it was asked of. */
 export interface Evaluation extends Prediction {
   /** The noisy images, [n, h, w, c]. */
   readonly x: tf.Tensor4D;

@@ -1,4 +1,4 @@
 import type { Level } from '../levels/level';
 
-/** What the loss at a level counts for. */
+/** The weight of the loss at a level. */
 export type Weighting = (level: Level) => number;
