@@ -86,6 +86,7 @@ export function unetOptionsFromTorch(
     dimMults,
     withTimeEmb: tensors.has('time_mlp.1.weight'),
     useConvnext,
+    ...(tensors.has('class_embedding.weight') && { classes: axis('class_embedding.weight', 0) - 1 }),
     ...(useConvnext && { convnextMult: axis('downs.0.0.net.1.weight', 0) / dim }),
   };
 }

@@ -49,6 +49,74 @@ describe('Unet', () => {
     expect(first(1)).not.toEqual(first(2));
   });
 
+  describe('with classes', () => {
+    const outputs = (unet: Unet, label?: number[]) =>
+      tf.tidy(() => {
+        const xt = tf.reshape<tf.Rank.R4>(tf.linspace(-1, 1, 48), [3, 4, 4, 1]);
+        return unet.apply(xt, tf.tensor1d([0, 3, 3]), label && { label: tf.tensor1d(label, 'int32') }).dataSync();
+      });
+
+    test('has the other weights of the U-Net without, at the same paths, and one more', async () => {
+      const [plain, told] = [await parameterValues(new Unet(tiny)), await parameterValues(new Unet({ ...tiny, classes: 5 }))];
+      expect([...told.keys()].filter((name) => !plain.has(name))).toEqual(['classEmbedding.weight']);
+      expect(told.get('classEmbedding.weight')!.shape).toEqual([6, 16]);
+      for (const [name, values] of plain) expect(told.get(name)).toEqual(values);
+      expect([new Unet(tiny).conditions, new Unet({ ...tiny, classes: 5 }).conditions]).toEqual([[], ['label']]);
+    });
+
+    test('is told them, each image its own; the last number is for none', () => {
+      const unet = new Unet({ ...tiny, classes: 2 });
+      const [one, other] = [outputs(unet, [0, 1, 2]), outputs(unet, [0, 2, 2])];
+      const image = (values: ArrayLike<number>, i: number) => Array.from(values).slice(16 * i, 16 * (i + 1));
+      expect(image(one, 0)).toEqual(image(other, 0));
+      expect(image(one, 2)).toEqual(image(other, 2));
+      expect(image(one, 1)).not.toEqual(image(other, 1));
+    });
+
+    test('begins with N(0, 1) vectors, or with zeros, where it is the U-Net without classes to the bit and learns them', async () => {
+      const normal = (await parameterValues(new Unet({ ...tiny, classes: 99 }))).get('classEmbedding.weight')!.data;
+      const [mean, square] = [1, 2].map((power) => normal.reduce((sum, value) => sum + value ** power, 0) / normal.length);
+      // 1,600 numbers: deviations of 0.025 and 0.035.
+      expect(Math.abs(mean)).toBeLessThan(0.1);
+      expect(Math.abs(square - 1)).toBeLessThan(0.14);
+      const zero = new Unet({ ...tiny, classes: 2, classInit: 'zero' });
+      expect(outputs(zero, [0, 1, 2])).toEqual(outputs(new Unet(tiny)));
+      const { grads } = tf.variableGrads(() => {
+        const label = tf.tensor1d([0], 'int32');
+        return tf.sum(zero.apply(tf.ones([1, 4, 4, 1]), tf.tensor1d([3]), { label }));
+      }, [zero.classEmbedding!.weight]);
+      const rows = (await Object.values(grads)[0].array()) as number[][];
+      expect(rows.map((row) => row.some((value) => value !== 0))).toEqual([true, false, false]);
+    });
+
+    test('becomes a state_dict and comes back from it', async () => {
+      const [one, other] = [1, 2].map((seed) => new Unet({ ...tiny, classes: 3, seed }));
+      const stateDict = await toTorchStateDict(one);
+      expect(unetOptionsFromTorch(stateDict)).toMatchObject({ classes: 3 });
+      expect(unetOptionsFromTorch(await toTorchStateDict(new Unet(tiny)))).not.toHaveProperty('classes');
+      loadTorchStateDict(other, stateDict);
+      expect(await parameterValues(other)).toEqual(await parameterValues(one));
+    });
+
+    test('refuses what does not fit', () => {
+      const label = (...labels: number[]) => tf.tensor1d(labels, 'int32');
+      const applied = (unet: Unet, condition?: Record<string, tf.Tensor>) => () =>
+        unet.apply(tf.zeros([2, 4, 4, 1]), tf.zeros([2]), condition);
+      const unet = new Unet({ ...tiny, classes: 2 });
+      expect(applied(unet)).toThrow('Unet: expected the conditions label [2], got none');
+      expect(applied(unet, { label: label(1) })).toThrow('Unet: expected the conditions label [2], got label [1]');
+      expect(applied(new Unet(tiny), { label: label(1, 0) })).toThrow('Unet: expected the conditions none, got label [2]');
+      expect(applied(unet, { label: tf.tensor1d([0, 1]) })).toThrow('Embedding: ids must be int32, got float32');
+      expect(() => new Unet({ ...tiny, classes: 0 })).toThrow('Unet: classes must be a whole number of at least 1, got 0');
+      expect(() => new Unet({ ...tiny, classes: 2, withTimeEmb: false })).toThrow(
+        'Unet: classes are added to the time embedding, so withTimeEmb must not be false',
+      );
+      expect(() => new Unet({ ...tiny, classes: 2, classInit: 'ones' as 'zero' })).toThrow(
+        'Unet: classInit must be normal or zero, got ones',
+      );
+    });
+  });
+
   test.each<[string, () => unknown, string]>([
     [
       'first multiple',

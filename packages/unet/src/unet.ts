@@ -3,14 +3,17 @@ import {
   Conv2d,
   ConvNextBlock,
   Downsample,
+  Embedding,
   gelu,
   Linear,
   LinearAttention,
+  normalInit,
   PreNorm,
   Residual,
   ResnetBlock,
   sinusoidalEmbedding,
   Upsample,
+  zeroInit,
 } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
@@ -35,9 +38,18 @@ export interface UnetOptions {
   useConvnext?: boolean;
   /** Inner width of the ConvNeXt blocks, as a multiple of their outer width; 2 by default. */
   convnextMult?: number;
-  /** The initial weights are a function of it; 0 by default. */
+  /**
+   * Makes it take the condition `label`: classes 0 … classes − 1, and `classes` for none of them, which guidance needs. Each has a vector that is added to
+   * the time embedding. Without classes, the default, it is the tutorial's U-Net, and takes no condition.
+   */
+  classes?: number;
+  /** How the classes' vectors begin: from N(0, 1), `'normal'`, the default, or at 0, `'zero'`, where a label changes nothing at first. */
+  classInit?: 'normal' | 'zero';
+  /** The initial weights are a function of it; 0 by default. With classes, those of all else stay the same. */
   seed?: number;
 }
+
+const classInits = { normal: normalInit(1), zero: zeroInit };
 
 /** @inline */
 type UnetBlock = ConvNextBlock | ResnetBlock;
@@ -53,6 +65,10 @@ export class Unet {
   readonly initConv: Conv2d;
   /** t [n] → the time embedding [n, 4·dim]. */
   readonly timeMlp?: { readonly linear1: Linear; readonly linear2: Linear };
+  /** The label [n] → what is added to the time embedding; the last row is for no class. */
+  readonly classEmbedding?: Embedding;
+  /** `label`, where there are classes. */
+  readonly conditions: readonly string[];
   /** The levels from full size down. */
   readonly downs: {
     readonly block1: UnetBlock;
@@ -87,10 +103,21 @@ export class Unet {
     resnetBlockGroups = 8,
     useConvnext = true,
     convnextMult = 2,
+    classes,
+    classInit = 'normal',
     seed = 0,
   }: UnetOptions) {
     if (withTimeEmb && (!Number.isInteger(dim) || dim % 2 !== 0 || dim < 4)) {
       throw new RangeError(`Unet: dim must be an even number of at least 4 for the time's sinusoids, got ${dim}`);
+    }
+    if (classes !== undefined && (!Number.isInteger(classes) || classes < 1)) {
+      throw new RangeError(`Unet: classes must be a whole number of at least 1, got ${classes}`);
+    }
+    if (classes !== undefined && !withTimeEmb) {
+      throw new RangeError('Unet: classes are added to the time embedding, so withTimeEmb must not be false');
+    }
+    if (!Object.hasOwn(classInits, classInit)) {
+      throw new RangeError(`Unet: classInit must be ${Object.keys(classInits).join(' or ')}, got ${String(classInit)}`);
     }
     const widths = dimMults.map((mult) => dim * mult);
     if (dimMults[0] !== 1) {
@@ -120,6 +147,12 @@ export class Unet {
         linear2: new Linear({ inFeatures: timeEmbDim, outFeatures: timeEmbDim, rng }),
       };
     }
+    this.conditions = classes === undefined ? [] : ['label'];
+    if (classes !== undefined && timeEmbDim !== undefined) {
+      // From a stream of its own, so that the classes change no other weight.
+      const own = new Random([seed, 'classes']);
+      this.classEmbedding = new Embedding({ numEmbeddings: classes + 1, embeddingDim: timeEmbDim, init: classInits[classInit], rng: own });
+    }
     this.downs = widths.map((width, level) => ({
       block1: block(level === 0 ? initDim : widths[level - 1], width, timeEmbDim),
       block2: block(width, width, timeEmbDim),
@@ -144,13 +177,13 @@ export class Unet {
   }
 
   /**
-   * xt: [n, h, w, channels], t: [n] → [n, h, w, outDim]; h and w multiples of 2^(levels − 1).
-   * @throws RangeError if they are not.
+   * xt: [n, h, w, channels], t: [n] → [n, h, w, outDim]; h and w multiples of 2^(levels − 1). With classes, `label`: [n] int32.
+   * @throws RangeError if they are not; TypeError if the labels are not int32.
    */
-  apply(xt: tf.Tensor4D, t: tf.Tensor1D): tf.Tensor4D {
-    this.check(xt, t);
+  apply(xt: tf.Tensor4D, t: tf.Tensor1D, condition: Readonly<Record<string, tf.Tensor>> = {}): tf.Tensor4D {
+    this.check(xt, t, condition);
     return tf.tidy(() => {
-      const timeEmb = this.timeEmbedding(t);
+      const timeEmb = this.embedding(t, condition);
       let x = this.initConv.apply(xt);
 
       const skips: tf.Tensor4D[] = [];
@@ -174,6 +207,12 @@ export class Unet {
     });
   }
 
+  /** What the blocks are told. */
+  private embedding(t: tf.Tensor1D, { label }: Readonly<Record<string, tf.Tensor>>): tf.Tensor2D | undefined {
+    const timeEmb = this.timeEmbedding(t);
+    return timeEmb && this.classEmbedding ? tf.add(timeEmb, this.classEmbedding.apply(label as tf.Tensor1D)) : timeEmb;
+  }
+
   private timeEmbedding(t: tf.Tensor1D): tf.Tensor2D | undefined {
     if (!this.timeMlp) return undefined;
     const { linear1, linear2 } = this.timeMlp;
@@ -181,7 +220,7 @@ export class Unet {
     return linear2.apply(gelu(linear1.apply(sinusoids)));
   }
 
-  private check(xt: tf.Tensor4D, t: tf.Tensor1D): void {
+  private check(xt: tf.Tensor4D, t: tf.Tensor1D, condition: Readonly<Record<string, tf.Tensor>>): void {
     const channels = this.initConv.weight.shape[2]!;
     const factor = 2 ** (this.downs.length - 1);
     const [n, h, w, c] = xt.shape;
@@ -193,5 +232,9 @@ export class Unet {
     }
     if (t.rank !== 1 || t.shape[0] !== n)
       throw new RangeError(`Unet: expected t as [${n}], one for each image, got [${t.shape.join(', ')}]`);
+    const given = Object.entries(condition).map(([name, { shape }]) => `${name} [${shape.join(', ')}]`);
+    const expected = this.conditions.map((name) => `${name} [${n}]`);
+    if (given.join() !== expected.join())
+      throw new RangeError(`Unet: expected the conditions ${expected.join(', ') || 'none'}, got ${given.join(', ') || 'none'}`);
   }
 }
