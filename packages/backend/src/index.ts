@@ -1,3 +1,4 @@
+export type { Absence } from './absence';
 export type { BackendName, BackendOptions } from './backends';
 export { BackendError, prepareBackend } from './prepare-backend';
 export type { PreparedBackend } from './prepare-backend';
