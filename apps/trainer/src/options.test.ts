@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { schedules } from '@ddpm/app-common';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { networkOptions, readInvocation, trainCommand } from './options';
+import { presets } from './presets';
 
 const command = () =>
   trainCommand()
@@ -57,6 +59,9 @@ describe('settings', () => {
     expect(settings).toMatchObject({ dataset: 'fashion-mnist-10k', epochs: 2, steps: undefined, dimMults: [1, 3] });
     expect(networkOptions(settings, 3)).toEqual({ channels: 3, seed: 0, dim: 28, dimMults: [1, 3], useConvnext: false, convnextMult: 1 });
   });
+  test('of a preset are among what the options allow', () => {
+    for (const { schedule } of Object.values(presets)) expect(Object.keys(schedules)).toContain(schedule);
+  });
   test('mirror only what the preset is made for, unless asked', () => {
     expect(['tutorial', 'quick'].map((preset) => parse('--preset', preset).flip)).toEqual([true, true]);
     expect(parse('--dataset', 'fashion-mnist').flip).toBe(true);
@@ -75,7 +80,10 @@ describe('settings', () => {
     [['--preset', 'fast'], "--preset must be one of tutorial, quick, got 'fast'"],
     [['--dataset', 'fashion'], "--dataset must be one of fashion-mnist, fashion-mnist-10k, mnist, cifar10, folder, got 'fashion'"],
     [['--backend', 'cuda'], "--backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'"],
-    [['--schedule', 'exponential'], "--schedule must be one of linear, scaled-linear, quadratic, sigmoid, cosine, got 'exponential'"],
+    [
+      ['--schedule', 'exponential'],
+      "--schedule must be one of linear, stretched-linear, quadratic, stable-diffusion, sigmoid, cosine, got 'exponential'",
+    ],
     [['--loss', 'mse'], "--loss must be one of l1, l2, huber, got 'mse'"],
     [['--channels', '2'], '--channels must be 1, 3 or 4, got 2'],
     [['--batch-size', '0'], '--batch-size must be a whole number of at least 1, got 0'],

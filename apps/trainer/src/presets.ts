@@ -36,7 +36,7 @@ export const presets: Readonly<Record<string, Settings>> = {
   /** A first run, in a few minutes on two cores and without a download. */
   quick: {
     ...tutorial,
-    ...{ dataset: 'fashion-mnist-10k', epochs: undefined, steps: 1000, batchSize: 16, schedule: 'scaled-linear' },
+    ...{ dataset: 'fashion-mnist-10k', epochs: undefined, steps: 1000, batchSize: 16, schedule: 'stretched-linear' },
     ...{ learningRate: 4e-3, warmup: 100, decay: 'cosine', clipNorm: 1, minSnr: 5, sampleEvery: 500, checkpointEvery: 250 },
   },
 };
