@@ -1,6 +1,5 @@
 import type { Level } from '../levels/level';
 import { combine, noiseIn } from './arithmetic';
-import { ddim } from './ddim';
 import type { Sampler } from './sampler';
 
 /**
@@ -16,10 +15,11 @@ export function ddimInversion(levels: readonly Level[]): Sampler {
   const visited = [fromImage ? others[0] : last, ...others];
   return {
     levels: visited,
-    step(index, [evaluation], rng) {
-      if (fromImage && index === 0)
-        return combine([visited[0].signal / last.signal, evaluation.x], [visited[0].sigma, noiseIn(evaluation)]);
-      return ddim([visited[index], visited[index + 1]]).step(0, [evaluation], rng);
+    step(index, [evaluation]) {
+      const { x, x0 } = evaluation;
+      const next = visited[index + 1];
+      const start = fromImage && index === 0 ? x : x0;
+      return combine([next.signal, start], [next.sigma, noiseIn(evaluation)]);
     },
   };
 }

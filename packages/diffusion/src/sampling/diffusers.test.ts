@@ -79,7 +79,7 @@ const all: Case[] = [
   ['dpmpp-2m-karras', dpmSolver(rounded('dpmpp-2m-karras'))],
   ['dpmpp-2m-lu', dpmSolver(rounded('dpmpp-2m-lu'))],
   ['dpmpp-2m-sde', dpmSolver(visited('dpmpp-2m-sde'), { eta: 1 })],
-  ['dpmpp-3m', dpmSolver(visited('dpmpp-3m'), { order: 3 })],
+  ['dpmpp-3m', dpmSolver(visited('dpmpp-3m'), { order: 3, curvature: 'half' })],
   ['dpmpp-2s', dpmSolverSinglestep(visited('dpmpp-2s'))],
   ['unipc-2', uniPc(visited('unipc-2'))],
   ['unipc-3-bh2', uniPc(visited('unipc-3-bh2'), { order: 3 })],

@@ -12,6 +12,11 @@ export interface DpmSolverOptions {
   eta?: number;
   /** What a step of order 2 takes for the integral of the slope; 'midpoint' by default. */
   solver?: 'midpoint' | 'heun';
+  /**
+   * How much of the second derivative of x̂_0 a step of order 3 takes: 'whole', the default, or 'half', as the authors' code, k-diffusion and diffusers do,
+   * whose error falls with the square of the step only.
+   */
+  curvature?: 'whole' | 'half';
 }
 
 /**
@@ -22,7 +27,10 @@ export interface DpmSolverOptions {
  * @param levels from noise to image, such as `uniformLogSnr(scheduleScale(schedule), 20)`
  * @throws RangeError unless the order is 1, 2 or 3
  */
-export function dpmSolver(levels: readonly Level[], { order = 2, eta = 0, solver = 'midpoint' }: DpmSolverOptions = {}): Sampler {
+export function dpmSolver(
+  levels: readonly Level[],
+  { order = 2, eta = 0, solver = 'midpoint', curvature = 'whole' }: DpmSolverOptions = {},
+): Sampler {
   checkOrder('dpmSolver', order, 3);
   return {
     levels,
@@ -50,7 +58,7 @@ export function dpmSolver(levels: readonly Level[], { order = 2, eta = 0, solver
           const early = slope(one, two);
           const [r0, r1] = [lambda(level) - lambda(one.level), lambda(one.level) - lambda(two.level)].map((past) => past / h);
           const change = combine([1, late], [-1, early]);
-          const phi3 = phi2 / H - 0.5;
+          const phi3 = (curvature === 'whole' ? 2 : 1) * (phi2 / H - 0.5);
           terms.push([next.signal * phi2, combine([1, late], [r0 / (r0 + r1), change])], [(-next.signal * phi3) / (r0 + r1), change]);
         }
       }

@@ -1,0 +1,85 @@
+import { linearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
+import { describe, expect, test } from '@jest/globals';
+import type { Level } from '../index';
+import { clean, edmScale, flowScale, karras, leading, levelAt, linspace, scheduleScale, trailing, uniformLogSnr } from '../index';
+
+const schedule = linearSchedule();
+const ratio = ({ signal, sigma }: Level) => sigma / signal;
+
+describe('between two timesteps', () => {
+  test('log σ is linear in t, and signal² + sigma² = 1', () => {
+    const [a, between, b] = [levelAt(schedule, 41), levelAt(schedule, 41.25), levelAt(schedule, 42)];
+    expect(Math.log(ratio(between))).toBeCloseTo(0.75 * Math.log(ratio(a)) + 0.25 * Math.log(ratio(b)), 12);
+    expect(between.signal ** 2 + between.sigma ** 2).toBeCloseTo(1, 12);
+    expect(between.time).toBe(41.25);
+  });
+
+  test('a scale finds the t of a σ, the whole ones too, and that of the nearest end beyond them', () => {
+    const scale = scheduleScale(schedule);
+    for (const t of [0, 0.5, 1, 41.25, 998.75, 999]) {
+      const level = scale.at(ratio(levelAt(schedule, t)));
+      expect(level.time).toBeCloseTo(t, 6);
+      expect(level.signal).toBeCloseTo(levelAt(schedule, t).signal, 12);
+      expect(level.sigma).toBeCloseTo(levelAt(schedule, t).sigma, 12);
+    }
+    expect(scale.at(scale.max * 2).time).toBe(999);
+    expect(ratio(scale.at(scale.max * 2))).toBeCloseTo(scale.max * 2, 6);
+    expect(scale.at(scale.min / 2).time).toBe(0);
+    expect(scale.at(0)).toEqual(clean);
+  });
+
+  test('a t outside the schedule is refused', () => {
+    for (const t of [-0.1, 999.5, NaN]) expect(() => levelAt(schedule, t)).toThrow(`levelAt: t must be a number from 0 to 999, got ${t}`);
+  });
+});
+
+test('a flow’s scale finds the t at which sigma/signal is σ', () => {
+  for (const t of [0.001, 0.3, 0.999]) expect(flowScale().at(t / (1 - t)).sigma).toBeCloseTo(t, 12);
+});
+
+describe.each([
+  ['scheduleScale', scheduleScale(schedule)],
+  ['edmScale', edmScale()],
+  ['flowScale', flowScale()],
+])('spacings of %s', (_, scale) => {
+  test.each([
+    ['karras', karras, (sigma: number) => sigma ** (1 / 7)],
+    ['uniformLogSnr', uniformLogSnr, Math.log],
+  ])('%s: even steps from the greatest to the least, and the image', (_name, spacing, evenly) => {
+    const levels = spacing(scale, 9);
+    expect(levels).toHaveLength(10);
+    expect(levels[9]).toEqual(clean);
+    const values = levels.slice(0, 9).map((level) => evenly(ratio(level)));
+    expect(values[0]).toBeCloseTo(evenly(scale.max), 6);
+    expect(values[8]).toBeCloseTo(evenly(scale.min), 6);
+    values.slice(1).forEach((value, i) => expect(value - values[i]).toBeCloseTo((values[8] - values[0]) / 8, 6));
+    expect(spacing(scale, 1).map(ratio)).toEqual([expect.closeTo(scale.max, 6), 0]);
+  });
+});
+
+test('the timesteps of each spacing', () => {
+  const times = (levels: readonly Level[]) => levels.slice(0, -1).map(({ time }) => time);
+  expect(times(leading(schedule, 4))).toEqual([750, 500, 250, 0]);
+  expect(times(leading(schedule, 3, { offset: 1 }))).toEqual([667, 334, 1]);
+  expect(times(linspace(schedule, 4))).toEqual([999, 666, 333, 0]);
+  // Halves go to the even side, as NumPy's do: 832.5, 666, 499.5, 333, 166.5.
+  expect(times(linspace(schedule, 7))).toEqual([999, 832, 666, 500, 333, 166, 0]);
+  expect(times(linspace(schedule, 1))).toEqual([999]);
+  expect(times(trailing(schedule, 4))).toEqual([999, 749, 499, 249]);
+  // 937.5, 812.5 …
+  expect(times(trailing(schedule, 16)).slice(0, 4)).toEqual([999, 937, 874, 811]);
+});
+
+test('what cannot be spaced is refused', () => {
+  for (const steps of [0, 1001, 2.5]) {
+    expect(() => leading(schedule, steps)).toThrow(
+      `leading: steps must be a whole number from 1 to 1000, the schedule's timesteps; got ${steps}`,
+    );
+    expect(() => linspace(schedule, steps)).toThrow('linspace: steps must be a whole number from 1 to 1000');
+  }
+  expect(() => leading(schedule, 1000, { offset: 1 })).toThrow('levelAt: t must be a number from 0 to 999, got 1000');
+  expect(() => karras(edmScale(), 0)).toThrow('karras: steps must be a positive whole number, got 0');
+  expect(() => uniformLogSnr(scheduleScale(zeroTerminalSnr(schedule)), 5)).toThrow(
+    /^uniformLogSnr: σ must run between two numbers above 0, got 0\.01\d* and Infinity; give the scale other ends$/,
+  );
+});
