@@ -22,10 +22,6 @@ export default tseslint.config(
     },
   },
   {
-    files: ['packages/compile/**/*.ts'],
-    rules: { '@typescript-eslint/consistent-type-imports': 'off', 'no-restricted-syntax': 'off' },
-  },
-  {
     files: ['**/*.mjs'],
     languageOptions: {
       globals: {

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import type { TensorSpec } from '../graph';
 import { sizeOf } from '../graph';
 import type { TensorData } from './session';
