@@ -3,8 +3,8 @@ import { clean } from './level';
 import type { LevelScale } from './scale';
 
 /**
- * Levels whose λ = log(signal/sigma) goes up in even steps (Lu et al. 2022), and at last the image. It is the same as σ in even ratios, which
- * k-diffusion calls exponential.
+ * Levels whose λ = log(signal/sigma) goes up in even steps (Lu et al. 2022), and at last the image. It is the same as σ in even ratios,
+ * which k-diffusion calls exponential.
  * @throws RangeError unless steps is a positive whole number and the scale's ends are numbers above 0
  */
 export function uniformLogSnr(scale: LevelScale, steps: number): Level[] {

@@ -23,8 +23,8 @@ export function qPosterior(t: Level, s: Level): { readonly fromStart: number; re
  * and at the last step the mean alone. (The tutorial's own code multiplies the mean by the noise there, which turns every sample into the
  * same image.)
  * @param levels from noise to image, such as `trailing(schedule)`, which is every timestep
- * @param options.variance of the draw: 'lower', the default, is β̃, which is right if all images are one, and 'upper' is β, which is right if they are N(0, I)
- * (§3.2 there)
+ * @param options.variance of the draw: 'lower', the default, is β̃, which is right if all images are one, and 'upper' is β, which is right
+ * if they are N(0, I) (§3.2 there)
  */
 export function ancestral(levels: readonly Level[], { variance: bound = 'lower' }: { variance?: 'lower' | 'upper' } = {}): Sampler {
   return {

@@ -36,9 +36,9 @@ import {
 } from '../index';
 
 /**
- * Trajectories of diffusers 0.42.1's schedulers (`step` in a loop): x_T, x after half of the steps, and the last, of eight elements, with the
- * timesteps and σ that were visited. The network is model(x, t) = 0.6x + 0.3 sin(2x + t/250), x as `scale_model_input` gives it. Noise is drawn from `noise`, a row
- * a step from the second on (the first makes x_T).
+ * Trajectories of diffusers 0.42.1's schedulers (`step` in a loop): x_T, x after half of the steps, and the last, of eight elements, with
+ * the timesteps and σ that were visited. The network is model(x, t) = 0.6x + 0.3 sin(2x + t/250), x as `scale_model_input` gives it. Noise
+ * is drawn from `noise`, a row a step from the second on (the first makes x_T).
  */
 const { noise, cases } = JSON.parse(readFileSync('test/diffusers.json', 'utf8')) as {
   noise: number[][];

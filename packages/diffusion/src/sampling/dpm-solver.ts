@@ -13,15 +13,15 @@ export interface DpmSolverOptions {
   /** What a step of order 2 takes for the integral of the slope; 'midpoint' by default. */
   solver?: 'midpoint' | 'heun';
   /**
-   * How much of the second derivative of x̂_0 a step of order 3 takes: 'whole', the default, or 'half', as the authors' code, k-diffusion and diffusers do,
-   * whose error falls with the square of the step only.
+   * How much of the second derivative of x̂_0 a step of order 3 takes: 'whole', the default, or 'half', as the authors' code, k-diffusion
+   * and diffusers do, whose error falls with the square of the step only.
    */
   curvature?: 'whole' | 'half';
 }
 
 /**
- * DPM-Solver++, multistep (Lu et al. 2022, "DPM-Solver++", Algorithm 2, and eq. 14 for order 3): exact but for x̂_0, which is a polynomial
- * in λ through the last evaluations. With H = (1 + η)h and h the step in λ,
+ * DPM-Solver++, multistep (Lu et al. 2022, "DPM-Solver++", Algorithm 2, and their code for order 3): exact but for x̂_0, which is a
+ * polynomial in λ through the last evaluations, with the slope D_1 and the curvature D_2. With H = (1 + η)h and h the step in λ,
  * x_s = sigma_s/sigma_t e^(−ηh) x + signal_s ((1 − e^(−H)) x̂_0 + φ_2 D_1 − φ_3 D_2) + sigma_s √(1 − e^(−2ηh)) z.
  * The order is lower at the beginning, at the image, and at the end of runs of less than 15 steps.
  * @param levels from noise to image, such as `uniformLogSnr(scheduleScale(schedule), 20)`

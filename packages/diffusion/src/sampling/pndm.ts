@@ -8,8 +8,8 @@ import type { Sampler } from './sampler';
 const weights = [[1], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -9 / 24]];
 
 /**
- * PNDM with linear multistep (PLMS; Liu et al. 2022, eq. 12, begun as in latent diffusion): the step of `ddim` along a mean of the last four ε̂. The first
- * step is taken twice, the second time along the mean of the ε̂ at both its ends, so that `levels` names its end twice.
+ * PNDM with linear multistep (PLMS; Liu et al. 2022, begun as in latent diffusion): the step of `ddim` along a mean of the last four ε̂.
+ * The first step is taken twice, the second time along the mean of the ε̂ at both its ends, so that `levels` names its end twice.
  * @param levels from noise to image in even strides of t, such as `leading(schedule, 50)`; none without signal
  * @throws RangeError if a level has no signal, or, when it is asked, if sampling begins at level 1
  */
@@ -34,7 +34,7 @@ export function pndm(levels: readonly Level[]): Sampler {
   };
 }
 
-/** x at a level, if the noise is ε̂ all the way (eq. 11). */
+/** x at a level, if the noise is ε̂ all the way. */
 function transfer({ x, level }: { x: tf.Tensor4D; level: Level }, next: Level, noise: tf.Tensor4D): tf.Tensor4D {
   const ratio = next.signal / level.signal;
   return combine([ratio, x], [next.sigma - ratio * level.sigma, noise]);

@@ -13,7 +13,7 @@ export interface UniPcOptions {
 }
 
 /**
- * UniPC, a predictor and a corrector of the same form (Zhao et al. 2023, Algorithms 5 to 8, with x̂_0): when x̂_0 at a level has become known, x
+ * UniPC, a predictor and a corrector of the same form (Zhao et al. 2023, multistep, of x̂_0): when x̂_0 at a level has become known, x
  * there is corrected by it before the next step, without another evaluation. The order is lower at the beginning and at the end.
  * @param levels from noise to image, such as `uniformLogSnr(scheduleScale(schedule), 10)`
  * @throws RangeError unless the order is 1, 2 or 3
@@ -62,7 +62,7 @@ function bend(
   if (points.length === 0) return [];
   const ratios = points.map(({ level }) => (lambda(level) - lambda(start.level)) / h);
   const scale = solver === 'bh1' ? -h : Math.expm1(-h);
-  // Where there is one unknown, a half meets the condition to the same order (§3.3 there).
+  // Where there is one unknown, a half meets the condition to the same order.
   const rhos = points.length === 1 ? [0.5] : solve(ratios, moments(-h, points.length, scale));
   return points.flatMap(({ x0 }, i) => {
     const coefficient = (-to.signal * scale * rhos[i]) / ratios[i];
