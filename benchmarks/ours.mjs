@@ -44,7 +44,7 @@ async function prepare({ op, batch, size }) {
     learning = { size, learner: await learner({ task, gradients }) };
   } else if (!forwards.has(size)) {
     const image = [size, size, network.initConv.weight.shape[2]];
-    forwards.set(size, await compileNetwork(execution, network, { parameters: task.parameters, image }));
+    forwards.set(size, await compileNetwork(execution, network, { parameters: task.parameters, image, fixed: true }));
   }
   return (performance.now() - start) / 1000;
 }

@@ -101,7 +101,7 @@ async function drawImages(
   const trajectory = wantsTrajectory ? new Float32Array(length * count * size) : undefined;
   const chain: ByteImage[] = [];
 
-  const run = await compileNetwork(execution, network, { parameters, image, condition });
+  const run = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
   const batch = Math.min(count, batchSize ?? fittingBatch((await run.cost()).bytes));
   const progress = createBar(Math.ceil(count / batch) * length);
   let done = 0;

@@ -94,6 +94,20 @@ describe('compileNetwork', () => {
     }
   });
 
+  test('fixed, keeps the values that the parameters have now', async () => {
+    const network = conditional();
+    const run = await compileNetwork(executions[0], network, {
+      parameters: namedParameters({ network }),
+      image,
+      condition: label,
+      fixed: true,
+    });
+    tf.tidy(() => network.table.assign(tf.tensor1d([5, 5, 5])));
+    const output = await run(tf.ones([1, ...image]), tf.tensor1d([0]), { label: tf.tensor1d([2], 'int32') });
+    expect((await output.data())[0]).toBeCloseTo(1.4, 5);
+    await run.dispose();
+  });
+
   test('compiled, traces nothing anew where only weights and the number of images change', async () => {
     const network = conditional();
     let applied = 0;
