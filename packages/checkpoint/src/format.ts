@@ -105,17 +105,21 @@ function digitsIn(bytes: Uint8Array): number {
   return found === undefined ? -1 : header.indexOf(found) + '"sha256":"'.length;
 }
 
-/** SHA-256 over those of the header, its checksum left blank, and of the data, so that damage is found wherever it lies. */
+/** Bytes that are hashed at a time, since each time takes a copy of them. */
+const CHUNK = 2 ** 22;
+
+/** SHA-256 over those of the header, its checksum left blank, and of the data in chunks, so that damage is found wherever it lies. */
 async function checksum(bytes: Uint8Array): Promise<string> {
-  const sha256 = async (data: Uint8Array) => new Uint8Array(await crypto.subtle.digest('SHA-256', data));
+  const sha256 = async (data: Uint8Array<ArrayBuffer>) => new Uint8Array(await crypto.subtle.digest('SHA-256', data));
   const start = dataStart(bytes);
   const header = bytes.slice(0, start);
   const digits = digitsIn(bytes);
   if (digits >= 0) header.set(new TextEncoder().encode(BLANK), digits);
-  const both = new Uint8Array(64);
-  both.set(await sha256(header));
-  both.set(await sha256(bytes.subarray(start)), 32);
-  return Array.from(await sha256(both), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const digests = [await sha256(header)];
+  for (let at = start; at < bytes.length; at += CHUNK) digests.push(await sha256(bytes.slice(at, at + CHUNK)));
+  const all = new Uint8Array(32 * digests.length);
+  digests.forEach((digest, i) => all.set(digest, 32 * i));
+  return Array.from(await sha256(all), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** What a metadata entry holds as JSON. */
