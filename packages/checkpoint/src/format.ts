@@ -110,13 +110,13 @@ const CHUNK = 2 ** 22;
 
 /** SHA-256 over those of the header, its checksum left blank, and of the data in chunks, so that damage is found wherever it lies. */
 async function checksum(bytes: Uint8Array): Promise<string> {
-  const sha256 = async (data: Uint8Array<ArrayBuffer>) => new Uint8Array(await crypto.subtle.digest('SHA-256', data));
+  const sha256 = async (data: Uint8Array) => new Uint8Array(await crypto.subtle.digest('SHA-256', data));
   const start = dataStart(bytes);
   const header = bytes.slice(0, start);
   const digits = digitsIn(bytes);
   if (digits >= 0) header.set(new TextEncoder().encode(BLANK), digits);
   const digests = [await sha256(header)];
-  for (let at = start; at < bytes.length; at += CHUNK) digests.push(await sha256(bytes.slice(at, at + CHUNK)));
+  for (let at = start; at < bytes.length; at += CHUNK) digests.push(await sha256(bytes.subarray(at, at + CHUNK)));
   const all = new Uint8Array(32 * digests.length);
   digests.forEach((digest, i) => all.set(digest, 32 * i));
   return Array.from(await sha256(all), (byte) => byte.toString(16).padStart(2, '0')).join('');
