@@ -16,8 +16,14 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-exports': 'error',
       'no-restricted-syntax': [
         'error',
-        { selector: "ImportSpecifier[importKind='type']", message: "Write import type { … } from '…' on a line of its own." },
-        { selector: "ExportSpecifier[exportKind='type']", message: "Write export type { … } from '…' on a line of its own." },
+        {
+          selector: "ImportSpecifier[importKind='type']",
+          message: "Write import type { … } from '…' on a line of its own.",
+        },
+        {
+          selector: "ExportSpecifier[exportKind='type']",
+          message: "Write export type { … } from '…' on a line of its own.",
+        },
       ],
     },
   },

@@ -7,7 +7,8 @@ export default {
   testTimeout: 120_000,
   setupFiles: [here('scripts/jest-setup.mjs')],
   testMatch: ['<rootDir>/src/**/*.test.ts'],
-  // A global that is looked up in a test's realm is slow; TensorFlow.js's cpu kernels look these up in their inner loops.
+  // A global that is looked up in a test's realm is slow; TensorFlow.js's cpu kernels look these up in their inner
+  // loops.
   sandboxInjectedGlobals: ['Math', 'Symbol'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {

@@ -1,4 +1,5 @@
-// Exports networks as ONNX, runs them elsewhere, and compares with what is computed here: node exchange-onnx.mjs [--python python3] [--no-python]
+// Exports networks as ONNX, runs them elsewhere, and compares with what is computed here: node exchange-onnx.mjs
+// [--python python3] [--no-python]
 import { exportOnnx } from '@ddpm/compile';
 import { Random } from '@ddpm/random';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
@@ -12,7 +13,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const { values: options } = parseArgs({
-  options: { python: { type: 'string', default: process.env.BENCH_PYTHON ?? 'python3' }, 'no-python': { type: 'boolean', default: false } },
+  options: {
+    python: { type: 'string', default: process.env.BENCH_PYTHON ?? 'python3' },
+    'no-python': { type: 'boolean', default: false },
+  },
 });
 const tolerance = 1e-5;
 const script = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -51,9 +55,12 @@ try {
       const expected = unet.apply(tf.tensor4d(xt.data, xt.shape), tf.tensor1d(t.data, 'int32')).dataSync();
       const scale = Math.max(1, ...expected.map(Math.abs));
       const differences = Object.values(runtimes).map(([command, ...args]) => {
-        execFileSync(command, [...args, ...['model.onnx', 'case.safetensors', 'result.safetensors'].map(at)], { stdio: 'inherit' });
+        execFileSync(command, [...args, ...['model.onnx', 'case.safetensors', 'result.safetensors'].map(at)], {
+          stdio: 'inherit',
+        });
         const { shape, data } = readSafetensors(readFileSync(at('result.safetensors'))).tensors.get('epsilon');
-        if (shape.join() !== xt.shape.join()) throw new Error(`expected an output of ${xt.shape.join('×')}, got ${shape.join('×')}`);
+        if (shape.join() !== xt.shape.join())
+          throw new Error(`expected an output of ${xt.shape.join('×')}, got ${shape.join('×')}`);
         return expected.reduce((most, value, i) => Math.max(most, Math.abs(value - data[i])), 0) / scale;
       });
       worst = Math.max(worst, ...differences);

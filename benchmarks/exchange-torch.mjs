@@ -1,4 +1,5 @@
-// Exchanges weights with PyTorch and compares what the networks then compute: node exchange-torch.mjs [--python python3]
+// Exchanges weights with PyTorch and compares what the networks then compute: node exchange-torch.mjs [--python
+// python3]
 import { compile } from '@ddpm/compile';
 import { Random } from '@ddpm/random';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
@@ -11,7 +12,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const { values: options } = parseArgs({ options: { python: { type: 'string', default: process.env.BENCH_PYTHON ?? 'python3' } } });
+const { values: options } = parseArgs({
+  options: { python: { type: 'string', default: process.env.BENCH_PYTHON ?? 'python3' } },
+});
 const tolerance = 1e-5;
 const cases = {
   'ConvNeXt, 1 channel': { dim: 28, dimMults: [1, 2, 4], channels: 1, useConvnext: true, resnetBlockGroups: 4 },
@@ -26,7 +29,8 @@ const folder = mkdtempSync(join(tmpdir(), 'ddpm-torch-'));
 const at = (name) => join(folder, name);
 /** Largest difference, as a share of the largest value where that is over 1. */
 const difference = (a, b) =>
-  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0) / Math.max(1, ...b.map((value) => Math.abs(value)));
+  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0) /
+  Math.max(1, ...b.map((value) => Math.abs(value)));
 let worst = 0;
 try {
   console.log("| U-Net | our weights in PyTorch | PyTorch's weights here |\n|---|---|---|");
@@ -51,7 +55,9 @@ try {
       return values;
     };
     const there = difference(await outputs(), tensors.get('ours').data);
-    const state = [...tensors].filter(([key]) => key.startsWith('state/')).map(([key, tensor]) => [key.slice('state/'.length), tensor]);
+    const state = [...tensors]
+      .filter(([key]) => key.startsWith('state/'))
+      .map(([key, tensor]) => [key.slice('state/'.length), tensor]);
     loadTorchStateDict(unet, new Map(state));
     const back = difference(await outputs(), tensors.get('theirs').data);
     worst = Math.max(worst, there, back);

@@ -1,4 +1,5 @@
-// Our side of the comparison: answers the requests that pytorch.py describes, in the same words, by the steps that the trainer takes.
+// Our side of the comparison: answers the requests that pytorch.py describes, in the same words, by the steps that the
+// trainer takes.
 import { denoising, huber, uniform } from '@ddpm/diffusion';
 import { prepareExecution } from '@ddpm/execution';
 import { namedParameters } from '@ddpm/layers';

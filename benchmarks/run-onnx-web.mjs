@@ -8,7 +8,13 @@ ort.env.wasm.numThreads = 1;
 const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(model)));
 const { tensors } = readSafetensors(readFileSync(given));
 const feeds = Object.fromEntries(
-  [...tensors].map(([name, { data, shape }]) => [name, new ort.Tensor(data instanceof Int32Array ? 'int32' : 'float32', data, shape)]),
+  [...tensors].map(([name, { data, shape }]) => [
+    name,
+    new ort.Tensor(data instanceof Int32Array ? 'int32' : 'float32', data, shape),
+  ]),
 );
 const outputs = await session.run(feeds);
-writeFileSync(result, writeSafetensors(new Map(Object.entries(outputs).map(([name, { data, dims }]) => [name, { data, shape: dims }]))));
+writeFileSync(
+  result,
+  writeSafetensors(new Map(Object.entries(outputs).map(([name, { data, dims }]) => [name, { data, shape: dims }]))),
+);

@@ -1,4 +1,5 @@
-// Prints how our training and sampling compare with PyTorch's, both timed in turn: node run.mjs [--python python3] [--rounds 5] [--scaling]
+// Prints how our training and sampling compare with PyTorch's, both timed in turn: node run.mjs [--python python3]
+// [--rounds 5] [--scaling]
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -16,7 +17,11 @@ const rounds = Number(options.rounds);
 const threads = availableParallelism();
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
 
-const tuned = { MALLOC_TRIM_THRESHOLD_: String(2 ** 32), MALLOC_MMAP_THRESHOLD_: String(2 ** 32), MALLOC_TOP_PAD_: String(2 ** 28) };
+const tuned = {
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 32),
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
+  MALLOC_TOP_PAD_: String(2 ** 28),
+};
 const sides = {
   ours: () => start(process.execPath, [file('ours.mjs')]),
   torch: () => start(options.python, [file('pytorch.py'), String(threads)]),
@@ -24,7 +29,10 @@ const sides = {
 };
 const tutorial = { op: 'build', blocks: 'convnext', dim: 28, mults: [1, 2, 4], channels: 1, groups: 4 };
 
-/** Of each side, taken in turn so many times: the median of its seconds, that of their ratio to ours, and its peak memory. */
+/**
+ * Of each side, taken in turn so many times: the median of its seconds, that of their ratio to ours, and its peak
+ * memory.
+ */
 async function compare(model, request, { names = Object.keys(sides), times = rounds } = {}) {
   const peers = [];
   for (const name of names) {
@@ -34,7 +42,8 @@ async function compare(model, request, { names = Object.keys(sides), times = rou
   for (const { peer } of peers) await peer.ask(model);
   const results = {};
   // The first runs compile, allocate and warm up.
-  for (const { name, peer } of peers) results[name] = { preparation: (await peer.ask({ ...request, repeat: 2 })).preparation };
+  for (const { name, peer } of peers)
+    results[name] = { preparation: (await peer.ask({ ...request, repeat: 2 })).preparation };
   for (let round = 0; round < times; round++) {
     for (const { name, peer, seconds } of peers) {
       const answer = await peer.ask({ ...request, repeat: 1 });
@@ -44,7 +53,8 @@ async function compare(model, request, { names = Object.keys(sides), times = rou
   }
   // Of each round, since other work on the machine slows a whole round more often than one side of it.
   const [ours] = peers;
-  for (const { name, seconds } of peers) results[name].ratio = median(seconds.map((time, round) => time / ours.seconds[round]));
+  for (const { name, seconds } of peers)
+    results[name].ratio = median(seconds.map((time, round) => time / ours.seconds[round]));
   for (const { peer } of peers) peer.stop();
   return results;
 }
@@ -62,18 +72,27 @@ rows.push([
   await compare({ ...tutorial, blocks: 'resnet' }, { op: 'step', batch: 128, size: 28 }),
 ]);
 // Short enough for more of them.
-rows.push(['sampling forward, 64 images', await compare(tutorial, { op: 'forward', batch: 64, size: 28 }, { times: 4 * rounds })]);
+rows.push([
+  'sampling forward, 64 images',
+  await compare(tutorial, { op: 'forward', batch: 64, size: 28 }, { times: 4 * rounds }),
+]);
 if (!step.torch) console.log(`(no PyTorch: ${options.python} cannot import torch)`);
 console.log('\n| what | ours | PyTorch | ratio | PyTorch, allocator tuned | ratio |\n|---|---|---|---|---|---|');
 for (const [what, { ours, torch, tuned: other }] of rows) {
-  console.log(`| ${what} | ${seconds(ours)} | ${seconds(torch)} | ${ratio(torch)} | ${seconds(other)} | ${ratio(other)} |`);
+  console.log(
+    `| ${what} | ${seconds(ours)} | ${seconds(torch)} | ${ratio(torch)} | ${seconds(other)} | ${ratio(other)} |`,
+  );
 }
-console.log(`| peak memory of the training step | ${megabytes(step.ours)} | ${megabytes(step.torch)} | | ${megabytes(step.tuned)} | |`);
+console.log(
+  `| peak memory of the training step | ${megabytes(step.ours)} | ${megabytes(step.torch)} | | ${megabytes(step.tuned)} | |`,
+);
 console.log(`| tracing and opening, before the first step | ${step.ours.preparation.toFixed(2)} s | | | | |`);
 
 console.log('\n| training step, batch 128 | compiled | tfjs | ratio |\n|---|---|---|---|');
 for (const [name, ours, backend, other] of await smallModels(rounds))
-  console.log(`| small ${name} | ${ours.toFixed(2)} ms | ${backend} ${other.toFixed(2)} ms | ${(other / ours).toFixed(1)}× |`);
+  console.log(
+    `| small ${name} | ${ours.toFixed(2)} ms | ${backend} ${other.toFixed(2)} ms | ${(other / ours).toFixed(1)}× |`,
+  );
 
 if (options.scaling) {
   console.log('\n| training step | ours | peak memory | PyTorch | ratio |\n|---|---|---|---|---|');

@@ -13,18 +13,30 @@ const parameter = (shape) => tf.tidy(() => tf.variable(tf.randomNormal(shape, 0,
 const models = {
   MLP: () => {
     const parameters = new Map(
-      Object.entries({ w1: [784, 256], b1: [256], w2: [256, classes], b2: [classes] }).map(([name, shape]) => [name, parameter(shape)]),
+      Object.entries({ w1: [784, 256], b1: [256], w2: [256, classes], b2: [classes] }).map(([name, shape]) => [
+        name,
+        parameter(shape),
+      ]),
     );
     const { w1, b1, w2, b2 } = Object.fromEntries(parameters);
-    return { parameters, logits: (x) => tf.add(tf.matMul(tf.relu(tf.add(tf.matMul(tf.reshape(x, [-1, 784]), w1), b1)), w2), b2) };
+    return {
+      parameters,
+      logits: (x) => tf.add(tf.matMul(tf.relu(tf.add(tf.matMul(tf.reshape(x, [-1, 784]), w1), b1)), w2), b2),
+    };
   },
   CNN: () => {
     const parameters = new Map(
-      Object.entries({ c1: [3, 3, 1, 16], c2: [3, 3, 16, 32], w: [7 * 7 * 32, classes] }).map(([name, shape]) => [name, parameter(shape)]),
+      Object.entries({ c1: [3, 3, 1, 16], c2: [3, 3, 16, 32], w: [7 * 7 * 32, classes] }).map(([name, shape]) => [
+        name,
+        parameter(shape),
+      ]),
     );
     const { c1, c2, w } = Object.fromEntries(parameters);
     const logits = (x) =>
-      tf.matMul(tf.reshape(tf.relu(tf.conv2d(tf.relu(tf.conv2d(x, c1, 2, 'same')), c2, 2, 'same')), [-1, 7 * 7 * 32]), w);
+      tf.matMul(
+        tf.reshape(tf.relu(tf.conv2d(tf.relu(tf.conv2d(x, c1, 2, 'same')), c2, 2, 'same')), [-1, 7 * 7 * 32]),
+        w,
+      );
     return { parameters, logits };
   },
 };
@@ -59,7 +71,8 @@ export async function smallModels(rounds = 5) {
   const rows = [];
   for (const [name, build] of Object.entries(models)) {
     const sides = [];
-    for (const backend of Object.keys(calls)) sides.push({ backend, step: await prepare(build, backend), milliseconds: [] });
+    for (const backend of Object.keys(calls))
+      sides.push({ backend, step: await prepare(build, backend), milliseconds: [] });
     // The first round does not count.
     for (let round = 0; round <= rounds; round++) {
       for (const { backend, step, milliseconds } of sides) {

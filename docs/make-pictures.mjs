@@ -1,4 +1,5 @@
-// Draws the pictures of how-a-step-travels.md and levels.md, with the model that `npm start` trains: node docs/make-pictures.mjs runs/first-1
+// Draws the pictures of how-a-step-travels.md and levels.md, with the model that `npm start` trains: node
+// docs/make-pictures.mjs runs/first-1
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
@@ -13,13 +14,18 @@ import { compileNetwork, loadDenoiser } from '../packages/models/dist/index.js';
 import { Random } from '../packages/random/dist/index.js';
 import { cosineSchedule, linearSchedule } from '../packages/schedules/dist/index.js';
 
-const { clipped, ddim, denoiser, denoising, levelAt, minSnr, sample, signalToNoise, stack, trailing, uniform } = diffusion;
+const { clipped, ddim, denoiser, denoising, levelAt, minSnr, sample, signalToNoise, stack, trailing, uniform } =
+  diffusion;
 
-/** Height and width of an image, in units of the SVG, and pixels to a unit: together a whole number for each pixel of an image. */
+/**
+ * Height and width of an image, in units of the SVG, and pixels to a unit: together a whole number for each pixel of an
+ * image.
+ */
 const [SIZE, SCALE] = [84, 4 / 3];
 
 const run = process.argv[2];
-if (run === undefined) throw new Error('make-pictures: which run? npm start makes one: node docs/make-pictures.mjs runs/first-1');
+if (run === undefined)
+  throw new Error('make-pictures: which run? npm start makes one: node docs/make-pictures.mjs runs/first-1');
 const { checkpoint } = await findCheckpoint(run);
 const bases = [fileURLToPath(new URL('../packages/models/package.json', import.meta.url))];
 const { network, parameters, parameterisation, schedule, image } = await loadDenoiser(checkpoint, { run, bases });
@@ -33,11 +39,21 @@ pictureOfCurves();
 await pictureOfWalk();
 await compiled.dispose();
 
-/** The first step of the run: examples of its batch, what is drawn for them, what the network makes of them, and their losses. */
+/**
+ * The first step of the run: examples of its batch, what is drawn for them, what the network makes of them, and their
+ * losses.
+ */
 async function pictureOfStep() {
   const { batchSize, seed, flip, loss, minSnr: gamma } = checkpoint.settings;
   const weighting = gamma && minSnr(parameterisation, { gamma });
-  const task = denoising({ network, parameters, levels: uniform(schedule), parameterisation, loss: diffusion[loss], weighting });
+  const task = denoising({
+    network,
+    parameters,
+    levels: uniform(schedule),
+    parameterisation,
+    loss: diffusion[loss],
+    weighting,
+  });
   const { value: batch } = await examples(dataset, { batchSize, seed, flip: flip ? 0.5 : 0 }).next();
   const drawn = task.draw(batch, new Random([seed, 'train', 0]));
   const measure = await execution.losses(task, drawn);
@@ -62,15 +78,21 @@ async function pictureOfStep() {
   const pictures = columns.map(({ values }) => toImages(values.dataSync(), shape));
 
   // Those whose levels are nearest to a little, some and much noise.
-  const rows = [0.06, 0.35, 0.75].map((way) => nearest(levels, ({ time }) => Math.abs(time / schedule.timesteps - way)));
+  const rows = [0.06, 0.35, 0.75].map((way) =>
+    nearest(levels, ({ time }) => Math.abs(time / schedule.timesteps - way)),
+  );
   const [left, top, across, down] = [120, 44, SIZE + 26, SIZE + 16];
-  const parts = columns.flatMap(({ title }, k) => text(left + k * across + SIZE / 2, top - 10, title, { anchor: 'middle', up: true }));
+  const parts = columns.flatMap(({ title }, k) =>
+    text(left + k * across + SIZE / 2, top - 10, title, { anchor: 'middle', up: true }),
+  );
   rows.forEach((i, row) => {
     const y = top + row * down;
     const { time, signal, sigma } = levels[i];
     parts.push(text(0, y + 26, [`t = ${time}`, `signal ${signal.toFixed(2)}`, `sigma ${sigma.toFixed(2)}`]));
     pictures.forEach((column, k) => parts.push(picture(left + k * across, y, column[i])));
-    const lines = ['unweighted', 'weight', 'loss'].map((name) => `${name} ${(losses.get(name) ?? drawn[name].data)[i].toFixed(3)}`);
+    const lines = ['unweighted', 'weight', 'loss'].map(
+      (name) => `${name} ${(losses.get(name) ?? drawn[name].data)[i].toFixed(3)}`,
+    );
     parts.push(text(left + columns.length * across, y + 26, lines));
   });
   write('step.png', parts, { width: left + columns.length * across + 120, height: top + rows.length * down });
@@ -96,7 +118,9 @@ async function pictureOfLevels() {
       const [shown] = toImages(balanced(diffusion.qSample(stacked, x0, noise), stacked).dataSync(), [1, ...image]);
       parts.push(picture(left + k * across, y, shown));
       const numbers = [level.signal, level.sigma].map((value) => String(Number(value.toPrecision(2)))).join(', ');
-      parts.push(text(left + k * across + SIZE / 2, y + SIZE + 13, [numbers], { anchor: 'middle', size: 11, fill: '#64748b' }));
+      parts.push(
+        text(left + k * across + SIZE / 2, y + SIZE + 13, [numbers], { anchor: 'middle', size: 11, fill: '#64748b' }),
+      );
     }
   }
   write('levels.png', parts, { width: left + shares.length * across, height: top + kinds().length * down });
@@ -117,9 +141,20 @@ function pictureOfCurves() {
   const within = (value) => (value > 1e-5 && value < 1e6 ? value : NaN);
   const lines = Object.entries({ linear: linear.at, EDM: edm.at, flow: flow.at, cosine: cosine.at }).map(ratio);
   const falling = plotLines(lines, {
-    ...{ title: 'How fast the image is lost', xLabel: 'share of the way', yLabel: '(signal/sigma)²', logY: true, width: 480, height: 400 },
+    ...{
+      title: 'How fast the image is lost',
+      xLabel: 'share of the way',
+      yLabel: '(signal/sigma)²',
+      logY: true,
+      width: 480,
+      height: 400,
+    },
   });
-  write('level-curves.png', [plane, `<g transform="translate(420 0)">${falling}</g>`], { width: 900, height: 400, channels: 3 });
+  write('level-curves.png', [plane, `<g transform="translate(420 0)">${falling}</g>`], {
+    width: 900,
+    height: 400,
+    channels: 3,
+  });
 }
 
 /** DDIM in eight steps: x at each level, and the image that the network sees in it. */
@@ -129,7 +164,11 @@ async function pictureOfWalk() {
   const xT = tf.tensor(rng.normals(tf.util.sizeFromShape(image)), [1, ...image]);
   const [noisy, guesses] = [[xT], []];
   const denoise = clipped(denoiser(compiled, { parameterisation }));
-  await sample(denoise, xT, { sampler, rng, onStep: ({ x, x0 }) => void (noisy.push(tf.clone(x)), guesses.push(tf.clone(x0))) });
+  await sample(denoise, xT, {
+    sampler,
+    rng,
+    onStep: ({ x, x0 }) => void (noisy.push(tf.clone(x)), guesses.push(tf.clone(x0))),
+  });
   const [left, top, across, down] = [30, 60, SIZE + 10, SIZE + 10];
   const parts = [text(0, top + SIZE / 2 + 5, ['x']), text(0, top + down + SIZE / 2 + 5, ['x̂_0'])];
   for (const [k, x] of noisy.entries()) {
@@ -140,7 +179,8 @@ async function pictureOfWalk() {
         : [`t = ${level.time}`, `signal ${level.signal.toFixed(2)}`, `sigma ${level.sigma.toFixed(2)}`];
     parts.push(text(left + k * across + SIZE / 2, top - 10, lines, { anchor: 'middle', up: true, size: 12 }));
     parts.push(picture(left + k * across, top, toImages(balanced(x, stack([level])).dataSync(), [1, ...image])[0]));
-    if (guesses[k]) parts.push(picture(left + k * across, top + down, toImages(guesses[k].dataSync(), [1, ...image])[0]));
+    if (guesses[k])
+      parts.push(picture(left + k * across, top + down, toImages(guesses[k].dataSync(), [1, ...image])[0]));
   }
   write('walk.png', parts, { width: left + noisy.length * across, height: top + 2 * down });
 }
@@ -182,7 +222,8 @@ function text(x, y, lines, { anchor = 'start', up = false, size = 13, fill = '#3
   const first = up ? y - (lines.length - 1) * (size + 3) : y;
   return lines
     .map(
-      (line, i) => `<text x="${x}" y="${first + i * (size + 3)}" text-anchor="${anchor}" font-size="${size}" fill="${fill}">${line}</text>`,
+      (line, i) =>
+        `<text x="${x}" y="${first + i * (size + 3)}" text-anchor="${anchor}" font-size="${size}" fill="${fill}">${line}</text>`,
     )
     .join('');
 }
@@ -191,7 +232,9 @@ function text(x, y, lines, { anchor = 'start', up = false, size = 13, fill = '#3
 function write(name, parts, { width, height, channels = 1 }) {
   const [w, h] = [width + 24, height + 24];
   const attributes = `xmlns="http://www.w3.org/2000/svg" font-family="Inter" viewBox="-12 -12 ${w} ${h}" width="${w}" height="${h}"`;
-  const png = encodePng(decodePng(svgToPng(`<svg ${attributes}>${parts.join('')}</svg>`, { scale: SCALE }), { channels }));
+  const png = encodePng(
+    decodePng(svgToPng(`<svg ${attributes}>${parts.join('')}</svg>`, { scale: SCALE }), { channels }),
+  );
   const path = fileURLToPath(new URL(name, import.meta.url));
   writeFileSync(path, png);
   console.log(`${path}: ${Math.round(png.length / 1000)} kB`);

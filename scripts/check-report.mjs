@@ -1,6 +1,6 @@
-// node scripts/check-report.mjs RUN [SCREENSHOTS]: opens the report.html of a run folder in Chromium (CHROMIUM, or /usr/bin/chromium), on a
-// desktop, on a phone in the dark, and without JavaScript; checks that curves and pictures are drawn; and leaves a screenshot of each in
-// the folder SCREENSHOTS (by default the run folder).
+// node scripts/check-report.mjs RUN [SCREENSHOTS]: opens the report.html of a run folder in Chromium (CHROMIUM, or
+// /usr/bin/chromium), on a desktop, on a phone in the dark, and without JavaScript; checks that curves and pictures are
+// drawn; and leaves a screenshot of each in the folder SCREENSHOTS (by default the run folder).
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -17,7 +17,9 @@ const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\
 const has = (name) => metrics.some((line) => typeof line[name] === 'number');
 const curves = [
   ...(has('loss') ? ['Loss'] : []),
-  ...(metrics.some(({ quartiles }) => quartiles?.some((loss) => typeof loss === 'number')) ? ['Loss by noise level'] : []),
+  ...(metrics.some(({ quartiles }) => quartiles?.some((loss) => typeof loss === 'number'))
+    ? ['Loss by noise level']
+    : []),
   ...(has('gradNorm') ? ['Gradient norm'] : []),
   ...(has('learningRate') ? ['Learning rate'] : []),
   ...(has('imagesPerSecond') ? ['Images a second'] : []),
@@ -26,7 +28,13 @@ const previews = existsSync(join(run, 'previews')) ? 1 : 0;
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
 });
 try {
   await check('desktop', { viewport: { width: 1280, height: 900 } });
@@ -50,7 +58,8 @@ async function check(name, options) {
   page.on('console', (message) => problems.push(message.text()));
   page.on(
     'request',
-    (request) => request.url() === url || request.url().startsWith('data:') || problems.push(`asked for ${request.url()}`),
+    (request) =>
+      request.url() === url || request.url().startsWith('data:') || problems.push(`asked for ${request.url()}`),
   );
   await page.goto(url);
 
@@ -69,7 +78,8 @@ async function check(name, options) {
 
   const images = await page.locator('.strip img').all();
   assert.ok(images.length >= previews, `${name}: ${images.length} pictures`);
-  for (const image of images) assert.ok((await image.evaluate((element) => element.naturalWidth)) > 0, `${name}: a picture is not drawn`);
+  for (const image of images)
+    assert.ok((await image.evaluate((element) => element.naturalWidth)) > 0, `${name}: a picture is not drawn`);
   if (images.length > 1 && options.javaScriptEnabled !== false) {
     const large = page.locator('.viewer img');
     const last = await large.getAttribute('alt');

@@ -1,4 +1,5 @@
-// Makes awkward pictures, reads each with @ddpm/datasets and with Pillow, and shows how far the pixels are apart (build first):
+// Makes awkward pictures, reads each with @ddpm/datasets and with Pillow, and shows how far the pixels are apart (build
+// first):
 // node scripts/compare-pictures.mjs --python <a python that has pillow and numpy> [--keep <folder for the pictures>]
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -47,7 +48,8 @@ for (const [i, { name, size, channels }] of jobs.entries()) {
     if (dataset.shape.join() !== shape.join()) throw new Error(`${dataset.shape.join('×')}, Pillow ${shape.join('×')}`);
     const { most, mean } = differences(await dataset.image(0), readFileSync(join(work, `${i}`)), shape[2]);
     const what = size ? 'scaled' : 'as it is';
-    if (most >= (row[`${what}: most`] ?? 0)) Object.assign(row, { [`${what}: most`]: most, [`${what}: mean`]: Number(mean.toFixed(3)) });
+    if (most >= (row[`${what}: most`] ?? 0))
+      Object.assign(row, { [`${what}: most`]: most, [`${what}: mean`]: Number(mean.toFixed(3)) });
     worst.set(name, Math.max(worst.get(name) ?? 0, most));
   } catch (error) {
     worst.set(name, Infinity);
@@ -63,11 +65,15 @@ console.log(wrong.length === 0 ? 'All as expected.' : `Not as Pillow reads them:
 process.exitCode = wrong.length === 0 ? 0 : 1;
 
 function python(args, input) {
-  const { status, stdout, stderr, error } = spawnSync(values.python, [join(root, 'scripts', 'compare-pictures.py'), ...args], {
-    input,
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-  });
+  const { status, stdout, stderr, error } = spawnSync(
+    values.python,
+    [join(root, 'scripts', 'compare-pictures.py'), ...args],
+    {
+      input,
+      encoding: 'utf8',
+      maxBuffer: 2 ** 28,
+    },
+  );
   if (status !== 0) {
     console.error(`${values.python}: ${error?.message ?? stderr}`);
     process.exit(2);
@@ -80,7 +86,10 @@ async function makeOthers(folder) {
   const samples = Uint16Array.from({ length: 46 * 34 * 3 }, (_, i) => (i * 40503) % 65536);
   const wide = sharp(samples, { raw: { width: 46, height: 34, channels: 3 } });
   await wide.clone().toColourspace('rgb16').png().toFile(join(folder, 'rgb-16-bit.png'));
-  await sharp(join(folder, 'rgb.png')).withIccProfile('p3').jpeg({ quality: 90 }).toFile(join(folder, 'display-p3.jpg'));
+  await sharp(join(folder, 'rgb.png'))
+    .withIccProfile('p3')
+    .jpeg({ quality: 90 })
+    .toFile(join(folder, 'display-p3.jpg'));
   await sharp(join(folder, 'rgb.png')).png({ progressive: true }).toFile(join(folder, 'interlaced.png'));
 }
 

@@ -1,8 +1,18 @@
-// Kills real training runs at random moments, resumes each, and compares the final weights with those of a run that was left alone.
+// Kills real training runs at random moments, resumes each, and compares the final weights with those of a run that was
+// left alone.
 //   node scripts/crash-test.mjs [--runs 50] [--backend compiled] [--seed 1] [--full-disk]
 // --full-disk trains into a file system of 3 MB (Linux, as root) until it is full, then frees it and resumes.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,7 +29,20 @@ const { values } = parseArgs({
 const cli = join(root, 'apps', 'trainer', 'dist', 'cli.js');
 const folder = mkdtempSync(join(tmpdir(), 'ddpm-crash-'));
 const settings = [
-  ...['--dataset', 'fashion-mnist-10k', '--image-size', '8', '--dim', '4', '--dim-mults', '1,2', '--timesteps', '20', '--batch-size', '16'],
+  ...[
+    '--dataset',
+    'fashion-mnist-10k',
+    '--image-size',
+    '8',
+    '--dim',
+    '4',
+    '--dim-mults',
+    '1,2',
+    '--timesteps',
+    '20',
+    '--batch-size',
+    '16',
+  ],
   ...[
     '--steps',
     '150',
@@ -71,7 +94,8 @@ for (let i = 0; i < Number(values.runs); i++) {
   const run = `run-${i}`;
   if (await killed([...settings, '--out', run], random() * length)) interrupted++;
   // Every third is killed again while it goes on, and every fifth loses a part of its newest checkpoint.
-  if (i % 3 === 2 && existsSync(join(folder, run, 'checkpoint.safetensors'))) await killed(['--resume', run], random() * length);
+  if (i % 3 === 2 && existsSync(join(folder, run, 'checkpoint.safetensors')))
+    await killed(['--resume', run], random() * length);
   const checkpoints = join(folder, run, 'checkpoints');
   const saved = existsSync(checkpoints)
     ? readdirSync(checkpoints)
@@ -89,7 +113,9 @@ for (let i = 0; i < Number(values.runs); i++) {
   else console.log(`${run}: differs (exit code ${end.status}) ${end.stderr}`);
   rmSync(join(folder, run), { recursive: true, force: true });
 }
-console.log(`${interrupted} of ${values.runs} were killed while they ran, after ${resumedFrom.join(', ')} saved steps.`);
+console.log(
+  `${interrupted} of ${values.runs} were killed while they ran, after ${resumedFrom.join(', ')} saved steps.`,
+);
 console.log(`${identical} of ${values.runs} ended with bit-identical weights.`);
 if (identical !== Number(values.runs)) process.exitCode = 1;
 
@@ -100,11 +126,15 @@ if (values['full-disk']) {
   try {
     writeFileSync(join(disk, 'ballast'), new Uint8Array(1_000_000));
     const full = train(...settings, '--out', join('disk', 'run'));
-    console.log(`On a full disk: exit code ${full.status}; ${[...full.stdout.matchAll(/Warning: .*/g), full.stderr.trim()].join(' | ')}`);
+    console.log(
+      `On a full disk: exit code ${full.status}; ${[...full.stdout.matchAll(/Warning: .*/g), full.stderr.trim()].join(' | ')}`,
+    );
     rmSync(join(disk, 'ballast'));
     const resumed = train('--resume', join('disk', 'run'));
     const same = resumed.status === 0 && weights(join('disk', 'run')).equals(expected);
-    console.log(`Once there was room: ${same ? 'bit-identical weights' : `differs (exit code ${resumed.status}) ${resumed.stderr}`}.`);
+    console.log(
+      `Once there was room: ${same ? 'bit-identical weights' : `differs (exit code ${resumed.status}) ${resumed.stderr}`}.`,
+    );
     if (!same) process.exitCode = 1;
   } finally {
     execFileSync('umount', [disk]);

@@ -1,4 +1,5 @@
-// npm run docs: the API of every package, from its docstrings and README, as a web site in docs/api. A warning is an error.
+// npm run docs: the API of every package, from its docstrings and README, as a web site in docs/api. A warning is an
+// error.
 import { join } from 'node:path';
 import { install, root, run } from './pnpm.mjs';
 

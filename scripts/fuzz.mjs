@@ -1,5 +1,6 @@
-// node scripts/fuzz.mjs [--runs N] [--seed S] [reader…]: gives every reader of files from others N damaged files (100,000 by default), each
-// made from the seed and its number alone. Each must give a result or one clear line within the time, and the process must stay small.
+// node scripts/fuzz.mjs [--runs N] [--seed S] [reader…]: gives every reader of files from others N damaged files
+// (100,000 by default), each made from the seed and its number alone. Each must give a result or one clear line within
+// the time, and the process must stay small.
 // Needs the packages built. What fails is saved, and ends the run of its reader.
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
@@ -22,7 +23,11 @@ const INTERNAL =
   /Cannot (read|set|convert|destructure)|is not (a function|iterable|defined|a constructor)|of undefined|undefined is|Maximum call stack|Invalid (array|typed array|string|code point|count|offset)|[Aa]llocation|out of (memory|bounds|range)|outside the bounds|\[object/;
 
 const { values, positionals } = parseArgs({
-  options: { runs: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' }, worker: { type: 'string' } },
+  options: {
+    runs: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '1' },
+    worker: { type: 'string' },
+  },
   allowPositionals: true,
 });
 const [runs, seed] = [Number(values.runs), Number(values.seed)];
@@ -95,7 +100,8 @@ async function work(name, numberPath) {
     }
     row['slowest ms'] = Math.max(row['slowest ms'], Math.round(performance.now() - start));
     if (problem) await fail(i, problem);
-    if (peak() - before > MAX_GROWTH_MB + i * NODE_KEEPS_MB) await fail(i, `lets the process grow by more than ${MAX_GROWTH_MB} MB`);
+    if (peak() - before > MAX_GROWTH_MB + i * NODE_KEEPS_MB)
+      await fail(i, `lets the process grow by more than ${MAX_GROWTH_MB} MB`);
   }
   closeSync(number);
   Object.assign(row, { inputs: i, 'peak RSS MB': Math.round(peak()) });

@@ -1,8 +1,10 @@
-// node scripts/install-test.mjs [--short] [--run RUN] [--screenshot FILE]: packs every package, installs the tarballs with npm into empty
-// projects as their READMEs say, and uses them there: from ES modules and CommonJS, in strict TypeScript, in a page that Vite builds, and on
-// the command line under several versions of Node. Prints package × consumer; the exit code is 1 if anything is red.
+// node scripts/install-test.mjs [--short] [--run RUN] [--screenshot FILE]: packs every package, installs the tarballs
+// with npm into empty projects as their READMEs say, and uses them there: from ES modules and CommonJS, in strict
+// TypeScript, in a page that Vite builds, and on the command line under several versions of Node. Prints package ×
+// consumer; the exit code is 1 if anything is red.
 //   --short       @ddpm/schedules alone, which must be built, without a network
-//   --run         draw the page from this run's model, not from one that is hardly trained; --screenshot keeps a picture of it
+//   --run         draw the page from this run's model, not from one that is hardly trained; --screenshot keeps a
+//   picture of it
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -116,7 +118,13 @@ try {
     const scripts = await testOffline({ folder, env, cell });
     console.log(`Install scripts that ran without a network: ${scripts.join(', ')}.`);
     if (existsSync(executablePath)) {
-      const drawn = testPage({ folder, env, executablePath, run: resolve(values.run ?? trained), screenshot: values.screenshot });
+      const drawn = testPage({
+        folder,
+        env,
+        executablePath,
+        run: resolve(values.run ?? trained),
+        screenshot: values.screenshot,
+      });
       for (const name of pagePackages) await cell(name, 'page', () => drawn);
     } else console.log(`There is no browser at ${executablePath} (CHROMIUM): the page is not tested.`);
   }

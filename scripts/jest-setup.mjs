@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
-// Packages that work with tensors get every kernel, gradient and the cpu backend, or the one that DDPM_TEST_BACKEND names; the others do not
-// wait for TensorFlow.js to load.
+// Packages that work with tensors get every kernel, gradient and the cpu backend, or the one that DDPM_TEST_BACKEND
+// names; the others do not wait for TensorFlow.js to load.
 if (readFileSync('package.json', 'utf8').includes('@tensorflow/tfjs"')) {
   const tf = await import('@tensorflow/tfjs');
   tf.enableProdMode();

@@ -1,5 +1,5 @@
-// Shows that a long run is resumed and saved as fast as a short one: makes run folders of a thousand and of a million steps, goes on with
-// each for some steps with checkpoints, and compares the times.
+// Shows that a long run is resumed and saved as fast as a short one: makes run folders of a thousand and of a million
+// steps, goes on with each for some steps with checkpoints, and compares the times.
 //   node scripts/long-run-test.mjs [--steps 1000000]
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
@@ -11,11 +11,26 @@ import { parseArgs } from 'node:util';
 import { root } from './pnpm.mjs';
 
 const { values } = parseArgs({ options: { steps: { type: 'string', default: '1000000' } } });
-const { findCheckpoint, saveCheckpoint } = await import(pathToFileURL(join(root, 'packages', 'checkpoint', 'dist', 'index.js')).href);
+const { findCheckpoint, saveCheckpoint } = await import(
+  pathToFileURL(join(root, 'packages', 'checkpoint', 'dist', 'index.js')).href
+);
 const cli = join(root, 'apps', 'trainer', 'dist', 'cli.js');
 const folder = mkdtempSync(join(tmpdir(), 'ddpm-long-'));
 const settings = [
-  ...['--dataset', 'fashion-mnist-10k', '--image-size', '8', '--dim', '4', '--dim-mults', '1', '--timesteps', '8', '--batch-size', '4'],
+  ...[
+    '--dataset',
+    'fashion-mnist-10k',
+    '--image-size',
+    '8',
+    '--dim',
+    '4',
+    '--dim-mults',
+    '1',
+    '--timesteps',
+    '8',
+    '--batch-size',
+    '4',
+  ],
   ...['--steps', '2', '--checkpoint-every', '2', '--sample-every', '0', '--backend', 'cpu'],
 ];
 
@@ -24,7 +39,10 @@ const [MORE, EVERY, ROUNDS] = [20, 5, 4];
 
 /** Makes a run folder as if it had taken so many steps. */
 async function longRun(run, steps) {
-  const { status, stderr } = spawnSync(process.execPath, [cli, ...settings, '--out', run], { cwd: folder, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, [cli, ...settings, '--out', run], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(stderr);
   const path = join(folder, run);
   const { checkpoint } = await findCheckpoint(path);
@@ -85,7 +103,9 @@ try {
     }
   }
   for (const { steps, first, checkpoint } of runs)
-    console.log(`${steps.toLocaleString('en')} steps: resumed in ${first.toFixed(2)} s; a checkpoint takes ${checkpoint.toFixed(2)} s`);
+    console.log(
+      `${steps.toLocaleString('en')} steps: resumed in ${first.toFixed(2)} s; a checkpoint takes ${checkpoint.toFixed(2)} s`,
+    );
   const [short, long] = runs;
   for (const name of ['first', 'checkpoint']) {
     if (long[name] <= 1.5 * short[name]) continue;

@@ -1,4 +1,5 @@
-// Runs the pinned pnpm, from node_modules where it is installed and through npm otherwise, so that Node and npm are enough.
+// Runs the pinned pnpm, from node_modules where it is installed and through npm otherwise, so that Node and npm are
+// enough.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -24,7 +25,10 @@ export function run(command, args, options = {}) {
 export function pnpm(...args) {
   // npm and pnpm are .cmd files on Windows, which only a shell starts.
   if (existsSync(join(root, 'node_modules', 'pnpm'))) run('pnpm', args, { shell: windows });
-  else run('npm', ['exec', '--yes', '--prefer-offline', `--package=${manifest.packageManager}`, '--', 'pnpm', ...args], { shell: windows });
+  else
+    run('npm', ['exec', '--yes', '--prefer-offline', `--package=${manifest.packageManager}`, '--', 'pnpm', ...args], {
+      shell: windows,
+    });
 }
 
 /** Installs what the lockfile fixes; quick when there is nothing to do. */

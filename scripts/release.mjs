@@ -1,4 +1,5 @@
-// npm run release: builds the packages and publishes, from GitHub Actions, those whose version the registry does not have.
+// npm run release: builds the packages and publishes, from GitHub Actions, those whose version the registry does not
+// have.
 // npm run release:check: does the same anywhere but the upload, and lists what each package would hold.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,7 +9,10 @@ import { install, pnpm, root, run, turbo } from './pnpm.mjs';
 const check = process.argv.includes('--check');
 const { GITHUB_ACTIONS, GITHUB_REPOSITORY, GITHUB_SERVER_URL = 'https://github.com' } = process.env;
 
-/** Provenance ties a package to the repository that it is built in, so its manifest must name that one, wherever the project lives. */
+/**
+ * Provenance ties a package to the repository that it is built in, so its manifest must name that one, wherever the
+ * project lives.
+ */
 function nameRepository() {
   const repository = `${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}`;
   for (const folder of ['packages', 'apps']) {
@@ -29,7 +33,11 @@ function nameRepository() {
 /** Lists what pnpm would upload. */
 function dryRun() {
   const args = ['scripts/pnpm.mjs', '--recursive', 'publish', '--dry-run', '--no-git-checks', '--json'];
-  const { status, stdout } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const { status, stdout } = spawnSync(process.execPath, args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   if (status !== 0) process.exit(status ?? 1);
   for (const { id, size, files } of JSON.parse(stdout)) {
     const paths = files.map(({ path }) => path);
@@ -43,7 +51,9 @@ function dryRun() {
 }
 
 if (!check && !GITHUB_ACTIONS) {
-  console.error('release: packages are published from GitHub Actions alone, which vouches for where they come from; see CONTRIBUTING.md');
+  console.error(
+    'release: packages are published from GitHub Actions alone, which vouches for where they come from; see CONTRIBUTING.md',
+  );
   process.exit(1);
 }
 install();

@@ -1,5 +1,6 @@
-// node scripts/runners-test.mjs: packs what a program imports, installs it with npm beside jest, vitest and esbuild, and runs one program
-// (scripts/runners/use.mjs) in a test of jest, in every pool of vitest, and in bundles. Prints a line for each; the exit code is 1 if one fails.
+// node scripts/runners-test.mjs: packs what a program imports, installs it with npm beside jest, vitest and esbuild,
+// and runs one program (scripts/runners/use.mjs) in a test of jest, in every pool of vitest, and in bundles. Prints a
+// line for each; the exit code is 1 if one fails.
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,13 +35,17 @@ try {
   for (const path of [project, home]) mkdirSync(path);
   cpSync(join(root, 'scripts', 'runners'), project, { recursive: true });
   // A second file, so that one process holds two realms.
-  for (const runner of ['jest', 'vitest']) copyFileSync(join(project, `${runner}.test.mjs`), join(project, `again.${runner}.test.mjs`));
+  for (const runner of ['jest', 'vitest'])
+    copyFileSync(join(project, `${runner}.test.mjs`), join(project, `again.${runner}.test.mjs`));
   writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   writeFileSync(
     join(project, 'jest.config.mjs'),
     `export default { testMatch: ['**/*jest.test.mjs'], moduleFileExtensions: ['mjs', 'js', 'cjs', 'json', 'node'], transform: {} };\n`,
   );
-  writeFileSync(join(project, 'vitest.config.mjs'), `export default { test: { include: ['*vitest.test.mjs'], testTimeout: 60_000 } };\n`);
+  writeFileSync(
+    join(project, 'vitest.config.mjs'),
+    `export default { test: { include: ['*vitest.test.mjs'], testTimeout: 60_000 } };\n`,
+  );
   const registry = await serveTarballs(tarballs);
   const env = { npm_config_cache: join(folder, 'cache'), 'npm_config_@ddpm:registry': registry.url };
   await npm(['install', '--no-audit', '--no-fund', ...used, ...runners], { cwd: project, env });
@@ -52,18 +57,28 @@ try {
   const bin = (name, path) => join(project, 'node_modules', name, path);
 
   await check('node', () => node('main.mjs'));
-  await check('jest', () => node('--experimental-vm-modules', bin('jest', 'bin/jest.js'), '--runInBand', '--testTimeout=60000'));
+  await check('jest', () =>
+    node('--experimental-vm-modules', bin('jest', 'bin/jest.js'), '--runInBand', '--testTimeout=60000'),
+  );
   for (const pool of ['threads', 'forks', 'vmThreads', 'vmForks'])
     await check(`vitest, ${pool}`, () => node(bin('vitest', 'vitest.mjs'), 'run', `--pool=${pool}`, '--maxWorkers=1'));
 
   const bundle = async (format, ...flags) => {
     const file = join('bundles', `${format}${flags.length}.${format === 'esm' ? 'mjs' : 'cjs'}`);
-    const from = ['main.mjs', '--bundle', '--platform=node', '--log-level=error', `--format=${format}`, `--outfile=${file}`];
+    const from = [
+      'main.mjs',
+      '--bundle',
+      '--platform=node',
+      '--log-level=error',
+      `--format=${format}`,
+      `--outfile=${file}`,
+    ];
     await execute(bin('.bin', 'esbuild'), [...from, ...flags], { ...options, shell: process.platform === 'win32' });
     await node(file);
   };
   // What tfjs itself needs in a bundle of ES modules.
-  const require = "--banner:js=import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+  const require =
+    "--banner:js=import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
   await check('esbuild, cjs', () => bundle('cjs'));
   await check('esbuild, esm', () => bundle('esm', require));
   for (const format of ['cjs', 'esm']) {

@@ -1,4 +1,5 @@
-// npm start: sets everything up, trains a first model and samples from it. Options go to the trainer: npm start -- --steps 50
+// npm start: sets everything up, trains a first model and samples from it. Options go to the trainer: npm start --
+// --steps 50
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { install, root, run, turbo } from './pnpm.mjs';

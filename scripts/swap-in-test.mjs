@@ -1,5 +1,6 @@
-// Packs what is published together with the network of examples/custom-network, installs it all with npm into an empty folder, and there trains
-// that network, kills it, resumes it and samples from it; then compares backends. Prints what it measures.
+// Packs what is published together with the network of examples/custom-network, installs it all with npm into an empty
+// folder, and there trains that network, kills it, resumes it and samples from it; then compares backends. Prints what
+// it measures.
 //   node scripts/swap-in-test.mjs [--steps 60]
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +24,9 @@ const check = (held, what) => {
 };
 
 turbo('build');
-const folders = ['packages', 'apps', 'examples'].flatMap((group) => readdirSync(join(root, group)).map((name) => join(root, group, name)));
+const folders = ['packages', 'apps', 'examples'].flatMap((group) =>
+  readdirSync(join(root, group)).map((name) => join(root, group, name)),
+);
 const tarballs = pack(
   folders.filter((path) => existsSync(join(path, 'dist'))),
   join(home, 'tarballs'),
@@ -38,12 +41,32 @@ console.log(`The apps and the network installed in ${((performance.now() - begin
 
 const command = (app) => join(folder, 'node_modules', '@ddpm', app, 'dist', 'cli.js');
 function succeed(app, ...args) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [command(app), ...args], { cwd: folder, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [command(app), ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`${app} ${args.join(' ')}: exit code ${status}: ${stderr}`);
   return stdout;
 }
-const network = ['--network', 'dit-denoiser', '--network-options', '{"dim": 32, "depth": 2}', '--dataset', 'fashion-mnist-10k'];
-const settings = [...network, '--timesteps', '20', '--batch-size', '8', '--learning-rate', '0.002', '--sample-every', '0'];
+const network = [
+  '--network',
+  'dit-denoiser',
+  '--network-options',
+  '{"dim": 32, "depth": 2}',
+  '--dataset',
+  'fashion-mnist-10k',
+];
+const settings = [
+  ...network,
+  '--timesteps',
+  '20',
+  '--batch-size',
+  '8',
+  '--learning-rate',
+  '0.002',
+  '--sample-every',
+  '0',
+];
 const weights = (run) => readFileSync(join(folder, run, 'checkpoint.safetensors'));
 const metrics = (run) =>
   readFileSync(join(folder, run, 'metrics.jsonl'), 'utf8')
@@ -58,7 +81,10 @@ console.log(/Network: .*/.exec(said)[0]);
 const losses = metrics('whole').map(({ loss }) => loss);
 const mean = (numbers) => numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
 const [first, last] = [mean(losses.slice(0, 5)), mean(losses.slice(-5))];
-check(last < first, `the loss falls: ${first.toFixed(4)} in the first 5 steps, ${last.toFixed(4)} in the last 5 of ${steps}`);
+check(
+  last < first,
+  `the loss falls: ${first.toFixed(4)} in the first 5 steps, ${last.toFixed(4)} in the last 5 of ${steps}`,
+);
 await new Promise((done) => {
   const child = spawn(process.execPath, [command('trainer'), ...whole, '--out', 'killed', '--json'], { cwd: folder });
   child.stdout.on('data', (chunk) => {
@@ -74,7 +100,9 @@ check(
 );
 
 // The same steps and the same images on each backend.
-const { decodePng } = await import(pathToFileURL(join(folder, 'node_modules', '@ddpm', 'images', 'dist', 'png.js')).href);
+const { decodePng } = await import(
+  pathToFileURL(join(folder, 'node_modules', '@ddpm', 'images', 'dist', 'png.js')).href
+);
 const pictures = (backend) => {
   const out = `images-${backend}`;
   succeed('sampler', 'whole', '--count', '4', '--format', 'png', '--backend', backend, '--out', out);
@@ -91,7 +119,9 @@ for (const backend of ['wasm', 'cpu']) {
     loss < 1e-4 && norm < 1e-3,
     `5 steps on ${backend} and compiled: losses within ${loss.toExponential(1)}, gradient norms within ${norm.toExponential(1)}`,
   );
-  const levels = Math.max(...pictures(backend).flatMap((data, i) => Array.from(data, (value, k) => Math.abs(value - reference[i][k]))));
+  const levels = Math.max(
+    ...pictures(backend).flatMap((data, i) => Array.from(data, (value, k) => Math.abs(value - reference[i][k]))),
+  );
   check(levels <= 2, `4 images on ${backend} and compiled: pixels within ${levels} of 255`);
 }
 
@@ -109,5 +139,8 @@ const refused = spawnSync(process.execPath, [command('trainer'), ...settings, '-
   cwd: folder,
   encoding: 'utf8',
 });
-check(refused.status === 1 && refused.stderr.includes('ignores t'), `the same network without t is refused: ${refused.stderr.trim()}`);
+check(
+  refused.status === 1 && refused.stderr.includes('ignores t'),
+  `the same network without t is refused: ${refused.stderr.trim()}`,
+);
 rmSync(home, { recursive: true });

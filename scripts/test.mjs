@@ -1,4 +1,5 @@
-// npm test: sets everything up, then builds, lints, type-checks and tests every package, and ends with the sum of the tests.
+// npm test: sets everything up, then builds, lints, type-checks and tests every package, and ends with the sum of the
+// tests.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { install, root, turbo } from './pnpm.mjs';

@@ -1,10 +1,21 @@
-// Builds TensorFlow.js's native addon against the library inside TensorFlow's Python wheel, and trains, resumes and samples on it. For a person to
-// run, on Linux: it needs Python with pip, g++, and 2 GB of disk, and no GPU. The packages themselves need none of these.
-//   node scripts/verify-tensorflow.mjs [--scratch FOLDER] [--python python3] [--wheel tensorflow-cpu==2.18.1] [--rounds 3] [--backends compiled,tfjs-node]
-//   --scratch     a folder to build in; what an earlier run left there is used again. By default a temporary one, which is removed
-//   --rounds      how often each of --backends is timed; 0 for not at all
+// Builds TensorFlow.js's native addon against the library inside TensorFlow's Python wheel, and trains, resumes and
+// samples on it. For a person to run, on Linux: it needs Python with pip, g++, and 2 GB of disk, and no GPU. The
+// packages themselves need none of these.
+//   node scripts/verify-tensorflow.mjs [--scratch FOLDER] [--python python3] [--wheel tensorflow-cpu==2.18.1] [--rounds
+//   3] [--backends compiled,tfjs-node] --scratch     a folder to build in; what an earlier run left there is used
+//   again. By default a temporary one, which is removed --rounds      how often each of --backends is timed; 0 for not
+//   at all
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -44,7 +55,9 @@ function execute(what, program, args, { cwd = project, env = {} } = {}) {
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk) => (stdout += chunk));
     child.stderr.on('data', (chunk) => (stderr += chunk));
-    child.on('error', (error) => fail(new Failure(`${what}: ${error.code === 'ENOENT' ? `there is no ${program}` : error.message}`)));
+    child.on('error', (error) =>
+      fail(new Failure(`${what}: ${error.code === 'ENOENT' ? `there is no ${program}` : error.message}`)),
+    );
     child.on('close', (code, signal) => {
       if (code === 0) return done(stdout);
       const lines = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() !== '');
@@ -63,7 +76,9 @@ const check = (held, what) => {
 /** The packages of this repository and tfjs-node in a project, as npm installs them for anyone. */
 async function installPackages() {
   turbo('build', '--filter=./packages/*', '--filter=./apps/*');
-  const folders = ['packages', 'apps'].flatMap((group) => readdirSync(join(root, group)).map((name) => join(root, group, name)));
+  const folders = ['packages', 'apps'].flatMap((group) =>
+    readdirSync(join(root, group)).map((name) => join(root, group, name)),
+  );
   const published = folders.filter((path) => {
     const manifest = join(path, 'package.json');
     return existsSync(manifest) && !JSON.parse(readFileSync(manifest, 'utf8')).private;
@@ -78,7 +93,12 @@ async function installPackages() {
   try {
     writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
     const wanted = ['@ddpm/trainer', '@ddpm/sampler', '@tensorflow/tfjs-node@4.22.0'];
-    await execute('Installing the packages', 'npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...wanted], { env });
+    await execute(
+      'Installing the packages',
+      'npm',
+      ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...wanted],
+      { env },
+    );
   } finally {
     registry.close();
     rmSync(join(scratch, 'cache'), { recursive: true, force: true });
@@ -87,15 +107,21 @@ async function installPackages() {
 
 /** What is missing is better said at once than after a download. */
 async function checkTools() {
-  if (process.platform !== 'linux') throw new Failure(`it needs Linux, whose wheels hold the library; this is ${process.platform}`);
-  if (!Number.isInteger(rounds) || rounds < 0) throw new Failure(`--rounds must be a whole number of at least 0, got '${values.rounds}'`);
+  if (process.platform !== 'linux')
+    throw new Failure(`it needs Linux, whose wheels hold the library; this is ${process.platform}`);
+  if (!Number.isInteger(rounds) || rounds < 0)
+    throw new Failure(`--rounds must be a whole number of at least 0, got '${values.rounds}'`);
   if (!existsSync(tensorflow)) await execute('Looking for pip', values.python, ['-m', 'pip', '--version']);
   if (existsSync(addon)) return;
   await execute('Looking for a compiler', 'g++', ['--version']);
-  if (!existsSync(headers)) throw new Failure(`Node's headers are not at ${headers}: use a Node from its archive, which has them`);
+  if (!existsSync(headers))
+    throw new Failure(`Node's headers are not at ${headers}: use a Node from its archive, which has them`);
 }
 
-/** What tfjs-node's install script would download: TensorFlow's library, here that of the wheel, and the addon that calls it. */
+/**
+ * What tfjs-node's install script would download: TensorFlow's library, here that of the wheel, and the addon that
+ * calls it.
+ */
 async function buildAddon() {
   if (!existsSync(tensorflow)) {
     await execute('Downloading TensorFlow', values.python, [
@@ -115,7 +141,16 @@ async function buildAddon() {
     if (missing) throw new Failure(`${values.wheel} has no ${missing}: use a wheel from 2.12 to 2.21`);
     const files = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(source, 'binding', name));
     await execute('Building the addon', 'g++', [
-      ...['-shared', '-fPIC', '-O2', '-std=c++17', '-DNAPI_VERSION=8', `-I${headers}`, `-I${join(tensorflow, 'include')}`, ...files],
+      ...[
+        '-shared',
+        '-fPIC',
+        '-O2',
+        '-std=c++17',
+        '-DNAPI_VERSION=8',
+        `-I${headers}`,
+        `-I${join(tensorflow, 'include')}`,
+        ...files,
+      ],
       ...['-o', addon, `-L${tensorflow}`, ...libraries.map((name) => `-l:${name}`), `-Wl,-rpath,${tensorflow}`],
     ]);
   }
@@ -213,7 +248,10 @@ async function trainResumeSample() {
   await train(...settings, '--backend', 'compiled', '--out', 'compiled');
   const expected = metrics('compiled');
   const apart = Math.max(...metrics('whole').map(({ loss }, i) => Math.abs(loss / expected[i].loss - 1)));
-  check(apart < 1e-4, `50 steps of training on tfjs-node and compiled: losses within ${apart.toExponential(1)} of each other`);
+  check(
+    apart < 1e-4,
+    `50 steps of training on tfjs-node and compiled: losses within ${apart.toExponential(1)} of each other`,
+  );
 
   await new Promise((done) => {
     const args = [cli('trainer'), ...settings, '--backend', 'tfjs-node', '--out', 'killed', '--json'];
@@ -226,7 +264,10 @@ async function trainResumeSample() {
   const killedAfter = metrics('killed').length;
   await train('--resume', 'killed');
   const same = weights('killed').equals(weights('whole'));
-  check(killedAfter < 50 && same, `killed after ${killedAfter} steps and resumed, the run ends ${same ? 'with' : 'without'} the same bits`);
+  check(
+    killedAfter < 50 && same,
+    `killed after ${killedAfter} steps and resumed, the run ends ${same ? 'with' : 'without'} the same bits`,
+  );
 
   const { decodePng } = await import(pathToFileURL(join(modules, '@ddpm', 'images', 'dist', 'png.js')).href);
   const pictures = async (backend) => {
@@ -249,7 +290,15 @@ async function time() {
     for (const [name, rates] of found) {
       if (name === 'cpu' && round > 0) continue;
       const batch = batches[name] ?? '128';
-      const printed = await train('--dataset', 'fashion-mnist-10k', '--backend', name, '--batch-size', batch, '--dry-run');
+      const printed = await train(
+        '--dataset',
+        'fashion-mnist-10k',
+        '--backend',
+        name,
+        '--batch-size',
+        batch,
+        '--dry-run',
+      );
       rates.push(Number(/([\d.]+) images\/s/.exec(printed)[1]));
     }
   }

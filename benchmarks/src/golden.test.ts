@@ -1,6 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { compile, compileGradients } from '@ddpm/compile';
-import { ancestral, denoiser, denoising, huber, l1, l2, levelAt, qSample, sample, stack, trailing, uniform } from '@ddpm/diffusion';
+import {
+  ancestral,
+  denoiser,
+  denoising,
+  huber,
+  l1,
+  l2,
+  levelAt,
+  qSample,
+  sample,
+  stack,
+  trailing,
+  uniform,
+} from '@ddpm/diffusion';
 import { namedParameters, torchAxes } from '@ddpm/layers';
 import { readSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule, linearSchedule } from '@ddpm/schedules';
@@ -10,7 +23,8 @@ import { loadTorchStateDict, Unet, unetTorchName } from '@ddpm/unet';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
 
-// The tutorial's U-Net and diffusion functions, run in float64 by PyTorch (the files are the unet package's), against the compiled engine.
+// The tutorial's U-Net and diffusion functions, run in float64 by PyTorch (the files are the unet package's), against
+// the compiled engine.
 const models = {
   convnext: { unet: { dim: 12, dimMults: [1, 2], channels: 1 }, schedule: linearSchedule({ timesteps: 20 }) },
   resnet: {
@@ -18,19 +32,22 @@ const models = {
     schedule: cosineSchedule({ timesteps: 20 }),
   },
 };
-const cases = (['convnext', 'resnet'] as const).flatMap((kind) => (['fast', 'portable'] as const).map((path) => [kind, path] as const));
+const cases = (['convnext', 'resnet'] as const).flatMap((kind) =>
+  (['fast', 'portable'] as const).map((path) => [kind, path] as const),
+);
 
 describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind, path) => {
   const { unet: options, schedule } = models[kind];
-  const golden = readSafetensors(readFileSync(`../packages/unet/test/unet-${kind}.safetensors`)).tensors as unknown as Map<
-    string,
-    { shape: number[]; data: Float32Array }
-  >;
+  const golden = readSafetensors(readFileSync(`../packages/unet/test/unet-${kind}.safetensors`))
+    .tensors as unknown as Map<string, { shape: number[]; data: Float32Array }>;
   const unet = new Unet(options);
   const parameters = namedParameters(unet);
   const axes = torchAxes(unet);
   beforeAll(() => {
-    loadTorchStateDict(unet, new Map([...golden].filter(([name]) => name.startsWith('param/')).map(([name, x]) => [name.slice(6), x])));
+    loadTorchStateDict(
+      unet,
+      new Map([...golden].filter(([name]) => name.startsWith('param/')).map(([name, x]) => [name.slice(6), x])),
+    );
   });
 
   function stored(name: string): tf.Tensor {
@@ -46,7 +63,8 @@ describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind,
   const relativeError = (actual: tf.Tensor, expected: tf.Tensor) =>
     tf.div(tf.max(tf.abs(tf.sub(actual, expected))), tf.max(tf.abs(expected))).dataSync()[0];
   const norm = (x: tf.Tensor) => tf.norm(x).dataSync()[0];
-  const values = () => new Map([...parameters].map(([name, variable]) => [name, variable.dataSync().slice() as Float32Array]));
+  const values = () =>
+    new Map([...parameters].map(([name, variable]) => [name, variable.dataSync().slice() as Float32Array]));
   const levelsOf = (t: tf.Tensor) => stack([...t.dataSync()].map((each) => levelAt(schedule, each)));
   /** What the task's loss is given, of stored images, noise and t. */
   const batchOf = (prefix: string, i?: number): Batch => {
@@ -55,7 +73,14 @@ describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind,
     const rows = (x: tf.Tensor, item: number[] = []) => ({ data: x.dataSync<'float32'>().slice(), item });
     const item = x0.shape.slice(1);
     const weight = rows(tf.onesLike(time));
-    return { image: rows(x0, item), noise: rows(noise, item), signal: rows(signal), sigma: rows(sigma), time: rows(time), weight };
+    return {
+      image: rows(x0, item),
+      noise: rows(noise, item),
+      signal: rows(signal),
+      sigma: rows(sigma),
+      time: rows(time),
+      weight,
+    };
   };
 
   test('three losses, every gradient, and five steps of Adam', async () => {
@@ -65,7 +90,8 @@ describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind,
     const arrays = (batch: Batch) => Object.values(batch).map(({ data }) => data);
     for (const [kindOfLoss, loss] of Object.entries({ l1, l2, huber })) {
       const task = denoising({ network: unet, parameters, levels: uniform(schedule), loss });
-      const fn = (...values: tf.Tensor[]) => task.loss(Object.fromEntries(Object.keys(example).map((name, i) => [name, values[i]])));
+      const fn = (...values: tf.Tensor[]) =>
+        task.loss(Object.fromEntries(Object.keys(example).map((name, i) => [name, values[i]])));
       const compiled = await compileGradients(fn, parameters, inputs, { path, microBatch: 1, workers: 2 });
       const { loss: value, gradients } = await compiled.run(values(), arrays(example));
       expect(Math.abs(value / golden.get(`loss/${kindOfLoss}`)!.data[0] - 1)).toBeLessThan(1e-5);
@@ -90,7 +116,9 @@ describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind,
           const expected = stored(`adam/param/${unetTorchName(name)}`);
           return {
             name,
-            error: norm(tf.sub(tf.transpose(tf.tensor(data, parameters.get(name)!.shape), axes.get(name)), expected)) / norm(expected),
+            error:
+              norm(tf.sub(tf.transpose(tf.tensor(data, parameters.get(name)!.shape), axes.get(name)), expected)) /
+              norm(expected),
           };
         });
         expect(moved.filter(({ error }) => !(error < 1e-4))).toEqual([]);

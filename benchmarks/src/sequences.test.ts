@@ -7,7 +7,8 @@ import * as tf from '@tensorflow/tfjs';
 import type { Module } from '../../packages/layers/test/sequences';
 import { sequences } from '../../packages/layers/test/sequences';
 
-// PyTorch's layers for sequences, run in float64 by PyTorch (the file is the layers package's), against the compiled engine.
+// PyTorch's layers for sequences, run in float64 by PyTorch (the file is the layers package's), against the compiled
+// engine.
 const golden = readSafetensors(readFileSync('../packages/layers/test/sequences.safetensors')).tensors as unknown as Map<
   string,
   { shape: number[]; data: Float32Array }

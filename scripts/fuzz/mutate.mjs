@@ -4,8 +4,43 @@ export const pick = (random, values) => values[random.integer(values.length)];
 export const chance = (random, probability) => random.uniform() < probability;
 export const randomBytes = (random, length) => Uint8Array.from(random.integers(length, 256));
 
-const WORDS = [0, 1, 2, 3, 4, 7, 8, 12, 28, 127, 255, 256, 2047, 65535, 65536, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 2, 2 ** 32 - 1];
-const LONGS = [0n, 1n, 7n, 8n, 9n, 100_000_000n, 100_000_001n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n];
+const WORDS = [
+  0,
+  1,
+  2,
+  3,
+  4,
+  7,
+  8,
+  12,
+  28,
+  127,
+  255,
+  256,
+  2047,
+  65535,
+  65536,
+  2 ** 24,
+  2 ** 31 - 1,
+  2 ** 31,
+  2 ** 32 - 2,
+  2 ** 32 - 1,
+];
+const LONGS = [
+  0n,
+  1n,
+  7n,
+  8n,
+  9n,
+  100_000_000n,
+  100_000_001n,
+  2n ** 31n,
+  2n ** 32n,
+  2n ** 53n,
+  2n ** 63n - 1n,
+  2n ** 63n,
+  2n ** 64n - 1n,
+];
 
 export const word = (random) => (chance(random, 0.2) ? random.integer(2 ** 16) : pick(random, WORDS));
 export const long = (random) => pick(random, LONGS);
@@ -49,8 +84,35 @@ export function damage(random, bytes) {
 }
 
 const VALUES = [
-  ...['null', 'true', 'false', '0', '-0', '-1', '1', '0.5', '1e-400', '1e308', '1e999', '-1e999', '4294967296', '9007199254740993'],
-  ...['""', '"x"', '"\\n"', '"a\\nb\\u2028"', '"\\ud800"', '"__proto__"', '"constructor"', '"toString"', '"F32"', '"BF16"', '"I64"'],
+  ...[
+    'null',
+    'true',
+    'false',
+    '0',
+    '-0',
+    '-1',
+    '1',
+    '0.5',
+    '1e-400',
+    '1e308',
+    '1e999',
+    '-1e999',
+    '4294967296',
+    '9007199254740993',
+  ],
+  ...[
+    '""',
+    '"x"',
+    '"\\n"',
+    '"a\\nb\\u2028"',
+    '"\\ud800"',
+    '"__proto__"',
+    '"constructor"',
+    '"toString"',
+    '"F32"',
+    '"BF16"',
+    '"I64"',
+  ],
   ...[
     '[]',
     '{}',
@@ -80,7 +142,10 @@ const KEYS = [
   '"length"',
 ];
 
-/** Text that is JSON with one to four of its values and keys replaced by unlikely ones; some nest deep, some are very long, some repeat. */
+/**
+ * Text that is JSON with one to four of its values and keys replaced by unlikely ones; some nest deep, some are very
+ * long, some repeat.
+ */
 export function damageJson(random, text) {
   let out = text;
   for (let n = 1 + random.integer(4); n > 0; n--) {

@@ -1,4 +1,5 @@
-// Every reader of files that come from others: how to make an input for it, mostly a valid file with a few faults, and how to read it.
+// Every reader of files that come from others: how to make an input for it, mostly a valid file with a few faults, and
+// how to read it.
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +23,10 @@ const zeros = once(() => deflateSync(new Uint8Array(BOMB_BYTES), { level: 9 }));
 const product = (shape) => shape.reduce((total, size) => total * size, 1);
 const fits = ({ shape, data }) => data.length === product(shape);
 
-/** By name: `make(random)` makes an input, `open()` gives what reads it, and `fits(result)` says whether a result agrees with itself. */
+/**
+ * By name: `make(random)` makes an input, `open()` gives what reads it, and `fits(result)` says whether a result agrees
+ * with itself.
+ */
 export const readers = {
   safetensors: {
     make: makeSafetensors,
@@ -49,7 +53,8 @@ export const readers = {
   meaning: {
     make: makeMeaning,
     open: openMeaning,
-    fits: ({ image, schedule, parameterisation }) => product(image) > 0 && schedule.timesteps >= 1 && parameterisation.name !== undefined,
+    fits: ({ image, schedule, parameterisation }) =>
+      product(image) > 0 && schedule.timesteps >= 1 && parameterisation.name !== undefined,
   },
   config: { make: makeConfig, open: openConfig, fits: ({ settings }) => settings.batchSize >= 1 },
 };
@@ -57,7 +62,21 @@ export const readers = {
 // safetensors
 
 function makeSafetensors(random) {
-  const sizes = { F64: 8, I64: 8, U64: 8, F32: 4, I32: 4, U32: 4, F16: 2, BF16: 2, I16: 2, U16: 2, I8: 1, U8: 1, BOOL: 1 };
+  const sizes = {
+    F64: 8,
+    I64: 8,
+    U64: 8,
+    F32: 4,
+    I32: 4,
+    U32: 4,
+    F16: 2,
+    BF16: 2,
+    I16: 2,
+    U16: 2,
+    I8: 1,
+    U8: 1,
+    BOOL: 1,
+  };
   const header = chance(random, 0.5) ? { __metadata__: { format: 'pt', note: 'x' } } : {};
   let length = 0;
   for (let n = random.integer(5); n > 0; n--) {
@@ -109,7 +128,9 @@ function makePng(random) {
   const rows = (interlace ? ADAM7 : [[0, 0, 1, 1]]).flatMap(([x, y, dx, dy]) => {
     const rowBytes = Math.ceil((Math.ceil((width - x) / dx) * bits) / 8);
     const length = Math.max(0, Math.ceil((height - y) / dy));
-    return rowBytes > 0 ? Array.from({ length }, () => Buffer.from([random.integer(5), ...randomBytes(random, rowBytes)])) : [];
+    return rowBytes > 0
+      ? Array.from({ length }, () => Buffer.from([random.integer(5), ...randomBytes(random, rowBytes)]))
+      : [];
   });
   const pixels = Buffer.concat(rows);
   if (chance(random, 0.05)) pixels[random.integer(pixels.length)] = random.integer(256);
@@ -119,18 +140,23 @@ function makePng(random) {
   header.writeUInt32BE(height, 4);
   header.set([depth, color, 0, 0, interlace], 8);
   if (chance(random, 0.25)) header.writeUInt32BE(word(random), pick(random, [0, 4]));
-  if (chance(random, 0.15)) header[8 + random.integer(5)] = chance(random, 0.5) ? random.integer(8) : random.integer(256);
+  if (chance(random, 0.15))
+    header[8 + random.integer(5)] = chance(random, 0.5) ? random.integer(8) : random.integer(256);
   if (chance(random, 0.0005)) {
     header.writeUInt32BE(8192, 0);
     header.writeUInt32BE(8192, 4);
   }
-  let data = chance(random, 0.002) ? zeros() : deflateSync(chance(random, 0.1) ? pixels.subarray(random.integer(pixels.length)) : pixels);
+  let data = chance(random, 0.002)
+    ? zeros()
+    : deflateSync(chance(random, 0.1) ? pixels.subarray(random.integer(pixels.length)) : pixels);
   if (chance(random, 0.15)) data = damage(random, data);
 
   const cut = random.integer(data.length + 1);
   let chunks = [
     ['IHDR', header],
-    ...(color === 3 || chance(random, 0.1) ? [['PLTE', randomBytes(random, chance(random, 0.8) ? 768 : random.integer(800))]] : []),
+    ...(color === 3 || chance(random, 0.1)
+      ? [['PLTE', randomBytes(random, chance(random, 0.8) ? 768 : random.integer(800))]]
+      : []),
     ...(chance(random, 0.2) ? [['tRNS', randomBytes(random, random.integer(8))]] : []),
     ...(chance(random, 0.1) ? [['eXIf', exif(random)]] : []),
     ...(chance(random, 0.1) ? [['gAMA', randomBytes(random, pick(random, [4, 4, 0, 3]))]] : []),
@@ -267,11 +293,14 @@ async function makeCheckpoint(random) {
   const entries = Object.entries(tensors).flatMap(([name, tensor]) => {
     if (chance(random, 0.03)) return [];
     if (chance(random, 0.03)) tensor.dtype = pick(random, ['I32', 'F64', 'BF16', 'F8']);
-    return [[chance(random, 0.03) ? pick(random, ['x', 'a/b', 'weights/', 'state', '\n/', 'x'.repeat(5000)]) : name, tensor]];
+    return [
+      [chance(random, 0.03) ? pick(random, ['x', 'a/b', 'weights/', 'state', '\n/', 'x'.repeat(5000)]) : name, tensor],
+    ];
   });
   const header = JSON.stringify(Object.fromEntries([['__metadata__', metadata], ...entries]));
   if (chance(random, 0.3)) return safetensorsFile(random, header, whole.data);
-  // Mostly damage to the networks, the settings and the tensors' names is enough, by somebody who puts the checksum right.
+  // Mostly damage to the networks, the settings and the tensors' names is enough, by somebody who puts the checksum
+  // right.
   const file = safetensorsBytes(Buffer.from(header), whole.data);
   return chance(random, 0.9) ? withChecksum(file) : file;
 }
@@ -342,9 +371,32 @@ async function openConfig() {
 
 function makeConfig(random) {
   const settings = {
-    ...{ preset: 'tutorial', dataset: 'fashion-mnist', flip: true, epochs: 5, batchSize: 128, learningRate: 1e-3, loss: 'huber' },
-    ...{ parameterisation: 'epsilon', schedule: 'linear', timesteps: 200, network: '@ddpm/unet', networkOptions: { convnextMult: 2 } },
-    ...{ dim: 28, dimMults: [1, 2, 4], blocks: 'convnext', blind: false, backend: 'auto', seed: 0, warmup: 0, decay: 'constant' },
+    ...{
+      preset: 'tutorial',
+      dataset: 'fashion-mnist',
+      flip: true,
+      epochs: 5,
+      batchSize: 128,
+      learningRate: 1e-3,
+      loss: 'huber',
+    },
+    ...{
+      parameterisation: 'epsilon',
+      schedule: 'linear',
+      timesteps: 200,
+      network: '@ddpm/unet',
+      networkOptions: { convnextMult: 2 },
+    },
+    ...{
+      dim: 28,
+      dimMults: [1, 2, 4],
+      blocks: 'convnext',
+      blind: false,
+      backend: 'auto',
+      seed: 0,
+      warmup: 0,
+      decay: 'constant',
+    },
     ...{ weightDecay: 0, ema: 0.999, accumulate: 1, validation: 0, checkpointEvery: 100, keep: 3, maxSkipped: 10 },
   };
   // A run that is resumed has them all.

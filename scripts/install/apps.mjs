@@ -4,9 +4,10 @@ import { delimiter, join } from 'node:path';
 import { execute, npm, npx } from './execute.mjs';
 
 const apps = ['@ddpm/trainer', '@ddpm/sampler'];
-const small = '--dataset fashion-mnist-10k --image-size 8 --dim 4 --dim-mults 1,2 --timesteps 20 --batch-size 16 --sample-every 0'.split(
-  ' ',
-);
+const small =
+  '--dataset fashion-mnist-10k --image-size 8 --dim 4 --dim-mults 1,2 --timesteps 20 --batch-size 16 --sample-every 0'.split(
+    ' ',
+  );
 const train = (steps, out) => ['ddpm-train', ...small, '--steps', String(steps), '--out', out];
 const sample = (run, out) => ['ddpm-sample', run, '--count', '2', '--steps', '5', '--out', out];
 
@@ -29,7 +30,9 @@ export async function testApps({ folder, env, nodes, cell }) {
   const cwd = emptyFolder(folder, 'apps');
   // The first is the oldest: a dependency that wants a newer one is an error.
   const [[oldest, first]] = nodes;
-  await cell(`Node ${oldest}`, 'install', () => npm(['install', '--engine-strict', ...apps], { cwd, env, node: first }));
+  await cell(`Node ${oldest}`, 'install', () =>
+    npm(['install', '--engine-strict', ...apps], { cwd, env, node: first }),
+  );
   for (const [version, node] of nodes) {
     const [whole, run, images] = ['whole', 'run', 'images'].map((name) => `${name}-${version}`);
     const use = (args) => npx(args, { cwd, env, node });
@@ -60,7 +63,8 @@ export async function testNpx({ folder, env, cell }) {
 }
 
 /**
- * Installs and uses the apps from npm's cache, which the tests before have filled, without a network (Linux; elsewhere npm alone does without)
+ * Installs and uses the apps from npm's cache, which the tests before have filled, without a network (Linux; elsewhere
+ * npm alone does without)
  * on a machine that says it has CUDA.
  * @returns the packages whose install scripts ran
  */
@@ -69,7 +73,10 @@ export async function testOffline({ folder, env, cell }) {
   const cuda = emptyFolder(folder, 'cuda');
   writeFileSync(join(cuda, 'nvcc'), '#!/bin/sh\necho "Cuda compilation tools, release 12.4, V12.4.131"\n');
   chmodSync(join(cuda, 'nvcc'), 0o755);
-  const options = { cwd, env: { ...env, PATH: [cuda, process.env.PATH].join(delimiter), CUDA_PATH: cuda, CUDA_HOME: cuda } };
+  const options = {
+    cwd,
+    env: { ...env, PATH: [cuda, process.env.PATH].join(delimiter), CUDA_PATH: cuda, CUDA_HOME: cuda },
+  };
 
   const cutOff = await execute('unshare', ['-rn', 'true']).then(
     () => true,

@@ -3,7 +3,10 @@ import { dirname, delimiter } from 'node:path';
 
 const windows = process.platform === 'win32';
 
-/** Runs a program: resolves to what it printed, and rejects with all that it said. `node` is the executable that comes first on PATH. */
+/**
+ * Runs a program: resolves to what it printed, and rejects with all that it said. `node` is the executable that comes
+ * first on PATH.
+ */
 export function execute(program, args, { cwd, env = {}, node = process.execPath, shell = false } = {}) {
   const PATH = [dirname(node), process.env.PATH].join(delimiter);
   return new Promise((resolve, reject) => {
@@ -12,7 +15,9 @@ export function execute(program, args, { cwd, env = {}, node = process.execPath,
       args,
       { cwd, env: { ...process.env, PATH, ...env }, shell, maxBuffer: 2 ** 26 },
       (error, stdout, stderr) =>
-        error ? reject(new Error(`${program} ${args.join(' ')}: ${error.signal ?? error.code}\n${stdout}${stderr}`)) : resolve(stdout),
+        error
+          ? reject(new Error(`${program} ${args.join(' ')}: ${error.signal ?? error.code}\n${stdout}${stderr}`))
+          : resolve(stdout),
     );
   });
 }

@@ -27,7 +27,9 @@ export async function testLibrary({ manifest, source, folder, env, nodes, olderT
 
   await cell('install', async () => {
     const imported = [...code.matchAll(/from '((?:@[^/']+\/)?[^/']+)/g)].map(([, name]) => name);
-    const forgotten = imported.filter((name) => !name.startsWith('node:') && !builtinModules.includes(name) && !needed.includes(name));
+    const forgotten = imported.filter(
+      (name) => !name.startsWith('node:') && !builtinModules.includes(name) && !needed.includes(name),
+    );
     assert.deepEqual(forgotten, [], 'the example imports what the line above it does not install');
     await npm(['install', ...needed], { cwd, env });
     if (usesNode) await npm(['install', '--save-dev', '@types/node@20'], { cwd, env });

@@ -8,7 +8,10 @@ const versions = ['20.19.0', '20', '22.12.0', '22', '24', '26'];
 const platform = process.platform === 'win32' ? 'win' : process.platform;
 const packageName = `node-${platform}-${process.arch}`;
 
-/** Installs the versions of Node that npm has for this machine: the executable of each, oldest first, and those that there are none of. */
+/**
+ * Installs the versions of Node that npm has for this machine: the executable of each, oldest first, and those that
+ * there are none of.
+ */
 export async function installNodes(folder, env) {
   const found = new Map();
   const missing = [];

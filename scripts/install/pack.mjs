@@ -7,6 +7,13 @@ import { root } from '../pnpm.mjs';
 export function pack(folders, to) {
   mkdirSync(to);
   for (const path of folders)
-    execFileSync(process.execPath, [join(root, 'scripts', 'pnpm.mjs'), '--dir', path, 'pack', '--pack-destination', to]);
+    execFileSync(process.execPath, [
+      join(root, 'scripts', 'pnpm.mjs'),
+      '--dir',
+      path,
+      'pack',
+      '--pack-destination',
+      to,
+    ]);
   return readdirSync(to).map((name) => join(to, name));
 }

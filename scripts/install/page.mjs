@@ -8,7 +8,9 @@ import { chromium } from 'playwright-core';
 import { npm, npx } from './execute.mjs';
 
 /** The packages that the page uses. */
-export const pagePackages = ['checkpoint', 'schedules', 'random', 'layers', 'unet', 'diffusion', 'images'].map((name) => `@ddpm/${name}`);
+export const pagePackages = ['checkpoint', 'schedules', 'random', 'layers', 'unet', 'diffusion', 'images'].map(
+  (name) => `@ddpm/${name}`,
+);
 
 const types = { '.html': 'text/html', '.js': 'text/javascript' };
 
@@ -27,12 +29,20 @@ export async function testPage({ folder, env, executablePath, run, screenshot })
 
   const server = createServer((request, response) => {
     const path = request.url === '/' ? '/index.html' : request.url;
-    response.setHeader('content-type', types[extname(path)] ?? 'application/octet-stream').end(readFileSync(join(cwd, 'dist', path)));
+    response
+      .setHeader('content-type', types[extname(path)] ?? 'application/octet-stream')
+      .end(readFileSync(join(cwd, 'dist', path)));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const browser = await chromium.launch({
     executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   });
   try {
     const page = await browser.newPage({ viewport: { width: 480, height: 560 } });

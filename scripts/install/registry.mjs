@@ -5,7 +5,8 @@ import { createServer } from 'node:http';
 import { basename, dirname } from 'node:path';
 
 /**
- * Serves packed packages on the loopback interface as a registry does, so that they find each other by version, as they will once published.
+ * Serves packed packages on the loopback interface as a registry does, so that they find each other by version, as they
+ * will once published.
  * Resolves to the packages' manifests by name, the registry's address, and what closes it.
  */
 export async function serveTarballs(paths) {

@@ -41,7 +41,10 @@ export async function use() {
 
   // Two micro-batches on workers, and one example here.
   const rows = Float32Array.of(1, 1, 2, 2, 3, 3, 4, 4, 4, 6);
-  const step = await compileGradients((row) => tf.square(sums(row)), new Map([['w', w]]), [x], { microBatch: 2, workers: 2 });
+  const step = await compileGradients((row) => tf.square(sums(row)), new Map([['w', w]]), [x], {
+    microBatch: 2,
+    workers: 2,
+  });
   const { loss, gradients, losses } = await step.run(new Map([['w', Float32Array.of(1, 1)]]), [rows]);
   await step.dispose();
   const [gradient, each] = [gradients.get('w'), losses.get('loss')];

@@ -18,13 +18,18 @@ const [CURSOR_OFF, CURSOR_ON] = ['\x1b[?25l', '\x1b[?25h'];
 /**
  * Keeps a line at the bottom of a terminal, until `stop` or until the process ends.
  *
- * The cursor rests at the beginning of the line. Where the terminal's width changes, some terminals wrap the line anew, some cut it; in all of them
- * the cursor stays at its beginning, so that the line can be taken away without moving up into what stands above.
+ * The cursor rests at the beginning of the line. Where the terminal's width changes, some terminals wrap the line anew,
+ * some cut it; in all of them the cursor stays at its beginning, so that the line can be taken away without moving up
+ * into what stands above.
  * @param text what it says in so many columns; what is longer is cut
  * @param stream the terminal that it is on
  * @param others streams that may end at the same terminal: what is written to them goes above the line too
  */
-export function bottomLine(text: (columns: number) => string, stream: WriteStream, others: readonly WriteStream[]): BottomLine {
+export function bottomLine(
+  text: (columns: number) => string,
+  stream: WriteStream,
+  others: readonly WriteStream[],
+): BottomLine {
   const write: (chunk: string) => boolean = stream.write.bind(stream);
   // A terminal that does not know its width says 0. In the last column some terminals wrap already.
   const fitted = () => {

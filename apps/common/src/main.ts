@@ -23,7 +23,9 @@ export async function runMain(command: Command): Promise<void> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return; // --help and --version
     const usage = error instanceof CommanderError || error instanceof UsageError;
-    const message = (error instanceof Error ? error.message : String(error)).replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    const message = (error instanceof Error ? error.message : String(error))
+      .replace(/^error: /, '')
+      .replace(/\s*\n\s*/g, ' ');
     process.stderr.write(`${command.name()}: ${message}\n`);
     process.exitCode = error instanceof Interrupted ? 130 : usage ? 2 : 1;
   }

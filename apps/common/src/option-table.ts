@@ -14,7 +14,10 @@ export interface OptionSpec<T extends z.ZodType = z.ZodType> {
   readonly does: string;
   /** What it may hold; a message is the end of a sentence that begins with the option's name. */
   readonly schema: T;
-  /** What a text on the command line means; the text itself by default. What cannot be read is left for the schema to refuse. */
+  /**
+   * What a text on the command line means; the text itself by default. What cannot be read is left for the schema to
+   * refuse.
+   */
   readonly read?: (text: string) => unknown;
   /** Whether it may change where work that was begun goes on. */
   readonly changeable?: boolean;
@@ -38,7 +41,8 @@ export function addOptions(command: Command, table: OptionTable): Command {
   for (const [heading, group] of Object.entries(table)) {
     for (const [name, { flag, opposite, does, read }] of Object.entries(group)) {
       const option = new Option(flag, does).helpGroup(`${heading}:`);
-      if (option.attributeName() !== name) throw new Error(`option table: ${flag} sets ${option.attributeName()}, not ${name}`);
+      if (option.attributeName() !== name)
+        throw new Error(`option table: ${flag} sets ${option.attributeName()}, not ${name}`);
       command.addOption(read ? option.argParser(read) : option);
       if (opposite) command.addOption(new Option(opposite, `not ${flag}`).helpGroup(`${heading}:`));
     }
@@ -55,7 +59,8 @@ const NAMED = 5;
 
 /**
  * Settings, checked.
- * @param where stands before the names of a file's settings, which are called as they are there; without it they are called as options
+ * @param where stands before the names of a file's settings, which are called as they are there; without it they are
+ * called as options
  * @param unknown what to say of a name that is no setting
  * @throws UsageError in one line that names each option, what it allows and what came
  */

@@ -7,7 +7,13 @@ import { createProgress } from './progress';
 /** A terminal as people have it: a screen, standard output and standard error on it, and a size that changes. */
 function openTerminal(columns = 80, rows = 24) {
   // As a terminal's driver does, the screen begins a new line at the left.
-  const screen = new xterm.Terminal({ cols: columns, rows, scrollback: 1000, allowProposedApi: true, convertEol: true });
+  const screen = new xterm.Terminal({
+    cols: columns,
+    rows,
+    scrollback: 1000,
+    allowProposedApi: true,
+    convertEol: true,
+  });
   const open = () => {
     const stream = new Writable({
       decodeStrings: false,
@@ -49,7 +55,11 @@ function openTerminal(columns = 80, rows = 24) {
       await drawn();
       const { active } = screen.buffer;
       const y = active.baseY + active.cursorY;
-      return { x: active.cursorX, row: active.getLine(y)!.translateToString(true), wraps: continues(y) || continues(y + 1) };
+      return {
+        x: active.cursorX,
+        row: active.getLine(y)!.translateToString(true),
+        wraps: continues(y) || continues(y + 1),
+      };
     },
   };
 }
@@ -70,10 +80,12 @@ test('on a terminal every line of a log stands once and whole, and the bar below
   const log = (line: string) => progress.log(line);
   for (let step = 0; step < 60; step++) {
     progress.update(step + 1, 'loss 0.3479  12 images/s');
-    if (step % 2 === 0) say(log, `Samples after ${step} steps: runs/previews/step-${String(step).padStart(6, '0')}.png`);
+    if (step % 2 === 0)
+      say(log, `Samples after ${step} steps: runs/previews/step-${String(step).padStart(6, '0')}.png`);
     if (step % 5 === 0) say(log, `Warning: ${'very '.repeat(step)}long`);
     if (step % 7 === 0) say((line) => stderr.write(`${line}\n`), `(node:1) Warning: ${step}`);
-    if (step % 11 === 0) say((lines) => stdout.write(`${lines}\n`), `a network's own console.log, ${step}`, 'of two lines');
+    if (step % 11 === 0)
+      say((lines) => stdout.write(`${lines}\n`), `a network's own console.log, ${step}`, 'of two lines');
     if (step % 13 === 0) say((line) => stderr.write(new TextEncoder().encode(`${line}\n`)), `bytes ${step}`);
     if (step === 20) await terminal.resize(45, 24);
     if (step === 30) await terminal.resize(150, 12);
@@ -121,7 +133,13 @@ test('a line that others write in pieces stays whole', async () => {
   terminal.stderr.write('another');
   progress.update(2);
   progress.stop();
-  expect(await terminal.lines()).toEqual(['half a line', 'a line without an end', 'a line', 'another', `Training ${'█'.repeat(24)} 2/2`]);
+  expect(await terminal.lines()).toEqual([
+    'half a line',
+    'a line without an end',
+    'a line',
+    'another',
+    `Training ${'█'.repeat(24)} 2/2`,
+  ]);
 });
 
 test('after it the streams are as before, and the cursor is seen', async () => {
@@ -152,5 +170,9 @@ test('elsewhere there are lines: the first, one now and then, the last', () => {
   for (const done of [1, 2, 3]) progress.update(done, 'loss 0.5');
   progress.log('a line');
   progress.stop();
-  expect(written).toEqual([expect.stringMatching(/^Training 1\/3 {2}loss 0\.5 {2}0s left\n$/), 'Training 3/3  loss 0.5\n', 'a line\n']);
+  expect(written).toEqual([
+    expect.stringMatching(/^Training 1\/3 {2}loss 0\.5 {2}0s left\n$/),
+    'Training 3/3  loss 0.5\n',
+    'a line\n',
+  ]);
 });

@@ -36,7 +36,8 @@ export function createProgress({
   stderr?: WriteStream;
 }): Progress {
   const start = performance.now();
-  const timeLeft = (now: number) => (now > done ? formatSeconds(((performance.now() - start) / 1000 / (now - done)) * (total - now)) : '?');
+  const timeLeft = (now: number) =>
+    now > done ? formatSeconds(((performance.now() - start) / 1000 / (now - done)) * (total - now)) : '?';
   const words = (now: number, note = '') =>
     total === Infinity
       ? [now, note].filter(Boolean).join('  ')

@@ -4,13 +4,15 @@ import { z } from 'zod';
 export const oneOf = <T extends string>(names: readonly T[]) =>
   z.enum(names as [T, ...T[]], { error: `must be one of ${names.join(', ')}` });
 export const wholeNumber = (least = Number.MIN_SAFE_INTEGER) => {
-  const error = least === Number.MIN_SAFE_INTEGER ? 'must be a whole number' : `must be a whole number of at least ${least}`;
+  const error =
+    least === Number.MIN_SAFE_INTEGER ? 'must be a whole number' : `must be a whole number of at least ${least}`;
   return z.int({ error }).min(least, error);
 };
 export const aboveZero = () => z.number({ error: 'must be a number above 0' }).positive('must be a number above 0');
 
 /** A number where the text is one; otherwise the text, for the schema to refuse. */
-export const number = (text: string): number | string => (text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text));
+export const number = (text: string): number | string =>
+  text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
 
 /** batchSize → batch-size. */
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

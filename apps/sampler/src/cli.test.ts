@@ -22,12 +22,22 @@ const options = { dim: 4, dimMults: [1, 1], channels: 3 };
 let folder: string;
 
 /** Writes a run folder. */
-async function write(path: string, { name, ...given }: { name: string; options: object }, denoiser: object, classNames?: string[]) {
+async function write(
+  path: string,
+  { name, ...given }: { name: string; options: object },
+  denoiser: object,
+  classNames?: string[],
+) {
   mkdirSync(join(folder, path));
   const weights = await parameterValues({ denoiser });
   return writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), {
     networks: { denoiser: { name, options: { ...options, ...given.options } } },
-    meaning: meaningToJson({ image: [4, 6, 3], parameterisation: epsilon, schedule: cosineSchedule({ timesteps: 5 }), classNames }),
+    meaning: meaningToJson({
+      image: [4, 6, 3],
+      parameterisation: epsilon,
+      schedule: cosineSchedule({ timesteps: 5 }),
+      classNames,
+    }),
     step: 3,
     settings: {},
     weights,
@@ -41,18 +51,30 @@ beforeAll(async () => {
   await write('run', { name: '@ddpm/unet', options: {} }, unet);
   await write('foreign', { name: 'no-such-network', options: {} }, unet);
   await write('misfit', { name: '@ddpm/unet', options: {} }, { ...unet, initConv: undefined });
-  writeFileSync(join(folder, 'other.safetensors'), writeSafetensors(new Map([['w', { shape: [1], data: new Float32Array(1) }]])));
+  writeFileSync(
+    join(folder, 'other.safetensors'),
+    writeSafetensors(new Map([['w', { shape: [1], data: new Float32Array(1) }]])),
+  );
   const stateDict = await toTorchStateDict(new Unet(options));
   writeFileSync(join(folder, 'torch.safetensors'), writeSafetensors(stateDict, { format: 'pt' }));
   const wrapped = new Map([...stateDict].map(([name, tensor]) => [`module.${name}`, tensor]));
   writeFileSync(join(folder, 'wrapped.safetensors'), writeSafetensors(wrapped, { format: 'pt' }));
-  writeFileSync(join(folder, 'torch.pt'), Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from('archive/data.pkl')]));
-  writeFileSync(join(folder, 'truncated.safetensors'), readFileSync(join(folder, 'run', 'checkpoint.safetensors')).subarray(0, 2000));
+  writeFileSync(
+    join(folder, 'torch.pt'),
+    Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from('archive/data.pkl')]),
+  );
+  writeFileSync(
+    join(folder, 'truncated.safetensors'),
+    readFileSync(join(folder, 'run', 'checkpoint.safetensors')).subarray(0, 2000),
+  );
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function run(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args, '--backend', 'cpu'], { cwd: folder, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args, '--backend', 'cpu'], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
   return { status, stdout, stderr };
 }
 const file = (...path: string[]) => new Uint8Array(readFileSync(join(folder, ...path)));
@@ -63,11 +85,18 @@ describe('ddpm-sample', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('Model: @ddpm/unet after 3 steps, images of 4×6×3');
     expect(stdout).toContain('Sampling 5/5');
-    expect(readdirSync(join(folder, 'run', 'samples-1')).sort()).toEqual(['0.png', '1.png', '2.png', 'chain.gif', 'grid.png']);
+    expect(readdirSync(join(folder, 'run', 'samples-1')).sort()).toEqual([
+      '0.png',
+      '1.png',
+      '2.png',
+      'chain.gif',
+      'grid.png',
+    ]);
     expect(decodePng(file('run', 'samples-1', '0.png'))).toMatchObject({ width: 6, height: 4, channels: 3 });
     const gif = Buffer.from(file('run', 'samples-1', 'chain.gif'));
     expect(gif.subarray(0, 6).toString('latin1')).toBe('GIF89a');
-    // Five frames of 50 ms but for the last, which stays for a second: delays in hundredths, in graphic control extensions.
+    // Five frames of 50 ms but for the last, which stays for a second: delays in hundredths, in graphic control
+    // extensions.
     const controls = gif.toString('latin1').split('\x21\xf9\x04').slice(1);
     const delays = controls.map((control) => Buffer.from(control, 'latin1').readUInt16LE(1));
     expect(delays).toEqual([5, 5, 5, 5, 100]);
@@ -95,7 +124,9 @@ describe('ddpm-sample', () => {
     loadParameters({ denoiser: unet }, weights);
     const expected = unet.apply(...tensors).dataSync<'float32'>();
     expected.forEach((value, i) => expect(Math.abs(value - Number(result[i]))).toBeLessThan(1e-5));
-    expect(Buffer.from(file('model.onnx')).toString('latin1')).toMatch(/parameterisation.*epsilon.*timesteps.*5.*betas.*\[0\./s);
+    expect(Buffer.from(file('model.onnx')).toString('latin1')).toMatch(
+      /parameterisation.*epsilon.*timesteps.*5.*betas.*\[0\./s,
+    );
   });
 
   test("writes the README's own network for any number of images, and says what ties one to a single image", async () => {
@@ -121,7 +152,9 @@ describe('ddpm-sample', () => {
 
       const tied = await saved(
         'tied',
-        source.replace('return tf.conv2d(', 'return tf.conv2d(tf.stack(tf.unstack(').replace(/, leave, 1/, ')), leave, 1'),
+        source
+          .replace('return tf.conv2d(', 'return tf.conv2d(tf.stack(tf.unstack(')
+          .replace(/, leave, 1/, ')), leave, 1'),
       );
       expect(tied.stdout).toMatch(
         /^Warning: the model cannot take batches of any size: [^\n]* from Split on; it takes one image at a time$/m,
@@ -166,14 +199,38 @@ describe('ddpm-sample options', () => {
   });
   test('nor does it on the compiled backend', () => {
     const draw = (batch: string, out: string) => {
-      const args = [cli, 'run', '--count', '5', '--batch-size', batch, '--format', 'npz', '--backend', 'compiled', '--out', out];
+      const args = [
+        cli,
+        'run',
+        '--count',
+        '5',
+        '--batch-size',
+        batch,
+        '--format',
+        'npz',
+        '--backend',
+        'compiled',
+        '--out',
+        out,
+      ];
       expect(spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' }).status).toBe(0);
       return file(out, 'images.npz');
     };
     expect(draw('2', 'compiled-2')).toEqual(draw('5', 'compiled-5'));
   });
   test('--steps, --format and --trajectory', () => {
-    const { status, stdout } = run('run', '--count', '2', '--steps', '3', '--format', 'npz,apng', '--trajectory', '--out', 'few');
+    const { status, stdout } = run(
+      'run',
+      '--count',
+      '2',
+      '--steps',
+      '3',
+      '--format',
+      'npz,apng',
+      '--trajectory',
+      '--out',
+      'few',
+    );
     expect({ status }).toEqual({ status: 0 });
     expect(stdout).toContain('Sampling 3/3');
     expect(readdirSync(join(folder, 'few')).sort()).toEqual(['chain.apng', 'images.npz', 'trajectory.npz']);
@@ -211,14 +268,19 @@ describe('a model with classes', () => {
     draw('--count', '3', '--out', 'all');
     draw('--count', '3', '--class', 'Light', '--out', 'light');
     draw('--count', '3', '--class', '2', '--out', 'second');
-    const brightness = (out: string, i: number) => decodePng(file(out, `${i}.png`)).data.reduce((sum, value) => sum + value, 0);
+    const brightness = (out: string, i: number) =>
+      decodePng(file(out, `${i}.png`)).data.reduce((sum, value) => sum + value, 0);
     expect(brightness('all', 2)).toBeGreaterThan(brightness('all', 0));
     expect(file('all', '2.png')).toEqual(file('light', '2.png'));
     for (const i of [0, 1, 2]) expect(file('second', `${i}.png`)).toEqual(file('light', `${i}.png`));
     const refused = run('classes', '--class', 'blue');
     expect(refused.status).toBe(2);
-    expect(refused.stderr).toContain("--class: expected a class, dark, gray, light, or its number from 0 to 2; got 'blue'");
-    expect(run('run', '--class', '1').stderr).toContain('--class is for a model that takes classes, and this one takes none');
+    expect(refused.stderr).toContain(
+      "--class: expected a class, dark, gray, light, or its number from 0 to 2; got 'blue'",
+    );
+    expect(run('run', '--class', '1').stderr).toContain(
+      '--class is for a model that takes classes, and this one takes none',
+    );
   });
 });
 
@@ -231,16 +293,28 @@ describe('what is wrong is one line', () => {
     [1, ['.'], '. holds no run: checkpoint.safetensors cannot be read: there is no such file or folder'],
     [2, ['run', '--format', 'png,jpg'], '--format must be one of png, grid, gif, apng, npz, got ["png","jpg"]'],
     [1, ['run', '--steps', '6'], "trailing: steps must be a whole number from 1 to 5, the schedule's timesteps; got 6"],
-    [2, ['run', '--timesteps', '9'], '--schedule, --timesteps and --image-size are for a PyTorch state_dict; run tells its own'],
+    [
+      2,
+      ['run', '--timesteps', '9'],
+      '--schedule, --timesteps and --image-size are for a PyTorch state_dict; run tells its own',
+    ],
     [1, ['other.safetensors'], "other.safetensors cannot be used: this is no state_dict of the tutorial's U-Net"],
     [
       1,
       ['truncated.safetensors'],
       /truncated\.safetensors cannot be used: safetensors: the header is said to have .* follow; the file is cut off/,
     ],
-    [1, ['torch.pt'], 'torch.pt cannot be used: safetensors: this is a PyTorch pickle (zip); convert it in Python with'],
+    [
+      1,
+      ['torch.pt'],
+      'torch.pt cannot be used: safetensors: this is a PyTorch pickle (zip); convert it in Python with',
+    ],
     [1, ['foreign'], 'network no-such-network cannot be found'],
-    [1, ['misfit'], `${join('misfit', 'checkpoint.safetensors')} cannot be used: loadParameters: denoiser.initConv.weight is missing`],
+    [
+      1,
+      ['misfit'],
+      `${join('misfit', 'checkpoint.safetensors')} cannot be used: loadParameters: denoiser.initConv.weight is missing`,
+    ],
     [1, ['run', '--out', 'run'], 'run cannot be written to: it holds files already'],
   ])('exit code %i: %j', (code, args, message) => {
     const { status, stderr } = run(...args);

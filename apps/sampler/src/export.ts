@@ -8,10 +8,14 @@ import * as tf from '@tensorflow/tfjs';
 import type { Model } from './model';
 
 /**
- * The denoiser: `x` [n, h, w, c] and `t` [n] float32 → what the parameterisation's name says; β, as JSON, and the rest are metadata.
+ * The denoiser: `x` [n, h, w, c] and `t` [n] float32 → what the parameterisation's name says; β, as JSON, and the rest
+ * are metadata.
  * @param warn told why, where the network is tied to one image at a time
  */
-function onnx({ denoiser: { network, schedule, parameterisation, image } }: Model, warn: (line: string) => void): Uint8Array {
+function onnx(
+  { denoiser: { network, schedule, parameterisation, image } }: Model,
+  warn: (line: string) => void,
+): Uint8Array {
   if (network.conditions?.length)
     throw new Error(`a model that takes conditions (${network.conditions.join(', ')}) cannot be exported as ONNX`);
   const examples = [tf.zeros([1, ...image]), tf.zeros([1])];
@@ -31,7 +35,9 @@ function onnx({ denoiser: { network, schedule, parameterisation, image } }: Mode
   } catch (error) {
     // What is not a matter of the batch goes wrong here too, and says so.
     const bytes = write(false);
-    warn((error as Error).message.replace(/^exportOnnx: (.*); give dynamicBatch.*$/s, '$1; it takes one image at a time'));
+    warn(
+      (error as Error).message.replace(/^exportOnnx: (.*); give dynamicBatch.*$/s, '$1; it takes one image at a time'),
+    );
     return bytes;
   } finally {
     tf.dispose(examples);
@@ -39,11 +45,14 @@ function onnx({ denoiser: { network, schedule, parameterisation, image } }: Mode
 }
 
 async function stateDict({ denoiser: { network }, description }: Model): Promise<Uint8Array> {
-  if (!(network instanceof Unet)) throw new Error(`only the U-Net of @ddpm/unet has a PyTorch state_dict; this is ${description}`);
+  if (!(network instanceof Unet))
+    throw new Error(`only the U-Net of @ddpm/unet has a PyTorch state_dict; this is ${description}`);
   return writeSafetensors(await toTorchStateDict(network), { format: 'pt' });
 }
 
-const formats: Readonly<Record<string, (model: Model, warn: (line: string) => void) => Uint8Array | Promise<Uint8Array>>> = {
+const formats: Readonly<
+  Record<string, (model: Model, warn: (line: string) => void) => Uint8Array | Promise<Uint8Array>>
+> = {
   '.onnx': onnx,
   '.safetensors': stateDict,
 };

@@ -24,17 +24,24 @@ export interface Model {
   readonly unusable: readonly string[];
 }
 
-/** Loads a run folder's newest usable checkpoint, a checkpoint file, or a PyTorch state_dict of the tutorial's U-Net. */
+/**
+ * Loads a run folder's newest usable checkpoint, a checkpoint file, or a PyTorch state_dict of the tutorial's U-Net.
+ */
 export async function loadModel(path: string, settings: Settings): Promise<Model> {
   const bytes = await readModelFile(path);
   const file = bytes && (await named(path, () => readSafetensors(bytes)));
   if (file && !file.metadata.format?.startsWith('ddpm-'))
     return stateDictModel(path, file.tensors as ReadonlyMap<string, TensorValues>, settings);
   if (settings.schedule !== undefined || settings.timesteps !== undefined || settings.imageSize !== undefined) {
-    throw new UsageError(`--schedule, --timesteps and --image-size are for a PyTorch state_dict; ${path} tells its own`);
+    throw new UsageError(
+      `--schedule, --timesteps and --image-size are for a PyTorch state_dict; ${path} tells its own`,
+    );
   }
   if (file)
-    return checkpointModel(path, await named(path, () => decodeCheckpoint(bytes, file)), { run: runFolderOf(path), folder: dirname(path) });
+    return checkpointModel(path, await named(path, () => decodeCheckpoint(bytes, file)), {
+      run: runFolderOf(path),
+      folder: dirname(path),
+    });
   const found = await findCheckpoint(path);
   return checkpointModel(found.path, found.checkpoint, { run: path, folder: path, unusable: found.unusable });
 }
@@ -64,7 +71,12 @@ async function checkpointModel(
 ): Promise<Model> {
   const denoiser = await named(path, () => loadDenoiser(checkpoint, { run, bases: [fileURLToPath(import.meta.url)] }));
   const { name } = checkpoint.networks.denoiser;
-  return { denoiser, folder, description: `${name} after ${checkpoint.step} steps, images of ${denoiser.image.join('×')}`, unusable };
+  return {
+    denoiser,
+    folder,
+    description: `${name} after ${checkpoint.step} steps, images of ${denoiser.image.join('×')}`,
+    unusable,
+  };
 }
 
 async function stateDictModel(

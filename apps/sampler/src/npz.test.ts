@@ -43,6 +43,8 @@ describe('encodeNpz', () => {
     expect(() => encodeNpz({ a: { shape: [2, 2], data: new Uint8Array(3) } })).toThrow(
       'encodeNpz: a has 3 values, which is not its shape [2, 2]',
     );
-    expect(() => encodeNpz({ '../a': { shape: [0], data: new Uint8Array(0) } })).toThrow('encodeNpz: "../a" cannot name an array');
+    expect(() => encodeNpz({ '../a': { shape: [0], data: new Uint8Array(0) } })).toThrow(
+      'encodeNpz: "../a" cannot name an array',
+    );
   });
 });

@@ -10,9 +10,11 @@ export interface NpzArray {
 const MAX_BYTES = 2 ** 32 - 2 ** 20;
 
 /**
- * NumPy's file of arrays by name: `numpy.load(path)[name]`. Stored uncompressed, as `numpy.savez` does; the same arrays give the same bytes.
+ * NumPy's file of arrays by name: `numpy.load(path)[name]`. Stored uncompressed, as `numpy.savez` does; the same arrays
+ * give the same bytes.
  * @param arrays float32 or uint8
- * @throws RangeError if a shape does not match its data, a name is empty or holds a slash, or the file would exceed 4 GiB
+ * @throws RangeError if a shape does not match its data, a name is empty or holds a slash, or the file would exceed 4
+ * GiB
  */
 export function encodeNpz(arrays: Readonly<Record<string, NpzArray>>): Uint8Array {
   const entries = Object.entries(arrays).map(([name, array]) => {
@@ -20,12 +22,15 @@ export function encodeNpz(arrays: Readonly<Record<string, NpzArray>>): Uint8Arra
     return [`${name}.npy`, encodeNpy(name, array)] as const;
   });
   const size = entries.reduce((sum, [, { length }]) => sum + length, 0);
-  if (size > MAX_BYTES) throw new RangeError(`encodeNpz: ${size} bytes are more than one file can hold (${MAX_BYTES}); write fewer images`);
+  if (size > MAX_BYTES)
+    throw new RangeError(`encodeNpz: ${size} bytes are more than one file can hold (${MAX_BYTES}); write fewer images`);
   // The earliest time that a zip file can say, so that it does not depend on when it was written.
   return zipSync(Object.fromEntries(entries), { level: 0, mtime: new Date(1980, 0, 1) });
 }
 
-/** One array in the NPY format, version 1.0 (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html). */
+/**
+ * One array in the NPY format, version 1.0 (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+ */
 function encodeNpy(name: string, { shape, data }: NpzArray): Uint8Array {
   if (shape.reduce((product, size) => product * size, 1) !== data.length) {
     throw new RangeError(`encodeNpz: ${name} has ${data.length} values, which is not its shape [${shape.join(', ')}]`);

@@ -73,7 +73,12 @@ export const table = {
       does: `${Object.keys(schedules).join(', ')}; linear by default`,
       schema: oneOf(Object.keys(schedules)).optional(),
     },
-    timesteps: { flag: '--timesteps <n>', does: 'noise levels T; 200 by default', schema: wholeNumber(1).optional(), read: number },
+    timesteps: {
+      flag: '--timesteps <n>',
+      does: 'noise levels T; 200 by default',
+      schema: wholeNumber(1).optional(),
+      read: number,
+    },
     imageSize: {
       flag: '--image-size <pixels>',
       does: 'height and width; 28 by default',
@@ -85,7 +90,14 @@ export const table = {
 
 export type Settings = SettingsOf<typeof table>;
 
-const defaults = { count: 64, seed: 0, clip: true, backend: 'auto', format: ['png', 'grid', 'gif'], trajectory: false } as const;
+const defaults = {
+  count: 64,
+  seed: 0,
+  clip: true,
+  backend: 'auto',
+  format: ['png', 'grid', 'gif'],
+  trajectory: false,
+} as const;
 
 export function sampleCommand(): Command {
   const command = new Command('ddpm-sample')
@@ -97,4 +109,5 @@ export function sampleCommand(): Command {
 }
 
 /** @throws UsageError in one line that names the option, what it allows and what came. */
-export const settingsFrom = (given: Readonly<Record<string, unknown>>): Settings => checkSettings(table, { ...defaults, ...given });
+export const settingsFrom = (given: Readonly<Record<string, unknown>>): Settings =>
+  checkSettings(table, { ...defaults, ...given });

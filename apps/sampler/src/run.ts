@@ -34,9 +34,13 @@ export async function run(path: string, settings: Settings): Promise<void> {
     return say(`Exported: ${settings.export}`);
   }
   say(execution.reason);
-  const drawn = await drawImages(model.denoiser, execution, settings, (total) => createProgress({ label: 'Sampling', total }));
+  const drawn = await drawImages(model.denoiser, execution, settings, (total) =>
+    createProgress({ label: 'Sampling', total }),
+  );
 
-  const folder = await createFolder(settings.out === undefined ? { prefix: join(model.folder, 'samples') } : { path: settings.out });
+  const folder = await createFolder(
+    settings.out === undefined ? { prefix: join(model.folder, 'samples') } : { path: settings.out },
+  );
   say(`Images: ${settings.count} in ${folder}`);
   for (const format of new Set(settings.format)) await writers[format](folder, drawn);
   if (settings.trajectory) {
@@ -70,7 +74,10 @@ const writers: Readonly<Record<Format, (folder: string, drawn: Drawn) => Promise
       await writeFileAtomic(join(folder, `${String(i).padStart(digits, '0')}.png`), encodePng(image));
   },
   async grid(folder, { images }) {
-    await writeFileAtomic(join(folder, 'grid.png'), encodePng(enlarge(imageGrid(images), Math.min(3, viewFactor(images[0])))));
+    await writeFileAtomic(
+      join(folder, 'grid.png'),
+      encodePng(enlarge(imageGrid(images), Math.min(3, viewFactor(images[0])))),
+    );
     say(`Grid: ${join(folder, 'grid.png')}`);
   },
   async gif(folder, drawn) {
@@ -126,7 +133,11 @@ async function drawImages(
 }
 
 /** What the network is given of each image: its class, where it takes one. */
-function conditionOf({ network, classNames }: Pick<Denoiser, 'network' | 'classNames'>, count: number, asked?: string): Batch | undefined {
+function conditionOf(
+  { network, classNames }: Pick<Denoiser, 'network' | 'classNames'>,
+  count: number,
+  asked?: string,
+): Batch | undefined {
   const { conditions = [] } = network;
   const unknown = conditions.find((name) => name !== 'label');
   if (unknown !== undefined)
@@ -137,11 +148,17 @@ function conditionOf({ network, classNames }: Pick<Denoiser, 'network' | 'classN
   }
   if (!classNames) throw new Error("the model takes the condition 'label', but does not say which classes there are");
   try {
-    return labels(count, { classes: classNames.length, only: asked === undefined ? undefined : classNumber(classNames, asked) });
+    return labels(count, {
+      classes: classNames.length,
+      only: asked === undefined ? undefined : classNumber(classNames, asked),
+    });
   } catch (error) {
     throw new UsageError(`--class: ${(error as Error).message}`);
   }
 }
 
-/** How many images at a time there is room for in a quarter of the free memory, by what the network needs for one; at most 64. */
+/**
+ * How many images at a time there is room for in a quarter of the free memory, by what the network needs for one; at
+ * most 64.
+ */
 const fittingBatch = (bytesEach: number) => Math.max(1, Math.min(64, Math.floor(freemem() / 4 / bytesEach)));

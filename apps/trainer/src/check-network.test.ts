@@ -8,7 +8,8 @@ import * as tf from '@tensorflow/tfjs';
 import { checkNetwork } from './check-network';
 
 const zeros = (...shape: number[]) => tf.variable(tf.zeros(shape));
-const drawn = (...shape: number[]) => tf.variable(tf.tensor(new Random(1).normals(tf.util.sizeFromShape(shape)), shape));
+const drawn = (...shape: number[]) =>
+  tf.variable(tf.tensor(new Random(1).normals(tf.util.sizeFromShape(shape)), shape));
 const column = (t: tf.Tensor1D) => tf.reshape(tf.div(tf.cast(t, 'float32'), 10), [-1, 1, 1, 1]);
 /** A 1×1 convolution of two channels. */
 const mix = (x: tf.Tensor4D, weight: tf.Variable) => tf.conv2d(x, tf.reshape(weight, [1, 1, 2, 2]), 1, 'same');
@@ -18,7 +19,8 @@ const network = <P extends object>(parameters: P, apply: (parameters: P, xt: tf.
   ({ parameters, apply: (xt: tf.Tensor4D, t: tf.Tensor1D) => apply(parameters, xt, t) }) as unknown as Network;
 
 const usesT: Record<string, () => Network> = {
-  'adds a shift for t': () => network({ w: drawn(2, 2), s: drawn(1) }, ({ w, s }, x, t) => tf.add(mix(x, w), tf.mul(s, column(t)))),
+  'adds a shift for t': () =>
+    network({ w: drawn(2, 2), s: drawn(1) }, ({ w, s }, x, t) => tf.add(mix(x, w), tf.mul(s, column(t)))),
   'begins with an output of zero': () => network({ w: zeros(2, 2) }, ({ w }, x, t) => mix(tf.add(x, column(t)), w)),
   'begins with zeros where t enters, and with an output of zero (adaLN-Zero)': () =>
     network({ scale: zeros(2), gate: zeros(2), w: drawn(2, 2), out: zeros(2, 2) }, ({ scale, gate, w, out }, x, t) => {
@@ -26,18 +28,24 @@ const usesT: Record<string, () => Network> = {
       return mix(tf.add(x, tf.mul(opening, mix(tf.mul(x, tf.add(modulation, 1)), w))), out);
     }),
   'looks t up in a table of zeros': () =>
-    network({ table: zeros(20, 2) }, ({ table }, x, t) => tf.add(x, tf.reshape(tf.gather(table, tf.cast(t, 'int32')), [-1, 1, 1, 2]))),
+    network({ table: zeros(20, 2) }, ({ table }, x, t) =>
+      tf.add(x, tf.reshape(tf.gather(table, tf.cast(t, 'int32')), [-1, 1, 1, 2])),
+    ),
   'keeps its parameters in a Map': () => {
     const layers = new Map([['mix', drawn(2, 2)]]);
     return network({ layers }, (_, x, t) => mix(tf.add(x, column(t)), layers.get('mix')!));
   },
   'has nothing finite to show once its weights move': () =>
-    network({ w: zeros(1), z: zeros(1) }, ({ w, z }, x, t) => tf.div(tf.mul(x, tf.mul(w, column(t))), tf.sub(1, tf.abs(tf.sign(z))))),
+    network({ w: zeros(1), z: zeros(1) }, ({ w, z }, x, t) =>
+      tf.div(tf.mul(x, tf.mul(w, column(t))), tf.sub(1, tf.abs(tf.sign(z)))),
+    ),
 };
 const ignoresT: Record<string, () => Network> = {
   'does not look at t': () => network({ w: drawn(2, 2) }, ({ w }, x) => mix(x, w)),
-  'begins with an output of zero': () => network({ w: drawn(2, 2), out: zeros(2, 2) }, ({ w, out }, x) => mix(tf.relu(mix(x, w)), out)),
-  "takes t's shape alone": () => network({ s: drawn(1) }, ({ s }, x, t) => tf.add(x, tf.mul(s, tf.reshape(tf.onesLike(t), [-1, 1, 1, 1])))),
+  'begins with an output of zero': () =>
+    network({ w: drawn(2, 2), out: zeros(2, 2) }, ({ w, out }, x) => mix(tf.relu(mix(x, w)), out)),
+  "takes t's shape alone": () =>
+    network({ s: drawn(1) }, ({ s }, x, t) => tf.add(x, tf.mul(s, tf.reshape(tf.onesLike(t), [-1, 1, 1, 1])))),
   'multiplies t by zero': () => network({ s: drawn(1) }, ({ s }, x, t) => tf.add(tf.mul(x, s), tf.mul(column(t), 0))),
   'divides t to an integer that is zero': () =>
     network({ s: drawn(1) }, ({ s }, x, t) => tf.add(tf.mul(x, s), tf.reshape(tf.floorDiv(t, 1000), [-1, 1, 1, 1]))),
@@ -100,7 +108,14 @@ describe.each(['cpu', 'compiled'] as const)('on the %s backend', (backend) => {
   let execution: Execution;
   beforeAll(async () => void (execution = await prepareExecution(backend)));
   const check = (made: Network, { timesteps = 20, blind = false } = {}) =>
-    checkNetwork(made, { name: './mine.mjs', parameters: namedParameters(made), execution, image: [4, 6, 2], timesteps, blind });
+    checkNetwork(made, {
+      name: './mine.mjs',
+      parameters: namedParameters(made),
+      execution,
+      image: [4, 6, 2],
+      timesteps,
+      blind,
+    });
   const values = (made: Network) => [...namedParameters(made).values()].map((variable) => [...variable.dataSync()]);
 
   test.each(Object.keys(usesT))('a network that %s passes, and is as it was', async (name) => {
@@ -146,7 +161,14 @@ describe.each(['cpu', 'compiled'] as const)('on the %s backend', (backend) => {
     };
     const checkClass = (last: number) =>
       checkNetwork(made, {
-        ...{ name: './mine.mjs', parameters: namedParameters(made), execution, image: [4, 6, 2], timesteps: 20, blind: false },
+        ...{
+          name: './mine.mjs',
+          parameters: namedParameters(made),
+          execution,
+          image: [4, 6, 2],
+          timesteps: 20,
+          blind: false,
+        },
         condition: { label: { data: Int32Array.of(last), item: [] } },
       });
     await checkClass(2);

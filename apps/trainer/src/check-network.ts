@@ -11,12 +11,12 @@ import * as tf from '@tensorflow/tfjs';
 const SPREADS = [0.02, 0.1, 0.5];
 
 /**
- * Tries a network on one noisy image, before anything is written: it must have parameters, read no other variables, return a tensor like x_t,
- * and use t.
+ * Tries a network on one noisy image, before anything is written: it must have parameters, read no other variables,
+ * return a tensor like x_t, and use t.
  *
- * Whether it uses t shows in its output at two t for the same x_t. A network may begin with zeros where t enters (adaLN-Zero), or with an
- * output of zero; so where the outputs are equal it is looked at again with its parameters moved at random: only one that ignores t
- * gives equal outputs whatever they are. The parameters are left as they were.
+ * Whether it uses t shows in its output at two t for the same x_t. A network may begin with zeros where t enters
+ * (adaLN-Zero), or with an output of zero; so where the outputs are equal it is looked at again with its parameters
+ * moved at random: only one that ignores t gives equal outputs whatever they are. The parameters are left as they were.
  * @param blind whether a network that ignores t is allowed
  * @throws Error in one line that names the network and what is wrong with it
  */
@@ -40,9 +40,11 @@ export async function checkNetwork(
     blind: boolean;
   },
 ): Promise<void> {
-  if (parameters.size === 0) throw new Error(`network ${name} has no parameters: no tf.Variable is reachable through its fields`);
+  if (parameters.size === 0)
+    throw new Error(`network ${name} has no parameters: no tf.Variable is reachable through its fields`);
   for (const [path, { dtype }] of parameters)
-    if (dtype !== 'float32') throw new TypeError(`network ${name}: parameters must be float32, but ${path} is ${dtype}`);
+    if (dtype !== 'float32')
+      throw new TypeError(`network ${name}: parameters must be float32, but ${path} is ${dtype}`);
   const variables = [...parameters.values()];
   const initial = variables.map((variable) => tf.clone(variable));
   const rng = new Random(['check']);
@@ -56,7 +58,9 @@ export async function checkNetwork(
     throw error;
   });
   const run: AsyncNetworkFunction = (...inputs) =>
-    compiled(...inputs).catch((error: unknown) => Promise.reject(refusal(error, { name, xt: inputs[0], t: inputs[1], condition })));
+    compiled(...inputs).catch((error: unknown) =>
+      Promise.reject(refusal(error, { name, xt: inputs[0], t: inputs[1], condition })),
+    );
   const compare = (other: number) => compareOutputs(run, { xt, condition, other });
   try {
     const last = timesteps - 1;
@@ -109,7 +113,8 @@ function guarded(
       if (output instanceof Promise) throw new TypeError(`${should} a promise`);
       if (!(output instanceof tf.Tensor)) throw new TypeError(`${should} ${output === null ? 'null' : typeof output}`);
       const { dtype, shape } = output as tf.Tensor;
-      if (dtype !== 'float32' || shape.join() !== xt.shape.join()) throw new TypeError(`${should} ${dtype} [${shape.join(', ')}]`);
+      if (dtype !== 'float32' || shape.join() !== xt.shape.join())
+        throw new TypeError(`${should} ${dtype} [${shape.join(', ')}]`);
       return output as tf.Tensor4D;
     },
   };
@@ -120,7 +125,10 @@ function guarded(
 }
 
 /** An error from within the network, with what it was applied to; one that names the network already stays as it is. */
-function refusal(error: unknown, { name, xt, t, condition }: { name: string; xt: tf.Tensor; t: tf.Tensor; condition: Batch }): Error {
+function refusal(
+  error: unknown,
+  { name, xt, t, condition }: { name: string; xt: tf.Tensor; t: tf.Tensor; condition: Batch },
+): Error {
   const message = error instanceof Error ? error.message : String(error);
   if (message.startsWith(`network ${name} `)) return error as Error;
   const given = Object.entries(condition).map(([field, { data }]) => `, ${field} ${data.join(', ')}`);

@@ -13,7 +13,11 @@ export interface Identity {
 }
 
 /** The run as it is after `step` steps. */
-export const checkpointOf = ({ training, learner }: Run, { networks, settings }: Identity, step: number): Checkpoint => ({
+export const checkpointOf = (
+  { training, learner }: Run,
+  { networks, settings }: Identity,
+  step: number,
+): Checkpoint => ({
   ...{ networks, settings, step, meaning: training.meaning },
   ...learner.save(),
 });
@@ -30,7 +34,10 @@ export function restore({ learner }: Run, { checkpoint: { weights, state }, path
 const bestPath = (folder: string) => join(folder, 'best.safetensors');
 const BEST_LOSS = 'validationLoss';
 
-/** Saves the run as the one with the least validation loss. It is to be sampled from, not gone on with, and holds nothing for that. */
+/**
+ * Saves the run as the one with the least validation loss. It is to be sampled from, not gone on with, and holds
+ * nothing for that.
+ */
 export async function saveBest(folder: string, checkpoint: Checkpoint, loss: number): Promise<void> {
   await writeCheckpoint(bestPath(folder), { ...checkpoint, state: new Map([[BEST_LOSS, Float64Array.of(loss)]]) });
 }

@@ -36,7 +36,10 @@ describe('ddpm-train', () => {
     }
     writeFileSync(join(folder, 'mixed', 'notes.txt'), 'x');
     const mixed = [...tiny, '--data-dir', 'mixed', '--dry-run'];
-    expect(run(...mixed)).toMatchObject({ status: 1, stderr: expect.stringMatching(/^ddpm-train: [^\n]*--channels[^\n]*\n$/) });
+    expect(run(...mixed)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^ddpm-train: [^\n]*--channels[^\n]*\n$/),
+    });
     const { status, stdout } = run(...mixed, '--channels', '3');
     expect(status).toBe(0);
     expect(stdout).toContain('Dataset: folder, 2 images of 8×8×3');
@@ -107,7 +110,19 @@ describe('ddpm-train', () => {
       const network = ['--network', './my-network.mjs', '--network-options', '{"width": 8}'];
       const data = ['--dataset', 'folder', '--data-dir', join(folder, 'images')];
       for (const backend of ['cpu', 'compiled']) {
-        const args = [cli, ...data, ...network, '--steps', '1', '--backend', backend, '--timesteps', '2', '--out', backend];
+        const args = [
+          cli,
+          ...data,
+          ...network,
+          '--steps',
+          '1',
+          '--backend',
+          backend,
+          '--timesteps',
+          '2',
+          '--out',
+          backend,
+        ];
         const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: home, encoding: 'utf8' });
         expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
         expect(stdout).toContain('Network: ./my-network.mjs, 216 parameters');
@@ -139,7 +154,18 @@ describe('ddpm-train', () => {
         },
       });`,
     );
-    const network = ['--network', './conditional.mjs', '--timesteps', '4', '--batch-size', '8', '--steps', '3', '--validation', '2'];
+    const network = [
+      '--network',
+      './conditional.mjs',
+      '--timesteps',
+      '4',
+      '--batch-size',
+      '8',
+      '--steps',
+      '3',
+      '--validation',
+      '2',
+    ];
     for (const backend of ['compiled', 'wasm', 'cpu']) {
       const { status, stdout, stderr } = run(
         ...images,
@@ -161,12 +187,14 @@ describe('ddpm-train', () => {
         .split('\n')
         .map((line) => JSON.parse(line) as { loss: number }),
     );
-    for (const other of losses.slice(0, 2)) other.forEach(({ loss }, i) => expect(loss).toBeCloseTo(losses[2][i].loss, 4));
+    for (const other of losses.slice(0, 2))
+      other.forEach(({ loss }, i) => expect(loss).toBeCloseTo(losses[2][i].loss, 4));
     expect(losses.map(({ length }) => length)).toEqual([3, 3, 3]);
     expect(run(...images, ...network, '--backend', 'cpu')).toEqual({
       status: 1,
       stdout: expect.stringContaining('Dataset: folder'),
-      stderr: "ddpm-train: the network takes the condition 'label', but the dataset has no classes; folders have them as subfolders\n",
+      stderr:
+        "ddpm-train: the network takes the condition 'label', but the dataset has no classes; folders have them as subfolders\n",
     });
   });
 
@@ -185,7 +213,9 @@ describe('ddpm-train', () => {
   });
 
   test('goes on when nobody reads its output any more', async () => {
-    const child = spawn(process.execPath, [cli, ...tiny, '--steps', '3', '--sample-every', '0', '--out', 'unread'], { cwd: folder });
+    const child = spawn(process.execPath, [cli, ...tiny, '--steps', '3', '--sample-every', '0', '--out', 'unread'], {
+      cwd: folder,
+    });
     let errors = '';
     child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
     child.stdout.once('data', () => child.stdout.destroy());
@@ -198,7 +228,9 @@ describe('ddpm-train', () => {
     const before = readdirSync(folder);
     const { status, stdout } = run(...tiny, '--dry-run');
     expect(status).toBe(0);
-    expect(stdout).toMatch(/Parameters: 8,647\nWork: 0\.\d+ GFLOP an image forward, 0 GFLOP a step of 4 images\nSteps: 15 of 15 to go/);
+    expect(stdout).toMatch(
+      /Parameters: 8,647\nWork: 0\.\d+ GFLOP an image forward, 0 GFLOP a step of 4 images\nSteps: 15 of 15 to go/,
+    );
     expect(stdout).toMatch(/Memory: \d\.\d\d GB .*\nTime: \d\.\d\d s a step/);
     expect(readdirSync(folder)).toEqual(before);
   });
@@ -215,7 +247,10 @@ describe('ddpm-train', () => {
 describe('what is wrong is one line, and no run folder', () => {
   test.each<[string[], string]>([
     [['--batch-sise', '4'], "ddpm-train: unknown option '--batch-sise' (Did you mean --batch-size?)"],
-    [['--backend', 'cuda'], "ddpm-train: --backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'"],
+    [
+      ['--backend', 'cuda'],
+      "ddpm-train: --backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'",
+    ],
   ])('%j: exit code 2', (args, message) => {
     const { status, stdout, stderr } = run(...args);
     expect({ status, stdout, stderr }).toEqual({ status: 2, stdout: '', stderr: `${message}\n` });
@@ -243,14 +278,26 @@ describe('what is wrong is one line, and no run folder', () => {
       [...tiny, '--network-options', '{"dim": 5}'],
       "Unet: dim must be an even number of at least 4 for the time's sinusoids, got 5",
     ],
-    ['a schedule that cannot be', [...tiny, '--schedule', 'stretched-linear'], 'stretchedLinearSchedule: timesteps must be above 20'],
+    [
+      'a schedule that cannot be',
+      [...tiny, '--schedule', 'stretched-linear'],
+      'stretchedLinearSchedule: timesteps must be above 20',
+    ],
     [
       'an output folder that cannot be',
       [...tiny, '--out', join('images', '0.png', 'run')],
       'cannot be written to: a part of its path is not a folder',
     ],
-    ['an output folder that is taken', [...tiny, '--out', 'images'], 'images cannot be written to: it holds files already'],
-    ['a backend that is not installed', [...tiny, '--backend', 'tfjs-node-gpu'], 'npm install @tensorflow/tfjs-node-gpu'],
+    [
+      'an output folder that is taken',
+      [...tiny, '--out', 'images'],
+      'images cannot be written to: it holds files already',
+    ],
+    [
+      'a backend that is not installed',
+      [...tiny, '--backend', 'tfjs-node-gpu'],
+      'npm install @tensorflow/tfjs-node-gpu',
+    ],
   ])('%s: exit code 1', (_, args, message) => {
     const before = readdirSync(folder);
     const { status, stderr } = run(...args);
@@ -262,7 +309,10 @@ describe('what is wrong is one line, and no run folder', () => {
 
   test('a truncated dataset: exit code 1', () => {
     mkdirSync(join(folder, 'idx'));
-    writeFileSync(join(folder, 'idx', 'train-images-idx3-ubyte'), Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28, 1, 2, 3));
+    writeFileSync(
+      join(folder, 'idx', 'train-images-idx3-ubyte'),
+      Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28, 1, 2, 3),
+    );
     writeFileSync(join(folder, 'idx', 'train-labels-idx1-ubyte'), Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 1, 2));
     const { status, stderr } = run('--dataset', 'mnist', '--data-dir', 'idx', '--backend', 'cpu');
     expect(stderr).toMatch(/^ddpm-train: [^\n]*train-(images|labels)-idx[^\n]*\n$/);

@@ -6,11 +6,16 @@ export const BUCKETS = 600;
 export const curveSchema = z.object({
   /** Steps that a bucket covers: bucket i those from i·width on, before (i + 1)·width. */
   width: z.int().positive(),
-  /** Those that hold a value, in order: i, how many values, the sum of their steps, of them, the least and the greatest. */
+  /**
+   * Those that hold a value, in order: i, how many values, the sum of their steps, of them, the least and the greatest.
+   */
   buckets: z.array(z.tuple([z.int(), z.int().positive(), z.number(), z.number(), z.number(), z.number()])).max(BUCKETS),
 });
 
-/** A curve over the steps of a run, however long that is: at most `BUCKETS` buckets, which become twice as wide whenever they run out. */
+/**
+ * A curve over the steps of a run, however long that is: at most `BUCKETS` buckets, which become twice as wide whenever
+ * they run out.
+ */
 export type Curve = z.infer<typeof curveSchema>;
 type Bucket = Curve['buckets'][number];
 

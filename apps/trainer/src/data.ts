@@ -12,7 +12,8 @@ export async function openData(
 ): Promise<{ dataset: Dataset; validation?: Dataset }> {
   const bars = downloadBars();
   const onSkipped = (line: string) => reporter.warn(line);
-  const open = (split: 'train' | 'test') => openDataset(name, { dataDir, imageSize, channels, split, onSkipped, onProgress: bars.show });
+  const open = (split: 'train' | 'test') =>
+    openDataset(name, { dataDir, imageSize, channels, split, onSkipped, onProgress: bars.show });
   try {
     const whole = await open('train');
     if (held === 0) return { dataset: whole };
@@ -20,7 +21,8 @@ export async function openData(
       const test = await open('test');
       return { dataset: whole, validation: held < test.size ? subset(test, 0, held) : test };
     }
-    if (held >= whole.size) throw new RangeError(`--validation holds out ${held} images, but ${name} has only ${whole.size}`);
+    if (held >= whole.size)
+      throw new RangeError(`--validation holds out ${held} images, but ${name} has only ${whole.size}`);
     const kept = whole.size - held;
     return { dataset: subset(whole, 0, kept), validation: subset(whole, kept, whole.size) };
   } finally {

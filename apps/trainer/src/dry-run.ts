@@ -6,7 +6,10 @@ import type { Reporter } from './reporter';
 /** Steps that are timed, after one that is not. */
 const TIMED = 3;
 
-/** Shows the whole plan of a run: settings, size, work and memory, and the time that it will take by a few timed steps. Writes nothing. */
+/**
+ * Shows the whole plan of a run: settings, size, work and memory, and the time that it will take by a few timed steps.
+ * Writes nothing.
+ */
 export async function dryRun(run: Run, reporter: Reporter, start: number): Promise<void> {
   const { settings, training, learner, examples, steps, batchSize, stepsPerEpoch, dataset } = run;
   for (const [name, value] of Object.entries(settings)) reporter.say(`  ${name}: ${JSON.stringify(value)}`);
@@ -16,7 +19,9 @@ export async function dryRun(run: Run, reporter: Reporter, start: number): Promi
   reporter.say(
     `Work: ${(operations / 1e9).toFixed(2)} GFLOP an image forward, ${((3 * operations * batchSize) / 1e9).toFixed(0)} GFLOP a step of ${batchSize} images`,
   );
-  reporter.say(`Steps: ${steps - start} of ${steps} to go, ${stepsPerEpoch} to an epoch of ${dataset.size.toLocaleString('en')} images`);
+  reporter.say(
+    `Steps: ${steps - start} of ${steps} to go, ${stepsPerEpoch} to an epoch of ${dataset.size.toLocaleString('en')} images`,
+  );
 
   const seconds: number[] = [];
   let before = performance.now();

@@ -27,13 +27,18 @@ export async function execute(options: CommandOptions): Promise<void> {
       if (start === steps && (await historySteps(found.folder)) === steps)
         return reporter.say(`Nothing is left to do: ${found.folder} has been trained for all of its ${steps} steps`);
       restore(run, found);
-      const jump = rateJump(settings, { start, before: stepsOf(found.checkpoint.settings, run.stepsPerEpoch), after: steps });
+      const jump = rateJump(settings, {
+        start,
+        before: stepsOf(found.checkpoint.settings, run.stepsPerEpoch),
+        after: steps,
+      });
       if (jump !== undefined) reporter.warn(jump);
     }
     if (dry) return await dryRun(run, reporter, start);
 
     const folder =
-      found?.folder ?? (await createFolder(settings.out === undefined ? { prefix: join('runs', preset) } : { path: settings.out }));
+      found?.folder ??
+      (await createFolder(settings.out === undefined ? { prefix: join('runs', preset) } : { path: settings.out }));
     const release = await lockFolder(folder);
     try {
       reporter.say(found ? `Going on with ${folder} after ${start} steps` : `Run folder: ${folder}`);

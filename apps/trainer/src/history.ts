@@ -25,11 +25,17 @@ export const historySchema = z.object({
   curves: z.record(z.enum(curveNames), curveSchema),
 });
 
-/** All that is shown of the steps of a run. It has the same size however many they are, so that a long run is saved and resumed as fast as a short one. */
+/**
+ * All that is shown of the steps of a run. It has the same size however many they are, so that a long run is saved and
+ * resumed as fast as a short one.
+ */
 export type History = z.infer<typeof historySchema>;
 
 export function emptyHistory(): History {
-  const curves = Object.fromEntries(curveNames.map((name) => [name, emptyCurve()])) as Record<(typeof curveNames)[number], Curve>;
+  const curves = Object.fromEntries(curveNames.map((name) => [name, emptyCurve()])) as Record<
+    (typeof curveNames)[number],
+    Curve
+  >;
   return { steps: 0, seconds: 0, skipped: 0, recent: [], curves };
 }
 
@@ -37,7 +43,17 @@ export function emptyHistory(): History {
 export function addStep(history: History, metrics: Metrics): void {
   const { step, loss, validationLoss, gradNorm, learningRate, imagesPerSecond, quartiles, seconds, skipped } = metrics;
   const [quartile1, quartile2, quartile3, quartile4] = quartiles;
-  const values = { loss, validationLoss, gradNorm, learningRate, imagesPerSecond, quartile1, quartile2, quartile3, quartile4 };
+  const values = {
+    loss,
+    validationLoss,
+    gradNorm,
+    learningRate,
+    imagesPerSecond,
+    quartile1,
+    quartile2,
+    quartile3,
+    quartile4,
+  };
   for (const name of curveNames) addPoint(history.curves[name], step, values[name] ?? NaN);
   history.steps = step + 1;
   history.seconds = seconds;

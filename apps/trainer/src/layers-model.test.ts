@@ -25,7 +25,15 @@ function train(...args: string[]) {
   return stdout;
 }
 const data = ['--dataset', 'folder', '--data-dir', 'images', '--timesteps', '20', '--batch-size', '5'];
-const settings = [...data, '--network', './my-model.mjs', '--network-options', '{"width": 4, "timesteps": 20}', '--sample-every', '0'];
+const settings = [
+  ...data,
+  '--network',
+  './my-model.mjs',
+  '--network-options',
+  '{"width": 4, "timesteps": 20}',
+  '--sample-every',
+  '0',
+];
 const weights = async (run: string) => (await readCheckpoint(join(folder, run, 'checkpoint.safetensors'))).weights;
 
 test('a model of tfjs-layers trains on both kinds of backends alike', async () => {
@@ -54,7 +62,19 @@ test('--blind allows a network that ignores t, and only that does', () => {
     `import * as tf from '@tensorflow/tfjs';
     export default () => ({ filter: tf.variable(tf.zeros([1, 1, 1, 1])), apply(xt, t) { return tf.conv2d(xt, this.filter, 1, 'same'); } });`,
   );
-  const args = [...data, '--network', './blind.mjs', '--steps', '2', '--backend', 'cpu', '--sample-every', '0', '--out', 'blind'];
+  const args = [
+    ...data,
+    '--network',
+    './blind.mjs',
+    '--steps',
+    '2',
+    '--backend',
+    'cpu',
+    '--sample-every',
+    '0',
+    '--out',
+    'blind',
+  ];
   expect(spawnSync(process.execPath, [cli, ...args], { cwd: folder, encoding: 'utf8' })).toMatchObject({
     status: 1,
     stderr:

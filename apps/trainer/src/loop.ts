@@ -18,8 +18,17 @@ import type { Run } from './prepare';
 import type { Reporter } from './reporter';
 import { tolerant } from './tolerate';
 
-/** Trains a run from a step to its end, into its folder. Each concern is an observer; they are told of a step in the order that stands here. */
-export async function trainInto(folder: string, run: Run, start: number, identity: Identity, reporter: Reporter): Promise<void> {
+/**
+ * Trains a run from a step to its end, into its folder. Each concern is an observer; they are told of a step in the
+ * order that stands here.
+ */
+export async function trainInto(
+  folder: string,
+  run: Run,
+  start: number,
+  identity: Identity,
+  reporter: Reporter,
+): Promise<void> {
   const { settings, training, learner, examples, steps, stepsPerEpoch } = run;
   const metrics = await openMetrics(folder, start);
   const writer = openEvents(folder, start);
@@ -46,13 +55,29 @@ export async function trainInto(folder: string, run: Run, start: number, identit
   try {
     const { learningRate: base, warmup, decay, seed } = settings;
     let before = performance.now();
-    for await (const taken of train({ learner, examples, steps, start, rate: learningRate({ base, warmup, decay, steps }), seed })) {
+    for await (const taken of train({
+      learner,
+      examples,
+      steps,
+      start,
+      rate: learningRate({ base, warmup, decay, steps }),
+      seed,
+    })) {
       const took = (performance.now() - before) / 1000;
       seconds += took;
       const done = taken.step + 1;
       const size = count(taken.inputs);
       const epoch = Math.floor(taken.step / stepsPerEpoch);
-      const step: Step = { ...taken, done, last: done === steps, epoch, size, imagesPerSecond: size / took, seconds, measured: {} };
+      const step: Step = {
+        ...taken,
+        done,
+        last: done === steps,
+        epoch,
+        size,
+        imagesPerSecond: size / took,
+        seconds,
+        measured: {},
+      };
       for (const observer of observers) await observer.step?.(step);
       if (interruption.asked() && !step.last) {
         await keep(done, false);

@@ -8,7 +8,14 @@ import type { Metrics } from './metrics-of';
 import { historySteps, openMetrics } from './metrics';
 
 const line = (step: number, change: Partial<Metrics> = {}): Metrics => ({
-  ...{ step, epoch: 0, loss: 1 / (step + 1), gradNorm: Math.sin(step), imagesPerSecond: 10 + (step % 7), seconds: step * 0.1 },
+  ...{
+    step,
+    epoch: 0,
+    loss: 1 / (step + 1),
+    gradNorm: Math.sin(step),
+    imagesPerSecond: 10 + (step % 7),
+    seconds: step * 0.1,
+  },
   ...{ learningRate: 1e-3, quartiles: [0.1, null, 0.3, step], ...change },
 });
 
@@ -29,7 +36,9 @@ describe('a curve', () => {
     expect(curve.width).toBe(2048);
     const points = curvePoints(curve);
     expect(points).toHaveLength(488);
-    points.forEach((point, i) => expect(point).toEqual({ step: 2048 * i + 1023.5, mean: 1023.5 + i, low: i, high: 2047 + i }));
+    points.forEach((point, i) =>
+      expect(point).toEqual({ step: 2048 * i + 1023.5, mean: 1023.5 + i, low: i, high: 2047 + i }),
+    );
   });
 
   test('keeps values that are far apart where they are', () => {

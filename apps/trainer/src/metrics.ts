@@ -22,8 +22,8 @@ const historyPath = (folder: string) => join(folder, 'history.json');
 const savedSchema = historySchema.extend({ bytes: z.int().nonnegative() });
 
 /**
- * Opens `metrics.jsonl` in the run folder, to append a line for each step. Of a run that is resumed only those lines are read that came after
- * its history was saved; all of them where there is no history, or one of later steps.
+ * Opens `metrics.jsonl` in the run folder, to append a line for each step. Of a run that is resumed only those lines
+ * are read that came after its history was saved; all of them where there is no history, or one of later steps.
  * @param step lines of this step and later ones, which a run that is resumed takes again, are cut off
  */
 export async function openMetrics(folder: string, step: number): Promise<MetricsFile> {
@@ -44,7 +44,8 @@ export async function openMetrics(folder: string, step: number): Promise<Metrics
       addStep(history, metrics);
       const line = Buffer.from(`${JSON.stringify(metrics)}\n`);
       try {
-        for (let done = 0; done < line.length;) done += (await file.write(line, done, line.length - done, length + done)).bytesWritten;
+        for (let done = 0; done < line.length;)
+          done += (await file.write(line, done, line.length - done, length + done)).bytesWritten;
         length += line.length;
       } catch (error) {
         // Half a line would spoil the next one.

@@ -42,7 +42,13 @@ describe('settings', () => {
         maxSkipped: 10,
       },
     });
-    expect(networkOptions(tutorial, 1)).toEqual({ channels: 1, seed: 0, dim: 28, dimMults: [1, 2, 4], useConvnext: true });
+    expect(networkOptions(tutorial, 1)).toEqual({
+      channels: 1,
+      seed: 0,
+      dim: 28,
+      dimMults: [1, 2, 4],
+      useConvnext: true,
+    });
   });
   test('are the preset’s, changed by the command line', () => {
     const settings = parse(
@@ -57,7 +63,14 @@ describe('settings', () => {
       '--blocks=resnet',
     );
     expect(settings).toMatchObject({ dataset: 'fashion-mnist-10k', epochs: 2, steps: undefined, dimMults: [1, 3] });
-    expect(networkOptions(settings, 3)).toEqual({ channels: 3, seed: 0, dim: 28, dimMults: [1, 3], useConvnext: false, convnextMult: 1 });
+    expect(networkOptions(settings, 3)).toEqual({
+      channels: 3,
+      seed: 0,
+      dim: 28,
+      dimMults: [1, 3],
+      useConvnext: false,
+      convnextMult: 1,
+    });
   });
   test('of a preset are among what the options allow', () => {
     for (const { schedule } of Object.values(presets)) expect(Object.keys(schedules)).toContain(schedule);
@@ -78,7 +91,10 @@ describe('settings', () => {
 
   test.each<[string[], string]>([
     [['--preset', 'fast'], "--preset must be one of tutorial, quick, got 'fast'"],
-    [['--dataset', 'fashion'], "--dataset must be one of fashion-mnist, fashion-mnist-10k, mnist, cifar10, folder, got 'fashion'"],
+    [
+      ['--dataset', 'fashion'],
+      "--dataset must be one of fashion-mnist, fashion-mnist-10k, mnist, cifar10, folder, got 'fashion'",
+    ],
     [['--backend', 'cuda'], "--backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'"],
     [
       ['--schedule', 'exponential'],
@@ -93,7 +109,10 @@ describe('settings', () => {
     [['--learning-rate', '1e999'], '--learning-rate must be a number above 0, got Infinity'],
     [['--dim-mults', '1,x'], '--dim-mults must be a whole number of at least 1, got [1,"x"]'],
     [['--network-options', '{dim'], "--network-options must be a JSON object, got '{dim'"],
-    [['--network', './n.mjs', '--dim', '8'], '--dim shapes the U-Net alone; give another network its options by --network-options'],
+    [
+      ['--network', './n.mjs', '--dim', '8'],
+      '--dim shapes the U-Net alone; give another network its options by --network-options',
+    ],
     [['extra'], 'too many arguments. Expected 0 arguments but got 1.'],
   ])('%j are refused', (args, message) => {
     expect(() => parse(...args)).toThrow(message);
@@ -134,19 +153,28 @@ describe('--config and --resume', () => {
     [{ bachSize: 3 }, 'config.json: bachSize is not a setting (did you mean batchSize?)'],
     [{ qqqqqqqqqq: 3 }, /config\.json: qqqqqqqqqq is not a setting$/.source],
     [{ dimMults: [1, 0] }, 'config.json: dimMults.1 must be a whole number of at least 1, got [1,0]'],
-    [{ loss: 'mse', seed: 0.5 }, "config.json: loss must be one of l1, l2, huber, got 'mse'; seed must be a whole number, got 0.5"],
+    [
+      { loss: 'mse', seed: 0.5 },
+      "config.json: loss must be one of l1, l2, huber, got 'mse'; seed must be a whole number, got 0.5",
+    ],
     [{ preset: 'fast' }, "--preset must be one of tutorial, quick, got 'fast'"],
     [{ epochs: 1, steps: 1 }, '--epochs and --steps say the same thing'],
   ])('%j is refused', (config, message) => {
-    expect(() => parse('--config', write(config))).toThrow(message.startsWith('config\\') ? new RegExp(message) : message);
+    expect(() => parse('--config', write(config))).toThrow(
+      message.startsWith('config\\') ? new RegExp(message) : message,
+    );
   });
 
   test('a file that is not there is named', () => {
-    expect(() => parse('--config', join(folder, 'none.json'))).toThrow('none.json cannot be read: there is no such file or folder');
+    expect(() => parse('--config', join(folder, 'none.json'))).toThrow(
+      'none.json cannot be read: there is no such file or folder',
+    );
   });
 
   test('a resumed run keeps its settings, but for what nothing done depends on', () => {
-    const saved = JSON.parse(JSON.stringify({ preset: 'quick', ...parse('--preset', 'quick', '--dim', '8') })) as Record<string, unknown>;
+    const saved = JSON.parse(
+      JSON.stringify({ preset: 'quick', ...parse('--preset', 'quick', '--dim', '8') }),
+    ) as Record<string, unknown>;
     const resume = (...args: string[]) =>
       readInvocation(
         command()

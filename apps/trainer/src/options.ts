@@ -37,8 +37,8 @@ export interface Invocation {
 }
 
 /**
- * What the options given on the command line ask for: settings from it, over those of the `--config` file, over those of the preset; or
- * those of the run that is resumed.
+ * What the options given on the command line ask for: settings from it, over those of the `--config` file, over those
+ * of the preset; or those of the run that is resumed.
  * @param saved the settings of the run that is resumed
  * @throws UsageError in one line that names the option, what it allows and what came.
  */
@@ -50,7 +50,8 @@ export function readInvocation(options: CommandOptions, saved?: Readonly<Record<
     if (asked !== undefined || config !== undefined)
       throw new UsageError('--resume takes its settings from the run; --preset and --config are for new runs');
     const fixed = Object.keys(given).filter((name) => !changeable.includes(name));
-    if (fixed.length > 0) throw new UsageError(`${flags(fixed)} cannot change in a run that is resumed; only ${flags(changeable)} can`);
+    if (fixed.length > 0)
+      throw new UsageError(`${flags(fixed)} cannot change in a run that is resumed; only ${flags(changeable)} can`);
     const { preset, ...before } = saved ?? {};
     return { settings: checked(withLength(before, given), `${resume}: `), preset: String(preset), dryRun, output };
   }
@@ -72,10 +73,14 @@ export function readInvocation(options: CommandOptions, saved?: Readonly<Record<
 }
 
 /** Settings over others; epochs and steps say the same thing, so that one given replaces the other. */
-function withLength(below: Readonly<Record<string, unknown>>, above: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function withLength(
+  below: Readonly<Record<string, unknown>>,
+  above: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
   if (above.epochs !== undefined && above.steps !== undefined)
     throw new UsageError('--epochs and --steps say the same thing; give one of them');
-  const replaced = above.epochs !== undefined || above.steps !== undefined ? { epochs: undefined, steps: undefined } : {};
+  const replaced =
+    above.epochs !== undefined || above.steps !== undefined ? { epochs: undefined, steps: undefined } : {};
   return { ...below, ...replaced, ...above };
 }
 
@@ -94,7 +99,8 @@ function readConfig(path: string): Record<string, unknown> {
     // The message quotes the file.
     throw new UsageError(`${path} is not JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) throw new UsageError(`${path} must hold a JSON object`);
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    throw new UsageError(`${path} must hold a JSON object`);
   return config as Record<string, unknown>;
 }
 
@@ -110,7 +116,10 @@ function suggestion(key: string): string {
 const flags = (names: readonly string[]) => names.map((name) => `--${kebab(name)}`).join(', ');
 
 /** The options that the network's default export is called with. */
-export function networkOptions({ network, networkOptions, dim, dimMults, blocks, seed }: Settings, channels: number): JsonObject {
+export function networkOptions(
+  { network, networkOptions, dim, dimMults, blocks, seed }: Settings,
+  channels: number,
+): JsonObject {
   const unet: JsonObject = network === tutorial.network ? { dim, dimMults, useConvnext: blocks === 'convnext' } : {};
   return { channels, seed, ...unet, ...networkOptions };
 }

@@ -38,10 +38,14 @@ export interface Run {
 export async function prepare(settings: Settings, reporter: Reporter, resumed?: Resumed): Promise<Run> {
   const { dataset, validation } = await openData(settings, reporter);
   const heldOut = validation ? `, ${validation.size.toLocaleString('en')} held out` : '';
-  reporter.say(`Dataset: ${settings.dataset}, ${dataset.size.toLocaleString('en')} images of ${dataset.shape.join('×')}${heldOut}`);
+  reporter.say(
+    `Dataset: ${settings.dataset}, ${dataset.size.toLocaleString('en')} images of ${dataset.shape.join('×')}${heldOut}`,
+  );
   const before = resumed?.checkpoint.meaning.image as readonly number[] | undefined;
   if (before && before.join() !== dataset.shape.join())
-    throw new Error(`${resumed!.folder} was trained on images of ${before.join('×')}, but these are of ${dataset.shape.join('×')}`);
+    throw new Error(
+      `${resumed!.folder} was trained on images of ${before.join('×')}, but these are of ${dataset.shape.join('×')}`,
+    );
 
   const execution = await prepareExecution(settings.backend);
   reporter.say(execution.reason);
@@ -53,7 +57,13 @@ export async function prepare(settings: Settings, reporter: Reporter, resumed?: 
   const stepsPerEpoch = batchCount(dataset, batchSize);
   const example = await exampleOf(training.task, dataset, Math.min(settings.batchSize, dataset.size));
   const gradients = inParts(await execution.gradients(training.task, example), settings.batchSize);
-  const learning = await learner({ task: training.task, gradients, optimizer: adam({ weightDecay }), clipNorm, emaDecay: ema });
+  const learning = await learner({
+    task: training.task,
+    gradients,
+    optimizer: adam({ weightDecay }),
+    clipNorm,
+    emaDecay: ema,
+  });
   return {
     ...{ settings, dataset, validation, execution, training, learner: learning, batchSize, stepsPerEpoch },
     examples: (start) => examples(dataset, { batchSize, seed, start, flip: settings.flip ? 0.5 : 0 }),
@@ -80,7 +90,10 @@ export async function exampleOf(task: Task, dataset: Dataset, n: number): Promis
   );
 }
 
-/** Gives the task's variables the weights to use the model with. The learner has its own, and gives them to the variables at every step. */
+/**
+ * Gives the task's variables the weights to use the model with. The learner has its own, and gives them to the
+ * variables at every step.
+ */
 export function useWeights({ task, weights }: Learner): void {
   loadParameters(
     Object.fromEntries(task.parameters),

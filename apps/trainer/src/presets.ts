@@ -37,7 +37,15 @@ export const presets: Readonly<Record<string, Settings>> = {
   quick: {
     ...tutorial,
     ...{ dataset: 'fashion-mnist-10k', epochs: undefined, steps: 1000, batchSize: 16, schedule: 'stretched-linear' },
-    ...{ learningRate: 4e-3, warmup: 100, decay: 'cosine', clipNorm: 1, minSnr: 5, sampleEvery: 500, checkpointEvery: 250 },
+    ...{
+      learningRate: 4e-3,
+      warmup: 100,
+      decay: 'cosine',
+      clipNorm: 1,
+      minSnr: 5,
+      sampleEvery: 500,
+      checkpointEvery: 250,
+    },
   },
 };
 

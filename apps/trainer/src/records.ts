@@ -10,16 +10,25 @@ import { lossLines } from './report-charts';
 const MAX_PREVIEWS = 60;
 
 /** Draws `loss.png` and makes `report.html` from what the run folder holds. */
-export async function writeRecords(folder: string, history: History, config: Readonly<Record<string, unknown>>): Promise<void> {
+export async function writeRecords(
+  folder: string,
+  history: History,
+  config: Readonly<Record<string, unknown>>,
+): Promise<void> {
   const lines = lossLines(history);
   if (lines.length === 0) return;
-  const plot = plotLines(lines.length > 1 ? lines : [{ ...lines[0], name: undefined }], { title: 'Loss', xLabel: 'step', logY: true });
+  const plot = plotLines(lines.length > 1 ? lines : [{ ...lines[0], name: undefined }], {
+    title: 'Loss',
+    xLabel: 'step',
+    logY: true,
+  });
   await writeFileAtomic(join(folder, 'loss.png'), svgToPng(plot));
   const names = await readdir(join(folder, 'previews')).catch(() => []);
   const drawn = names.map((name) => ({ name, step: Number(/^step-(\d+)\.png$/.exec(name)?.[1] ?? NaN) }));
   const inOrder = drawn.filter(({ step }) => !Number.isNaN(step)).sort((a, b) => a.step - b.step);
   const previews = [];
-  for (const { name, step } of evenly(inOrder, MAX_PREVIEWS)) previews.push({ step, png: await readFile(join(folder, 'previews', name)) });
+  for (const { name, step } of evenly(inOrder, MAX_PREVIEWS))
+    previews.push({ step, png: await readFile(join(folder, 'previews', name)) });
   await writeFileAtomic(join(folder, 'report.html'), reportHtml({ title: folder, config, history, previews }));
 }
 

@@ -16,7 +16,10 @@ export interface Chart {
 const SMALL = { width: 420, height: 260 };
 const LARGE = { width: 860, height: 340 };
 
-/** A curve as a line of its buckets' means, if any can be drawn; where buckets hold several steps, with the range of what these were. */
+/**
+ * A curve as a line of its buckets' means, if any can be drawn; where buckets hold several steps, with the range of
+ * what these were.
+ */
 function curveLine(name: string | undefined, curve: Curve, { logY = false, smooth = false } = {}): Line[] {
   const points = curvePoints(curve).filter(({ mean }) => mean > 0 || !logY);
   if (points.length === 0) return [];
@@ -57,7 +60,9 @@ export function charts(history: History): Chart[] {
   const note = width > 1 ? `every ${width} steps faintly, with the range of their losses` : 'each step faintly';
   return [
     ...chart('Loss', `${note}, their moving average as a line`, lossLines(history), { logY: true, wide: true }),
-    ...chart('Loss by noise level', 'in the quarters of the timesteps, from little noise to much', quarters, { logY: true }),
+    ...chart('Loss by noise level', 'in the quarters of the timesteps, from little noise to much', quarters, {
+      logY: true,
+    }),
     ...chart('Gradient norm', 'before clipping', curveLine('', gradNorm, log), { logY: true }),
     ...chart('Learning rate', '', curveLine('', learningRate)),
     ...chart('Images a second', '', curveLine('', imagesPerSecond, { smooth: true })),

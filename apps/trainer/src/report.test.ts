@@ -11,7 +11,15 @@ function steps(n: number): History {
   const history = emptyHistory();
   for (let step = 0; step < n; step++) {
     addStep(history, {
-      ...{ step, epoch: 0, loss: 1 / (step + 1), gradNorm: 2, imagesPerSecond: 100 + (step % 3), seconds: step + 1, learningRate: 1e-3 },
+      ...{
+        step,
+        epoch: 0,
+        loss: 1 / (step + 1),
+        gradNorm: 2,
+        imagesPerSecond: 100 + (step % 3),
+        seconds: step + 1,
+        learningRate: 1e-3,
+      },
       quartiles: [0.4, 0.3, null, 0.1],
       ...(step % 50 === 49 && { validationLoss: step === 99 ? 0.01 : 0.02 }),
     });
@@ -19,7 +27,8 @@ function steps(n: number): History {
   return history;
 }
 const captions = (html: string) => [...html.matchAll(/<figcaption><b>([^<]*)<\/b>/g)].map((match) => match[1]);
-const facts = (html: string) => Object.fromEntries([...html.matchAll(/<dt>([^<]*)<\/dt><dd>([^<]*)<\/dd>/g)].map((m) => [m[1], m[2]]));
+const facts = (html: string) =>
+  Object.fromEntries([...html.matchAll(/<dt>([^<]*)<\/dt><dd>([^<]*)<\/dd>/g)].map((m) => [m[1], m[2]]));
 
 describe('reportHtml', () => {
   test('shows all that there is', () => {
@@ -30,7 +39,13 @@ describe('reportHtml', () => {
       history: steps(200),
       previews: [100, 2000].map((step) => ({ step, png })),
     });
-    expect(captions(html)).toEqual(['Loss', 'Loss by noise level', 'Gradient norm', 'Learning rate', 'Images a second']);
+    expect(captions(html)).toEqual([
+      'Loss',
+      'Loss by noise level',
+      'Gradient norm',
+      'Learning rate',
+      'Images a second',
+    ]);
     expect(html.match(/<svg /g)).toHaveLength(6);
     expect(facts(html)).toEqual({
       Steps: '200',
@@ -40,10 +55,11 @@ describe('reportHtml', () => {
       'Best validation loss': '0.01 after 100 steps',
       Parameters: '1,234',
     });
-    expect([...html.matchAll(/<img src="data:image\/png;base64,([^"]*)" width="4" height="2" alt="([^"]*)"/g)].map((m) => m[2])).toEqual([
-      'Samples after 100 steps',
-      'Samples after 2,000 steps',
-    ]);
+    expect(
+      [...html.matchAll(/<img src="data:image\/png;base64,([^"]*)" width="4" height="2" alt="([^"]*)"/g)].map(
+        (m) => m[2],
+      ),
+    ).toEqual(['Samples after 100 steps', 'Samples after 2,000 steps']);
     expect(html).toContain(Buffer.from(png).toString('base64'));
     expect(html).toContain('<th scope="row">dimMults</th><td>1, 2, 4</td>');
     expect(html).toContain('<th scope="row">model.<wbr>network.<wbr>name</th><td>net</td>');
@@ -55,7 +71,16 @@ describe('reportHtml', () => {
     const bare = reportHtml({ title: 'x', config: {}, history: emptyHistory() });
     expect(bare).not.toMatch(/<section>|<figure|<dt>/);
     const history = emptyHistory();
-    const line = { step: 0, epoch: 0, loss: NaN, gradNorm: NaN, learningRate: 0, imagesPerSecond: NaN, seconds: 2, quartiles: [] };
+    const line = {
+      step: 0,
+      epoch: 0,
+      loss: NaN,
+      gradNorm: NaN,
+      learningRate: 0,
+      imagesPerSecond: NaN,
+      seconds: 2,
+      quartiles: [],
+    };
     addStep(history, { ...line, skipped: true });
     const some = reportHtml({ title: 'x', config: {}, history });
     expect(captions(some)).toEqual(['Learning rate']);
@@ -66,7 +91,9 @@ describe('reportHtml', () => {
     const html = reportHtml({ title: 'x', config: {}, history: steps(50_000) });
     expect(html.length).toBeLessThan(600_000);
     // 600 buckets: 2⁷ steps each.
-    expect(html).toContain('<b>Loss</b> every 128 steps faintly, with the range of their losses, their moving average as a line');
+    expect(html).toContain(
+      '<b>Loss</b> every 128 steps faintly, with the range of their losses, their moving average as a line',
+    );
     expect(facts(html)).toMatchObject({ Steps: '50,000', 'Best validation loss': '0.01 after 100 steps' });
   });
 
@@ -104,8 +131,8 @@ describe('reportHtml', () => {
   });
 
   test('names a preview that is not a picture', () => {
-    expect(() => reportHtml({ title: 'x', config: {}, history: emptyHistory(), previews: [{ step: 1, png: Uint8Array.of(1) }] })).toThrow(
-      'PNG: not a PNG file',
-    );
+    expect(() =>
+      reportHtml({ title: 'x', config: {}, history: emptyHistory(), previews: [{ step: 1, png: Uint8Array.of(1) }] }),
+    ).toThrow('PNG: not a PNG file');
   });
 });

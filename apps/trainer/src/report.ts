@@ -18,8 +18,8 @@ export interface ReportData {
 }
 
 /**
- * A run as one web page that needs nothing else: figures, curves as SVG, pictures and styles are in it, and it may load nothing and run
- * nothing but its own few lines of script, without which all of it is still there.
+ * A run as one web page that needs nothing else: figures, curves as SVG, pictures and styles are in it, and it may load
+ * nothing and run nothing but its own few lines of script, without which all of it is still there.
  * @throws RangeError if a preview is not a PNG file
  */
 export function reportHtml({ title, facts, config, history, previews = [] }: ReportData): string {
@@ -62,7 +62,9 @@ ${sections.join('')}<script>${script}</script>
 }
 
 const section = (name: string, content: readonly string[], kind = '') =>
-  content.length === 0 ? '' : `<section>\n<h2>${name}</h2>\n<div class="${kind}">\n${content.join('\n')}\n</div>\n</section>\n`;
+  content.length === 0
+    ? ''
+    : `<section>\n<h2>${name}</h2>\n<div class="${kind}">\n${content.join('\n')}\n</div>\n</section>\n`;
 
 const figure = (name: string, note: string, wide: boolean, svg: string) =>
   `<figure class="chart${wide ? ' wide' : ''}"><figcaption><b>${name}</b> ${note}</figcaption>\n${svg}</figure>`;
@@ -90,13 +92,16 @@ function samples(previews: NonNullable<ReportData['previews']>): string[] {
     const src = `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
     return `<figure><img src="${src}" width="${width}" height="${height}" alt="Samples ${caption}"><figcaption>${caption}</figcaption></figure>`;
   });
-  return figures.length === 0 ? [] : [`<div class="viewer" hidden></div>\n<div class="strip" tabindex="0">\n${figures.join('\n')}\n</div>`];
+  return figures.length === 0
+    ? []
+    : [`<div class="viewer" hidden></div>\n<div class="strip" tabindex="0">\n${figures.join('\n')}\n</div>`];
 }
 
 function table(config: Readonly<Record<string, unknown>>): string {
   const rows = flat(config).map(
     // A long path may break after its dots.
-    ([path, value]) => `<tr><th scope="row">${escapeHtml(path).replaceAll('.', '.<wbr>')}</th><td>${escapeHtml(value)}</td></tr>`,
+    ([path, value]) =>
+      `<tr><th scope="row">${escapeHtml(path).replaceAll('.', '.<wbr>')}</th><td>${escapeHtml(value)}</td></tr>`,
   );
   return `<table>\n${rows.join('\n')}\n</table>`;
 }
@@ -109,7 +114,13 @@ function flat(value: unknown, path = ''): [path: string, value: string][] {
   return Object.entries(value).flatMap(([key, inner]) => flat(inner, path ? `${path}.${key}` : key));
 }
 
-const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /** Text that is the same within an element or a quoted attribute. */
 const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character]);

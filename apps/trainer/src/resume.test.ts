@@ -84,14 +84,17 @@ describe.each(['compiled', 'cpu'])('on the %s backend', (backend) => {
   const whole = `whole-${backend}`;
   beforeAll(() => void train(...settings, '--backend', backend, '--out', whole));
 
-  test.each([1, 4])('a run that is killed after %i checkpoints goes on to bit-identical weights', async (checkpoints) => {
-    const run = `killed-${backend}-${checkpoints}`;
-    await trainUntil(run, backend, checkpoints, 'SIGKILL');
-    const { status, stderr } = train('--resume', run);
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(weights(run).equals(weights(whole))).toBe(true);
-    expect(lines(run)).toBe(24);
-  });
+  test.each([1, 4])(
+    'a run that is killed after %i checkpoints goes on to bit-identical weights',
+    async (checkpoints) => {
+      const run = `killed-${backend}-${checkpoints}`;
+      await trainUntil(run, backend, checkpoints, 'SIGKILL');
+      const { status, stderr } = train('--resume', run);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(weights(run).equals(weights(whole))).toBe(true);
+      expect(lines(run)).toBe(24);
+    },
+  );
 
   test('Ctrl-C finishes the step, saves, says how to go on, and exits with 130', async () => {
     const run = `stopped-${backend}`;
@@ -123,7 +126,10 @@ describe('a damaged run folder', () => {
   test('in use by another trainer is refused', async () => {
     mkdirSync(join(folder, 'used'));
     const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
-    writeFileSync(join(folder, 'damaged', 'lock.json'), JSON.stringify({ pid: other.pid, host: (await import('node:os')).hostname() }));
+    writeFileSync(
+      join(folder, 'damaged', 'lock.json'),
+      JSON.stringify({ pid: other.pid, host: (await import('node:os')).hostname() }),
+    );
     const { status, stderr } = train('--resume', 'damaged', '--steps', '30');
     other.kill();
     expect({ status, stderr }).toEqual({
@@ -150,7 +156,10 @@ describe('a run that has been trained', () => {
   const refuses = (status: number, message: string, ...args: string[]) => {
     const before = contents('done');
     const result = train('--resume', ...args);
-    expect({ status: result.status, stderr: result.stderr }).toEqual({ status, stderr: message && `ddpm-train: ${message}\n` });
+    expect({ status: result.status, stderr: result.stderr }).toEqual({
+      status,
+      stderr: message && `ddpm-train: ${message}\n`,
+    });
     expect(contents('done')).toEqual(before);
     return result.stdout;
   };
@@ -178,7 +187,9 @@ describe('a run that has been trained', () => {
     for (const name of ['history.json', 'metrics.jsonl']) rmSync(join(folder, 'lost', name));
     const path = join(folder, 'lost', 'best.safetensors');
     const validated = /"validationLoss":([^,}]+)/g;
-    const losses = [...readFileSync(join(folder, 'done', 'metrics.jsonl'), 'utf8').matchAll(validated)].map((match) => Number(match[1]));
+    const losses = [...readFileSync(join(folder, 'done', 'metrics.jsonl'), 'utf8').matchAll(validated)].map((match) =>
+      Number(match[1]),
+    );
     const best = await readCheckpoint(path);
     expect(best.state).toEqual(new Map([['validationLoss', Float64Array.of(Math.min(...losses))]]));
     // Better than what is to come.
@@ -189,21 +200,47 @@ describe('a run that has been trained', () => {
   });
 
   test('stays as it is where it is to be shorter', () => {
-    refuses(1, 'done has been trained for 24 steps already, more than the 10 asked for; it stays as it is', 'done', '--steps', '10');
+    refuses(
+      1,
+      'done has been trained for 24 steps already, more than the 10 asked for; it stays as it is',
+      'done',
+      '--steps',
+      '10',
+    );
     // Of 18 images, at 4 a step.
-    refuses(1, 'done has been trained for 24 steps already, more than the 5 asked for; it stays as it is', 'done', '--epochs', '1');
+    refuses(
+      1,
+      'done has been trained for 24 steps already, more than the 5 asked for; it stays as it is',
+      'done',
+      '--epochs',
+      '1',
+    );
   });
 
   test('is resumed by its folder, not by a file in it', () => {
-    for (const file of [join('done', 'checkpoint.safetensors'), join('done', 'checkpoints', 'step-0000024.safetensors')])
+    for (const file of [
+      join('done', 'checkpoint.safetensors'),
+      join('done', 'checkpoints', 'step-0000024.safetensors'),
+    ])
       refuses(2, `${file} is a file, and a run goes on from its newest checkpoint: --resume done`, file);
   });
 
   test('does not go on with images of another size', () => {
     mkdirSync(join(folder, 'larger'));
     for (let i = 0; i < 8; i++)
-      writeFileSync(join(folder, 'larger', `${i}.png`), encodePng({ width: 8, height: 4, channels: 1, data: new Uint8Array(32) }));
-    refuses(1, 'done was trained on images of 4×4×1, but these are of 4×8×1', 'done', '--data-dir', 'larger', '--steps', '30');
+      writeFileSync(
+        join(folder, 'larger', `${i}.png`),
+        encodePng({ width: 8, height: 4, channels: 1, data: new Uint8Array(32) }),
+      );
+    refuses(
+      1,
+      'done was trained on images of 4×4×1, but these are of 4×8×1',
+      'done',
+      '--data-dir',
+      'larger',
+      '--steps',
+      '30',
+    );
   });
 
   test('does not go on with a checkpoint of another run, or with another config.json', () => {
@@ -232,7 +269,9 @@ describe('a run that has been trained', () => {
   test('has a config.json that makes the same run again', () => {
     expect(train('--config', join('done', 'config.json'), '--out', 'again')).toMatchObject({ status: 0, stderr: '' });
     expect(weights('again').equals(weights('done'))).toBe(true);
-    expect(readFileSync(join(folder, 'again', 'config.json'))).toEqual(readFileSync(join(folder, 'done', 'config.json')));
+    expect(readFileSync(join(folder, 'again', 'config.json'))).toEqual(
+      readFileSync(join(folder, 'done', 'config.json')),
+    );
   });
 });
 
@@ -260,17 +299,27 @@ describe('a network that is a file', () => {
       '4',
     ];
     const data = ['--dataset', 'folder', '--data-dir', join(folder, 'images')];
-    const from = (cwd: string, ...args: string[]) => spawnSync(process.execPath, [cli, ...args], { cwd, encoding: 'utf8' });
+    const from = (cwd: string, ...args: string[]) =>
+      spawnSync(process.execPath, [cli, ...args], { cwd, encoding: 'utf8' });
     try {
       mkdirSync(join(home, 'project'));
-      writeFileSync(join(home, 'project', 'net.mjs'), network('{ a: tf.variable(tf.scalar(1)), b: tf.variable(tf.scalar(1)) }'));
-      expect(from(join(home, 'project'), ...data, ...options, '--steps', '2', '--out', join('runs', '1'))).toMatchObject({ status: 0 });
-      expect(from(folder, '--resume', join(home, 'project', 'runs', '1'), '--steps', '3')).toMatchObject({ status: 0, stderr: '' });
+      writeFileSync(
+        join(home, 'project', 'net.mjs'),
+        network('{ a: tf.variable(tf.scalar(1)), b: tf.variable(tf.scalar(1)) }'),
+      );
+      expect(
+        from(join(home, 'project'), ...data, ...options, '--steps', '2', '--out', join('runs', '1')),
+      ).toMatchObject({ status: 0 });
+      expect(from(folder, '--resume', join(home, 'project', 'runs', '1'), '--steps', '3')).toMatchObject({
+        status: 0,
+        stderr: '',
+      });
       renameSync(join(home, 'project'), join(home, 'moved'));
       const run = join(home, 'moved', 'runs', '1');
       expect(from(folder, '--resume', run, '--steps', '4')).toMatchObject({ status: 0, stderr: '' });
 
-      const many = 'Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`weight${i}`, tf.variable(tf.scalar(0))]))';
+      const many =
+        'Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`weight${i}`, tf.variable(tf.scalar(0))]))';
       writeFileSync(join(home, 'moved', 'net.mjs'), network(many));
       const { stderr } = from(folder, '--resume', run, '--steps', '5');
       expect(stderr).toMatch(/step-0000004\.safetensors does not fit this run: [^\n]+; and \d+ more\n$/);
@@ -314,11 +363,26 @@ describe('a loss that is not finite', () => {
         '--learning-rate',
         '0.01',
       ];
-      const args = [cli, '--dataset', 'folder', '--data-dir', join(folder, 'images'), '--timesteps', '6', '--batch-size', '4', ...options];
-      const { status, stdout, stderr } = spawnSync(process.execPath, [...args, '--loss', 'l2', '--sample-every', '0', '--out', 'run'], {
-        cwd: home,
-        encoding: 'utf8',
-      });
+      const args = [
+        cli,
+        '--dataset',
+        'folder',
+        '--data-dir',
+        join(folder, 'images'),
+        '--timesteps',
+        '6',
+        '--batch-size',
+        '4',
+        ...options,
+      ];
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        [...args, '--loss', 'l2', '--sample-every', '0', '--out', 'run'],
+        {
+          cwd: home,
+          encoding: 'utf8',
+        },
+      );
       if (status === 0) throw new Error(`the loss stayed finite: ${stdout}`);
       const [, step, saved] =
         /stopped at step (\d+): 3 steps in a row had no finite loss and gradient; the last good checkpoint is after (\d+) steps in run/.exec(
@@ -329,11 +393,17 @@ describe('a loss that is not finite', () => {
       expect(status).toBe(1);
       expect(readdirSync(join(home, 'run', 'checkpoints')).at(-1)).toBe(`step-${saved.padStart(7, '0')}.safetensors`);
 
-      const first = spawnSync(process.execPath, [...args, '--sample-every', '0', '--checkpoint-every', '40', '--out', 'first'], {
-        cwd: home,
-        encoding: 'utf8',
-      });
-      expect(first.stderr).toMatch(/3 steps in a row had no finite loss and gradient; there is no checkpoint in first yet\n$/);
+      const first = spawnSync(
+        process.execPath,
+        [...args, '--sample-every', '0', '--checkpoint-every', '40', '--out', 'first'],
+        {
+          cwd: home,
+          encoding: 'utf8',
+        },
+      );
+      expect(first.stderr).toMatch(
+        /3 steps in a row had no finite loss and gradient; there is no checkpoint in first yet\n$/,
+      );
     } finally {
       rmSync(home, { recursive: true });
     }

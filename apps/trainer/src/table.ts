@@ -28,11 +28,19 @@ function json(text: string): unknown {
   }
 }
 
-/** Every setting of a run. What may change when a run is resumed, since nothing that was already done depends on it, is `changeable`. */
+/**
+ * Every setting of a run. What may change when a run is resumed, since nothing that was already done depends on it, is
+ * `changeable`.
+ */
 export const table = {
   Data: {
     dataset: { flag: '--dataset <name>', does: datasetNames.join(', '), schema: oneOf(datasetNames) },
-    dataDir: { flag: '--data-dir <folder>', does: "where the dataset's files are", schema: z.string().optional(), changeable: true },
+    dataDir: {
+      flag: '--data-dir <folder>',
+      does: "where the dataset's files are",
+      schema: z.string().optional(),
+      changeable: true,
+    },
     imageSize: {
       flag: '--image-size <pixels>',
       does: 'resize the images to this height and width; by default they stay as they are',
@@ -73,8 +81,18 @@ export const table = {
       read: number,
       changeable: true,
     },
-    batchSize: { flag: '--batch-size <n>', does: 'images that go through the network for a step', schema: wholeNumber(1), read: number },
-    accumulate: { flag: '--accumulate <n>', does: 'batches in a step, whose gradients are averaged', schema: wholeNumber(1), read: number },
+    batchSize: {
+      flag: '--batch-size <n>',
+      does: 'images that go through the network for a step',
+      schema: wholeNumber(1),
+      read: number,
+    },
+    accumulate: {
+      flag: '--accumulate <n>',
+      does: 'batches in a step, whose gradients are averaged',
+      schema: wholeNumber(1),
+      read: number,
+    },
   },
   'What is learned': {
     parameterisation: {
@@ -89,7 +107,11 @@ export const table = {
       schema: aboveZero().optional(),
       read: number,
     },
-    schedule: { flag: '--schedule <name>', does: `noise schedule: ${names(schedules).join(', ')}`, schema: oneOf(names(schedules)) },
+    schedule: {
+      flag: '--schedule <name>',
+      does: `noise schedule: ${names(schedules).join(', ')}`,
+      schema: oneOf(names(schedules)),
+    },
     timesteps: { flag: '--timesteps <n>', does: 'noise levels T', schema: wholeNumber(1), read: number },
   },
   Network: {
@@ -111,14 +133,36 @@ export const table = {
       schema: z.array(wholeNumber(1), { error: 'must be whole numbers such as 1,2,4' }).min(1),
       read: numbers,
     },
-    blocks: { flag: '--blocks <name>', does: "the U-Net's blocks: convnext or resnet", schema: oneOf(['convnext', 'resnet']) },
-    blind: { flag: '--blind', does: 'allow a network that ignores t', schema: z.boolean({ error: 'must be true or false' }) },
+    blocks: {
+      flag: '--blocks <name>',
+      does: "the U-Net's blocks: convnext or resnet",
+      schema: oneOf(['convnext', 'resnet']),
+    },
+    blind: {
+      flag: '--blind',
+      does: 'allow a network that ignores t',
+      schema: z.boolean({ error: 'must be true or false' }),
+    },
   },
   Optimizer: {
     learningRate: { flag: '--learning-rate <rate>', does: "Adam's step size", schema: aboveZero(), read: number },
-    warmup: { flag: '--warmup <steps>', does: 'steps over which the learning rate rises', schema: wholeNumber(0), read: number },
-    decay: { flag: '--decay <name>', does: `how the learning rate goes on: ${decays.join(', ')}`, schema: oneOf<Decay>(decays) },
-    weightDecay: { flag: '--weight-decay <rate>', does: 'AdamW: how fast weights shrink', schema: atLeastZero, read: number },
+    warmup: {
+      flag: '--warmup <steps>',
+      does: 'steps over which the learning rate rises',
+      schema: wholeNumber(0),
+      read: number,
+    },
+    decay: {
+      flag: '--decay <name>',
+      does: `how the learning rate goes on: ${decays.join(', ')}`,
+      schema: oneOf<Decay>(decays),
+    },
+    weightDecay: {
+      flag: '--weight-decay <rate>',
+      does: 'AdamW: how fast weights shrink',
+      schema: atLeastZero,
+      read: number,
+    },
     clipNorm: {
       flag: '--clip-norm <norm>',
       does: 'scale down gradients that are longer',
@@ -161,7 +205,13 @@ export const table = {
       read: number,
       changeable: true,
     },
-    keep: { flag: '--keep <n>', does: 'how many checkpoints to keep', schema: wholeNumber(1), read: number, changeable: true },
+    keep: {
+      flag: '--keep <n>',
+      does: 'how many checkpoints to keep',
+      schema: wholeNumber(1),
+      read: number,
+      changeable: true,
+    },
     maxSkipped: {
       flag: '--max-skipped <n>',
       does: 'stop after this many steps in a row whose loss or gradient is not finite',
@@ -193,8 +243,16 @@ export const invocationTable = {
       does: 'where the other options start from: tutorial (Fashion-MNIST, five epochs, the default) or quick (a few minutes)',
       schema: z.string().optional(),
     },
-    config: { flag: '--config <file>', does: 'JSON with any of these settings; the command line wins', schema: z.string().optional() },
-    resume: { flag: '--resume <run>', does: 'go on with a run, from its newest checkpoint', schema: z.string().optional() },
+    config: {
+      flag: '--config <file>',
+      does: 'JSON with any of these settings; the command line wins',
+      schema: z.string().optional(),
+    },
+    resume: {
+      flag: '--resume <run>',
+      does: 'go on with a run, from its newest checkpoint',
+      schema: z.string().optional(),
+    },
     dryRun: {
       flag: '--dry-run',
       does: 'show the plan, with the time that a few steps take, and stop',

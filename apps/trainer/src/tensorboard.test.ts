@@ -33,10 +33,12 @@ describe('createEventWriter', () => {
   }
 
   test('writes the bytes that TensorBoard’s own library does', () => {
-    // python: from tensorboard.compat.proto import event_pb2 as e; from tensorboard.summary.writer.record_writer import RecordWriter
+    // python: from tensorboard.compat.proto import event_pb2 as e; from tensorboard.summary.writer.record_writer import
+    // RecordWriter
     // x = e.Event(wall_time=1700000000.25, step=300); x.summary.value.add(tag='loss/train', simple_value=0.125)
     // y = e.Event(wall_time=1700000000.25, step=2**40+5); v = y.summary.value.add(tag='samples').image
-    // v.height = 4; v.width = 300; v.encoded_image_string = b'\x89PNG'; x.SerializeToString().hex(); y.SerializeToString().hex()
+    // v.height = 4; v.width = 300; v.encoded_image_string = b'\x89PNG'; x.SerializeToString().hex();
+    // y.SerializeToString().hex()
     const events = createEventWriter(folder, { step: 7, now });
     events.scalar('loss/train', 300, 0.125);
     events.image('samples', 2 ** 40 + 5, { png: Uint8Array.of(0x89, 0x50, 0x4e, 0x47), width: 300, height: 4 });
@@ -59,7 +61,9 @@ describe('createEventWriter', () => {
       events.close();
       return events.path;
     });
-    expect(paths.map((path) => basename(path).slice(0, 30))).toEqual([0, 1, 2].map((k) => `events.out.tfevents.170000000${k}`));
+    expect(paths.map((path) => basename(path).slice(0, 30))).toEqual(
+      [0, 1, 2].map((k) => `events.out.tfevents.170000000${k}`),
+    );
     expect(readdirSync(join(folder, 'events')).sort()).toEqual(paths.map((path) => basename(path)));
   });
 
@@ -74,6 +78,8 @@ describe('createEventWriter', () => {
 
   test('names the file that it cannot write', () => {
     writeFileSync(join(folder, 'taken'), '');
-    expect(() => createEventWriter(join(folder, 'taken'))).toThrow(`${join(folder, 'taken')} cannot be written: it exists already`);
+    expect(() => createEventWriter(join(folder, 'taken'))).toThrow(
+      `${join(folder, 'taken')} cannot be written: it exists already`,
+    );
   });
 });

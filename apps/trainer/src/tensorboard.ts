@@ -9,18 +9,24 @@ export interface EventWriter {
   /** The file that it writes. */
   readonly path: string;
   scalar(tag: string, step: number, value: number): void;
-  image(tag: string, step: number, image: { readonly png: Uint8Array; readonly width: number; readonly height: number }): void;
+  image(
+    tag: string,
+    step: number,
+    image: { readonly png: Uint8Array; readonly width: number; readonly height: number },
+  ): void;
   close(): void;
 }
 
 const PREFIX = 'events.out.tfevents.';
 
 /**
- * A new event file in the folder, which is made if need be. A process that resumes a run makes its own file beside the earlier ones;
+ * A new event file in the folder, which is made if need be. A process that resumes a run makes its own file beside the
+ * earlier ones;
  * TensorBoard then drops what those say of `step` and later, since that was trained again.
  * @param options.step the first step that will be written
  * @param options.now the time in milliseconds
- * @throws Error in one line, from every method, if the file cannot be written; it then ends with the last event that was written whole
+ * @throws Error in one line, from every method, if the file cannot be written; it then ends with the last event that
+ * was written whole
  */
 export function createEventWriter(folder: string, { step: first = 0, now = Date.now } = {}): EventWriter {
   let path = folder;
@@ -38,9 +44,13 @@ export function createEventWriter(folder: string, { step: first = 0, now = Date.
     // TensorBoard reads the files in order of name, so a later one needs a later time.
     let seconds = Math.floor(now() / 1000);
     for (const name of readdirSync(folder)) {
-      if (name.startsWith(PREFIX)) seconds = Math.max(seconds, (Number.parseInt(name.slice(PREFIX.length), 10) || 0) + 1);
+      if (name.startsWith(PREFIX))
+        seconds = Math.max(seconds, (Number.parseInt(name.slice(PREFIX.length), 10) || 0) + 1);
     }
-    path = join(folder, `${PREFIX}${String(seconds).padStart(10, '0')}.${hostname().replace(/[^\w-]/g, '_')}.${process.pid}.0`);
+    path = join(
+      folder,
+      `${PREFIX}${String(seconds).padStart(10, '0')}.${hostname().replace(/[^\w-]/g, '_')}.${process.pid}.0`,
+    );
     return openSync(path, 'ax');
   });
   const append = (...content: Uint8Array[]) => {

@@ -4,8 +4,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { modulate, parts } from './modulate';
 
 /**
- * A DiT block with adaLN-Zero (Peebles & Xie 2023, §3.2 and fig. 3): attention, then an MLP over each token, both normalised, scaled,
- * shifted and gated by what the condition says. The gates begin at zero, so that the block begins as the identity.
+ * A DiT block with adaLN-Zero (Peebles & Xie 2023, §3.2 and fig. 3): attention, then an MLP over each token, both
+ * normalised, scaled, shifted and gated by what the condition says. The gates begin at zero, so that the block begins
+ * as the identity.
  */
 export class DitBlock {
   readonly norm: LayerNorm;
@@ -14,7 +15,8 @@ export class DitBlock {
   readonly adaLn: Linear;
 
   constructor(dim: number, { heads, mlpRatio, rng }: { heads: number; mlpRatio: number; rng: Random }) {
-    const linear = (inFeatures: number, outFeatures: number, init = xavierInit) => new Linear({ inFeatures, outFeatures, init, rng });
+    const linear = (inFeatures: number, outFeatures: number, init = xavierInit) =>
+      new Linear({ inFeatures, outFeatures, init, rng });
     // Without a scale and shift of its own: those come from the condition.
     this.norm = new LayerNorm({ features: dim, eps: 1e-6, affine: false });
     this.attention = new MultiHeadAttention({ dim, heads, init: xavierInit, rng });

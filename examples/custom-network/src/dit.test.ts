@@ -17,19 +17,29 @@ const options = { channels: 2, seed: 1, patchSize: 2, dim: 8, depth: 2, heads: 2
 const rng = new Random(7);
 const shape: [number, number, number, number] = [3, 4, 6, 2];
 const size = tf.util.sizeFromShape(shape);
-const images = { image: { data: rng.normals(size), item: shape.slice(1) }, label: { data: Int32Array.of(0, 2, 1), item: [] } };
+const images = {
+  image: { data: rng.normals(size), item: shape.slice(1) },
+  label: { data: Int32Array.of(0, 2, 1), item: [] },
+};
 const xt = () => tf.tensor4d(images.image.data, shape);
 const t = () => tf.tensor1d([0, 9, 19]);
 const values = (network: Network) =>
   new Map([...namedParameters(network)].map(([name, variable]) => [name, variable.dataSync<'float32'>().slice()]));
 
 const taskOf = (network: Network) =>
-  denoising({ network, parameters: namedParameters(network), levels: uniform(cosineSchedule({ timesteps: 20 })), loss: l2 });
+  denoising({
+    network,
+    parameters: namedParameters(network),
+    levels: uniform(cosineSchedule({ timesteps: 20 })),
+    loss: l2,
+  });
 
 /** The network with weights away from where it begins, so that nothing is zero. */
 function moved(network: Network): Map<string, Float32Array> {
   const around = new Random(3);
-  return new Map([...values(network)].map(([name, data]) => [name, data.map((value) => value + 0.2 * around.normal())]));
+  return new Map(
+    [...values(network)].map(([name, data]) => [name, data.map((value) => value + 0.2 * around.normal())]),
+  );
 }
 
 describe('patches', () => {
@@ -59,12 +69,15 @@ describe('the network', () => {
     const network = makeNetwork(options);
     const tokens = tf.tensor3d(rng.normals(48), [1, 6, 8]);
     const condition = tf.tensor2d(rng.normals(8), [1, 8]);
-    for (const block of network.blocks) expect([...block.apply(tokens, condition).dataSync()]).toEqual([...tokens.dataSync()]);
+    for (const block of network.blocks)
+      expect([...block.apply(tokens, condition).dataSync()]).toEqual([...tokens.dataSync()]);
   });
 
   test('is a function of its seed', () => {
     expect(values(makeNetwork(options))).toEqual(values(makeNetwork(options)));
-    const [one, other] = [1, 2].map((seed) => values(makeNetwork({ ...options, seed })).get('blocks.0.attention.toQ.weight'));
+    const [one, other] = [1, 2].map((seed) =>
+      values(makeNetwork({ ...options, seed })).get('blocks.0.attention.toQ.weight'),
+    );
     expect(one).not.toEqual(other);
   });
 
@@ -91,7 +104,11 @@ describe('the network', () => {
 
   test.each<[string, () => unknown, string]>([
     ['a misspelt option', () => makeNetwork({ width: 64 } as DitOptions), 'Dit: there is no option width'],
-    ['heads that do not divide', () => makeNetwork({ dim: 8, heads: 3 }), 'Dit: dim (8) must be a multiple of 4 and of heads (3)'],
+    [
+      'heads that do not divide',
+      () => makeNetwork({ dim: 8, heads: 3 }),
+      'Dit: dim (8) must be a multiple of 4 and of heads (3)',
+    ],
     ['no blocks', () => makeNetwork({ depth: 0 }), 'Dit: depth must be a whole number of at least 1, got 0'],
     [
       'a size that patches do not cover',
@@ -120,23 +137,30 @@ describe.each([0, 3])('its loss and gradients, with %i classes', (classes) => {
   afterAll(() => compiled.dispose());
   const largestOf = (gradient: Float32Array) => Math.max(...gradient.map(Math.abs));
   /**
-   * Largest difference of a gradient from those of the cpu backend, over the largest of its elements; but over the largest of all where it is
-   * nothing but rounding: a bias of the keys moves all scores of a query alike.
+   * Largest difference of a gradient from those of the cpu backend, over the largest of its elements; but over the
+   * largest of all where it is nothing but rounding: a bias of the keys moves all scores of a query alike.
    */
   const worst = (gradients: ReadonlyMap<string, Float32Array>) =>
     Math.max(
       ...[...exact.gradients].map(([name, expected]) => {
-        const largest = name.endsWith('toK.bias') ? Math.max(...[...exact.gradients.values()].map(largestOf)) : largestOf(expected);
+        const largest = name.endsWith('toK.bias')
+          ? Math.max(...[...exact.gradients.values()].map(largestOf))
+          : largestOf(expected);
         return Math.max(...expected.map((value, i) => Math.abs(value - gradients.get(name)![i]))) / largest;
       }),
     );
 
   test('are those of finite differences along the gradient', async () => {
     const gradients = eagerGradients(taskOf(make()));
-    const norm = Math.sqrt([...exact.gradients.values()].reduce((sum, gradient) => sum + gradient.reduce((s, g) => s + g * g, 0), 0));
+    const norm = Math.sqrt(
+      [...exact.gradients.values()].reduce((sum, gradient) => sum + gradient.reduce((s, g) => s + g * g, 0), 0),
+    );
     const lossAt = async (step: number) => {
       const at = new Map(
-        [...parameters].map(([name, data]) => [name, data.map((value, i) => value + (step * exact.gradients.get(name)![i]) / norm)]),
+        [...parameters].map(([name, data]) => [
+          name,
+          data.map((value, i) => value + (step * exact.gradients.get(name)![i]) / norm),
+        ]),
       );
       return (await gradients(at, batch)).loss;
     };

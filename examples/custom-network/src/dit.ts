@@ -27,8 +27,8 @@ export interface DitOptions {
 
 /**
  * A diffusion transformer (Peebles & Xie 2023, "Scalable Diffusion Models with Transformers", arXiv:2212.09748):
- * patches become tokens, go through blocks that are told t and perhaps the image's class, and become patches again. Initialised as in the
- * paper, so that its output begins at zero.
+ * patches become tokens, go through blocks that are told t and perhaps the image's class, and become patches again.
+ * Initialised as in the paper, so that its output begins at zero.
  *
  * xt: [n, h, w, channels], t: [n], label: [n] int32 → [n, h, w, channels]; h and w multiples of patchSize.
  * @throws RangeError or TypeError if the options are not possible
@@ -58,15 +58,19 @@ export class Dit {
     if (!Number.isInteger(classes) || classes < 0)
       throw new RangeError(`Dit: classes must be a whole number of at least 0, got ${classes}`);
     for (const [name, value] of Object.entries({ channels, patchSize, dim, depth, heads, mlpRatio })) {
-      if (!Number.isInteger(value) || value < 1) throw new RangeError(`Dit: ${name} must be a whole number of at least 1, got ${value}`);
+      if (!Number.isInteger(value) || value < 1)
+        throw new RangeError(`Dit: ${name} must be a whole number of at least 1, got ${value}`);
     }
-    if (dim % 4 !== 0 || dim % heads !== 0) throw new RangeError(`Dit: dim (${dim}) must be a multiple of 4 and of heads (${heads})`);
+    if (dim % 4 !== 0 || dim % heads !== 0)
+      throw new RangeError(`Dit: dim (${dim}) must be a multiple of 4 and of heads (${heads})`);
     const rng = new Random(seed);
     const patch = patchSize * patchSize * channels;
-    const zeros = (inFeatures: number, outFeatures: number) => new Linear({ inFeatures, outFeatures, init: zeroInit, rng });
+    const zeros = (inFeatures: number, outFeatures: number) =>
+      new Linear({ inFeatures, outFeatures, init: zeroInit, rng });
     this.patchEmbedding = new Linear({ inFeatures: patch, outFeatures: dim, init: xavierInit, rng });
     this.timestepEmbedding = new TimestepEmbedding(dim, rng);
-    if (classes > 0) this.labelEmbedding = new Embedding({ numEmbeddings: classes, embeddingDim: dim, init: normalInit(0.02), rng });
+    if (classes > 0)
+      this.labelEmbedding = new Embedding({ numEmbeddings: classes, embeddingDim: dim, init: normalInit(0.02), rng });
     this.conditions = classes > 0 ? ['label'] : [];
     this.blocks = Array.from({ length: depth }, () => new DitBlock(dim, { heads, mlpRatio, rng }));
     const norm = new LayerNorm({ features: dim, eps: 1e-6, affine: false });
@@ -77,11 +81,14 @@ export class Dit {
   apply(xt: tf.Tensor4D, t: tf.Tensor1D, { label }: Readonly<Record<string, tf.Tensor>> = {}): tf.Tensor4D {
     const { patchSize: p, final } = this;
     const [, h, w] = xt.shape;
-    if (h % p !== 0 || w % p !== 0) throw new RangeError(`Dit: height and width must be multiples of patchSize (${p}), got ${h}×${w}`);
+    if (h % p !== 0 || w % p !== 0)
+      throw new RangeError(`Dit: height and width must be multiples of patchSize (${p}), got ${h}×${w}`);
     return tf.tidy(() => {
       const patches = this.patchEmbedding.apply(patchify(xt, p));
       const time = this.timestepEmbedding.apply(t);
-      const condition = this.labelEmbedding ? tf.add<tf.Tensor2D>(time, this.labelEmbedding.apply(label as tf.Tensor1D)) : time;
+      const condition = this.labelEmbedding
+        ? tf.add<tf.Tensor2D>(time, this.labelEmbedding.apply(label as tf.Tensor1D))
+        : time;
       let x = tf.add<tf.Tensor3D>(patches, positionEmbedding(h / p, w / p, patches.shape[2]));
       for (const block of this.blocks) x = block.apply(x, condition);
       const [shift, scale] = parts(final.adaLn.apply(silu(condition)), 2);

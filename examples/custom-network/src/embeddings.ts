@@ -2,7 +2,10 @@ import { Linear, normalInit, silu, sinusoidalEmbedding } from '@ddpm/layers';
 import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Where each patch lies: half of the features for its row, half for its column. Not learned, so any size of image will do. → [rows·columns, dim]. */
+/**
+ * Where each patch lies: half of the features for its row, half for its column. Not learned, so any size of image will
+ * do. → [rows·columns, dim].
+ */
 export function positionEmbedding(rows: number, columns: number, dim: number): tf.Tensor2D {
   const at = (count: number) => sinusoidalEmbedding(tf.range(0, count), { dim: dim / 2 });
   const row = tf.tile(tf.expandDims(at(rows), 1), [1, columns, 1]);

@@ -8,7 +8,11 @@ export function patchify(images: tf.Tensor4D, p: number): tf.Tensor3D {
 }
 
 /** Puts patches together again: the inverse of `patchify`. */
-export function unpatchify(patches: tf.Tensor3D, p: number, [n, h, w, c]: [n: number, h: number, w: number, c: number]): tf.Tensor4D {
+export function unpatchify(
+  patches: tf.Tensor3D,
+  p: number,
+  [n, h, w, c]: [n: number, h: number, w: number, c: number],
+): tf.Tensor4D {
   const cut = tf.reshape(patches, [n, h / p, w / p, p, p, c]);
   return tf.reshape(tf.transpose(cut, [0, 1, 3, 2, 4, 5]), [n, h, w, c]);
 }

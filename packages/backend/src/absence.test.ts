@@ -6,7 +6,8 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { absenceFrom } from './absence';
 
-// Packages that are not what they should be, each in a project of its own beside the built @ddpm/backend, as Node itself finds them.
+// Packages that are not what they should be, each in a project of its own beside the built @ddpm/backend, as Node
+// itself finds them.
 
 /** What a tfjs-node does when it is loaded without its binary: its own words. */
 const withoutBinary = (name: string) =>
@@ -55,13 +56,21 @@ beforeAll(() => {
     mkdirSync(join(modules, '@tensorflow'), { recursive: true });
     cpSync('dist', join(backend, 'dist'), { recursive: true });
     cpSync('package.json', join(backend, 'package.json'));
-    for (const name of ['@ddpm/gradients', '@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-cpu', '@tensorflow/tfjs-backend-wasm']) {
+    for (const name of [
+      '@ddpm/gradients',
+      '@tensorflow/tfjs-core',
+      '@tensorflow/tfjs-backend-cpu',
+      '@tensorflow/tfjs-backend-wasm',
+    ]) {
       symlinkSync(realpathSync(join('node_modules', name)), join(modules, name), 'junction');
     }
     for (const [name, source] of Object.entries(packages)) {
       const folder = join(modules, '@tensorflow', name);
       mkdirSync(join(folder, 'dist'), { recursive: true });
-      writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: `@tensorflow/${name}`, main: 'dist/index.js' }));
+      writeFileSync(
+        join(folder, 'package.json'),
+        JSON.stringify({ name: `@tensorflow/${name}`, main: 'dist/index.js' }),
+      );
       writeFileSync(join(folder, 'dist', 'index.js'), source!);
     }
   }
@@ -82,7 +91,8 @@ afterAll(() => rmSync(home, { recursive: true }));
 
 const cuda =
   'It needs an NVIDIA GPU, its driver, CUDA 11.2 and cuDNN 8.1 on Linux or Windows, with their libraries where the system looks for them (LD_LIBRARY_PATH, or PATH on Windows)';
-const rebuild = (name: string) => `Its install script must be allowed to run (pnpm approve-builds), then: npm rebuild @tensorflow/${name}`;
+const rebuild = (name: string) =>
+  `Its install script must be allowed to run (pnpm approve-builds), then: npm rebuild @tensorflow/${name}`;
 
 test.each([
   ['nothing installed', 'tfjs-node', 'not installed. To get it: npm install @tensorflow/tfjs-node, whose version 4.22 needs Node 20 to 22 and an install script that downloads TensorFlow'],
@@ -103,8 +113,12 @@ test('what works is taken, and auto says why it passes over the rest', () => {
   expect(said['undeclared'].auto).toMatch(
     /^Backend: wasm \(tfjs-node-gpu is not installed; tfjs-node is installed, but @tensorflow\/tfjs-node does not find /,
   );
-  expect(said['new Node'].auto).toMatch(/^Backend: wasm \(tfjs-node-gpu is not installed; tfjs-node is unable to run on Node /);
-  expect(said['no device'].auto).toBe('Backend: wasm (tfjs-node-gpu is unable to see a CUDA device; tfjs-node is not installed)');
+  expect(said['new Node'].auto).toMatch(
+    /^Backend: wasm \(tfjs-node-gpu is not installed; tfjs-node is unable to run on Node /,
+  );
+  expect(said['no device'].auto).toBe(
+    'Backend: wasm (tfjs-node-gpu is unable to see a CUDA device; tfjs-node is not installed)',
+  );
   expect(said.works['tfjs-node']).toBe('Backend: tfjs-node (as asked)');
 });
 
@@ -114,18 +128,22 @@ test('what other systems say', () => {
   // Seen under pnpm with enableGlobalVirtualStore, and with hoist: false.
   const missing = (name: string, file: string) =>
     why(`Cannot find module '${name}'\nRequire stack:\n- ${file}\n- /x/y.js`, 'MODULE_NOT_FOUND');
-  expect(missing('long', '/p/node_modules/.pnpm/@tensorflow+tfjs@4.22.0/node_modules/@tensorflow/tfjs/dist/tf.node.js')).toBe(
-    'installed, but @tensorflow/tfjs does not find long, which it requires without declaring it',
-  );
+  expect(
+    missing('long', '/p/node_modules/.pnpm/@tensorflow+tfjs@4.22.0/node_modules/@tensorflow/tfjs/dist/tf.node.js'),
+  ).toBe('installed, but @tensorflow/tfjs does not find long, which it requires without declaring it');
   expect(missing('@tensorflow/tfjs-core', 'C:\\p\\node_modules\\@tensorflow\\tfjs-node-gpu\\dist\\index.js')).toBe(
     'installed, but @tensorflow/tfjs-node-gpu does not find @tensorflow/tfjs-core, which it requires without declaring it',
   );
   expect(why(`Cannot find module '${name}'`, 'MODULE_NOT_FOUND')).toBe('not installed');
   expect(why('The specified module could not be found.\n\\\\?\\C:\\x\\tfjs_binding.node', 'ERR_DLOPEN_FAILED')).toBe('unable to load its native library (The specified module could not be found.)'); // prettier-ignore
   expect(why('dlopen(/x/tfjs_binding.node, 0x0001): Library not loaded: @rpath/libtensorflow.2.dylib', 'ERR_DLOPEN_FAILED')).toMatch(/^unable to load its native library/); // prettier-ignore
-  expect(why('libcudnn.so.8: cannot open shared object file', 'ERR_DLOPEN_FAILED')).toBe('unable to load libcudnn.so.8, a library of CUDA');
+  expect(why('libcudnn.so.8: cannot open shared object file', 'ERR_DLOPEN_FAILED')).toBe(
+    'unable to load libcudnn.so.8, a library of CUDA',
+  );
   // A browser says it in words of its own, with the name.
-  expect(absenceFrom(name, 'install it', { message: `Failed to resolve module specifier '${name}'` }, undefined)).toEqual({
+  expect(
+    absenceFrom(name, 'install it', { message: `Failed to resolve module specifier '${name}'` }, undefined),
+  ).toEqual({
     why: 'not installed',
     wayOut: 'To get it: install it',
   });

@@ -33,7 +33,12 @@ export const cudaAdvice =
   'It needs an NVIDIA GPU, its driver, CUDA 11.2 and cuDNN 8.1 on Linux or Windows, with their libraries where the system looks for them (LD_LIBRARY_PATH, or PATH on Windows)';
 
 /** What an error from importing a package, or from first using it, means; `node` is Node's version, if this is Node. */
-export function absenceFrom(specifier: string, advice: string, { code, message }: ImportError, node: string | undefined): Absence {
+export function absenceFrom(
+  specifier: string,
+  advice: string,
+  { code, message }: ImportError,
+  node: string | undefined,
+): Absence {
   const line = message.split('\n', 1)[0];
   const toGetIt = `To get it: ${advice}`;
   const rebuild = `Its install script must be allowed to run (pnpm approve-builds), then: npm rebuild ${specifier}`;
@@ -41,7 +46,8 @@ export function absenceFrom(specifier: string, advice: string, { code, message }
   if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND' || node === undefined) {
     // The names of those who asked for it follow in the message.
     const missing = /'([^']+)'/.exec(line)?.[1];
-    if (missing === specifier || (node === undefined && message.includes(specifier))) return { why: 'not installed', wayOut: toGetIt };
+    if (missing === specifier || (node === undefined && message.includes(specifier)))
+      return { why: 'not installed', wayOut: toGetIt };
     const requirer = packageOf(/(?:Require stack:\s*- |imported from )(.*)/.exec(message)?.[1]);
     if (missing && requirer && /^(@[\w.-]+\/)?[\w.-]+$/.test(missing)) {
       return {
@@ -51,7 +57,10 @@ export function absenceFrom(specifier: string, advice: string, { code, message }
     }
   }
   if (/is(NullOrUndefined|Array)\)? is not a function/.test(line)) {
-    return { why: `unable to run on Node ${node} (${line})`, wayOut: 'Use Node 20 or 22: it calls what Node 23 removed' };
+    return {
+      why: `unable to run on Node ${node} (${line})`,
+      wayOut: 'Use Node 20 or 22: it calls what Node 23 removed',
+    };
   }
   if (code === 'ERR_DLOPEN_FAILED' || /cannot open shared object file|specified module could not be found/.test(line)) {
     const library = /[\w+-]+(\.so|\.dylib|\.dll)[\w.]*/i.exec(line)?.[0] ?? '';

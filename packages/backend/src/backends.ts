@@ -11,7 +11,8 @@ import { refuseWhenFull } from './wasm-memory';
 /** What a backend needs to be told. */
 export interface BackendOptions {
   /**
-   * Where the `.wasm` files of @tensorflow/tfjs-backend-wasm are: the address of their folder, ending in `/`, or of each by its name.
+   * Where the `.wasm` files of @tensorflow/tfjs-backend-wasm are: the address of their folder, ending in `/`, or of
+   * each by its name.
    * Node finds them itself; a page must serve them.
    */
   readonly wasmPaths?: string | Readonly<Record<string, string>>;
@@ -46,7 +47,10 @@ export const backends = {
     const absence = await startTensorFlow(specifier, `${tensorFlowAdvice(specifier)}. ${cudaAdvice}`);
     if (absence) return absence;
     if ((tf.backend() as TensorFlowBackend).isUsingGpuDevice) return undefined;
-    return { why: 'unable to see a CUDA device', wayOut: `${cudaAdvice}; TensorFlow has printed which of them it did not find` };
+    return {
+      why: 'unable to see a CUDA device',
+      wayOut: `${cudaAdvice}; TensorFlow has printed which of them it did not find`,
+    };
   },
   'tfjs-node': () => startTensorFlow('@tensorflow/tfjs-node', tensorFlowAdvice('@tensorflow/tfjs-node')),
   async webgpu() {
@@ -74,7 +78,8 @@ export const backends = {
   },
   async cpu() {
     await import('@tensorflow/tfjs-backend-cpu');
-    if (!(await tf.setBackend('cpu'))) return { why: 'unable to start', wayOut: 'It is plain JavaScript and should run everywhere' };
+    if (!(await tf.setBackend('cpu')))
+      return { why: 'unable to start', wayOut: 'It is plain JavaScript and should run everywhere' };
     registerCpuKernels();
     return undefined;
   },

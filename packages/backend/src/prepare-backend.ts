@@ -27,16 +27,21 @@ export class BackendError extends Error {
 const preference = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const satisfies readonly BackendName[];
 
 /**
- * Makes one of tfjs's backends the current one, ready for training; `auto` takes the first that works of tfjs-node-gpu (where it sees a
- * CUDA device), tfjs-node, wasm and cpu. tfjs-node, tfjs-node-gpu and webgpu are used where their packages are installed. On all of them, tfjs's
- * gradients are completed by those of @ddpm/gradients.
+ * Makes one of tfjs's backends the current one, ready for training; `auto` takes the first that works of tfjs-node-gpu
+ * (where it sees a CUDA device), tfjs-node, wasm and cpu. tfjs-node, tfjs-node-gpu and webgpu are used where their
+ * packages are installed. On all of them, tfjs's gradients are completed by those of @ddpm/gradients.
  * @throws RangeError if there is no such backend; BackendError if it cannot be used.
  */
-export async function prepareBackend(name: BackendName | 'auto', options: BackendOptions = {}): Promise<PreparedBackend> {
+export async function prepareBackend(
+  name: BackendName | 'auto',
+  options: BackendOptions = {},
+): Promise<PreparedBackend> {
   registerGradients();
   if (name === 'auto') return firstThatStarts(preference, (candidate) => backends[candidate](options));
   if (!Object.hasOwn(backends, name)) {
-    throw new RangeError(`prepareBackend: unknown backend "${name}"; expected one of auto, ${Object.keys(backends).join(', ')}`);
+    throw new RangeError(
+      `prepareBackend: unknown backend "${name}"; expected one of auto, ${Object.keys(backends).join(', ')}`,
+    );
   }
   const absence = await backends[name](options);
   if (absence) throw new BackendError(name, absence);
@@ -52,10 +57,15 @@ export async function firstThatStarts(
   for (const name of names) {
     const absence = await start(name);
     if (!absence) {
-      const reasons = Array.from(passedOver, ([said, those]) => `${those.join(' and ')} ${those.length > 1 ? 'are' : 'is'} ${said}`);
+      const reasons = Array.from(
+        passedOver,
+        ([said, those]) => `${those.join(' and ')} ${those.length > 1 ? 'are' : 'is'} ${said}`,
+      );
       return { name, reason: `Backend: ${name} (${reasons.join('; ') || 'the best there is'})` };
     }
     passedOver.set(absence.why, [...(passedOver.get(absence.why) ?? []), name]);
   }
-  throw new Error(`No backend works: ${Array.from(passedOver, ([why, those]) => `${those.join(' and ')}: ${why}`).join('; ')}`);
+  throw new Error(
+    `No backend works: ${Array.from(passedOver, ([why, those]) => `${those.join(' and ')}: ${why}`).join('; ')}`,
+  );
 }

@@ -24,8 +24,10 @@ const replacements: Readonly<Record<string, Replacement>> = {
 const ours = new WeakSet<object>();
 
 /**
- * Replaces the kernels of the `tensorflow` backend that refuse numbers as padding or mixed types, and completes tfjs's gradients. Needs
- * @tensorflow/tfjs-node or -gpu to have been imported; each import registers the package's own kernels, and calling this again replaces them again.
+ * Replaces the kernels of the `tensorflow` backend that refuse numbers as padding or mixed types, and completes tfjs's
+ * gradients. Needs
+ * @tensorflow/tfjs-node or -gpu to have been imported; each import registers the package's own kernels, and calling
+ * this again replaces them again.
  */
 export function registerTensorFlowKernels(): void {
   registerGradients();

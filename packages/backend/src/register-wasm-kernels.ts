@@ -3,7 +3,11 @@ import { batchMatMul } from './kernels/batch-mat-mul';
 import { cast } from './kernels/cast';
 import { conv2dBackpropFilter } from './kernels/conv2d-backprop-filter';
 import { conv2dBackpropInput } from './kernels/conv2d-backprop-input';
-import { depthwiseConv2d, depthwiseConv2dBackpropFilter, depthwiseConv2dBackpropInput } from './kernels/depthwise-conv2d';
+import {
+  depthwiseConv2d,
+  depthwiseConv2dBackpropFilter,
+  depthwiseConv2dBackpropInput,
+} from './kernels/depthwise-conv2d';
 import { exactPadding } from './kernels/exact-padding';
 import { fusedMatMul } from './kernels/fused-mat-mul';
 import { maxPoolGrad } from './kernels/max-pool-grad';
@@ -45,8 +49,8 @@ const wrappers: Readonly<Record<string, Replacement>> = {
 let registered = false;
 
 /**
- * Completes the kernels of the `wasm` backend, and tfjs's gradients, so that networks train on it. Needs @tensorflow/tfjs-backend-wasm to have
- * been imported. Calling it again does nothing.
+ * Completes the kernels of the `wasm` backend, and tfjs's gradients, so that networks train on it. Needs
+ * @tensorflow/tfjs-backend-wasm to have been imported. Calling it again does nothing.
  */
 export function registerWasmKernels(): void {
   registerGradients();

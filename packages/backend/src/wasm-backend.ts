@@ -9,7 +9,11 @@ export interface WasmBackend extends tf.KernelBackend {
     readonly wasmMemory?: WebAssembly.Memory;
     _malloc: (bytes: number) => number;
     readonly _free: (address: number) => void;
-    cwrap: (name: string, returns: null, parameters: readonly ('number' | 'array')[]) => (...args: (number | Uint8Array)[]) => void;
+    cwrap: (
+      name: string,
+      returns: null,
+      parameters: readonly ('number' | 'array')[],
+    ) => (...args: (number | Uint8Array)[]) => void;
     readonly tfjs: {
       readonly registerTensor: (id: number, size: number, address: number) => void;
       readonly disposeData: (id: number) => void;

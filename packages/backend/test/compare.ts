@@ -26,7 +26,9 @@ export interface TensorSpec {
 /** The backend that is compared with cpu: wasm, or what scripts/verify-tensorflow.mjs asks for. */
 export const compared = (process.env.DDPM_TEST_BACKEND ?? 'wasm') as BackendName;
 
-/** TensorFlow refuses some cases: unequal strides and gradients of dilated filters depthwise, segments above the last. */
+/**
+ * TensorFlow refuses some cases: unequal strides and gradients of dilated filters depthwise, segments above the last.
+ */
 export const onTensorFlow = compared.startsWith('tfjs-node');
 
 type Compute = (...tensors: never[]) => tf.Tensor | tf.Tensor[];
@@ -39,14 +41,18 @@ export async function computeOn(backend: BackendName, inputs: readonly TensorSpe
   const computed = compute(...(tensors as never[]));
   const results = Array.isArray(computed) ? computed : [computed];
   expect(tf.memory().numTensors).toBe(before + results.length);
-  const read = results.map((result) => ({ shape: result.shape, dtype: result.dtype, values: Array.from(result.dataSync()) }));
+  const read = results.map((result) => ({
+    shape: result.shape,
+    dtype: result.dtype,
+    values: Array.from(result.dataSync()),
+  }));
   tf.dispose([tensors, results]);
   return read;
 }
 
 /**
- * The greatest difference over all elements, relative to the greatest value (or 1). Sums of up to a few hundred products of float32 values
- * below 1, in another order, differ by some 1e-6 of that.
+ * The greatest difference over all elements, relative to the greatest value (or 1). Sums of up to a few hundred
+ * products of float32 values below 1, in another order, differ by some 1e-6 of that.
  */
 export function greatestDifference(expected: readonly number[], actual: readonly number[]): number {
   const scale = expected.reduce((greatest, value) => Math.max(greatest, Math.abs(value)), 1);
@@ -56,8 +62,16 @@ export function greatestDifference(expected: readonly number[], actual: readonly
   }, 0);
 }
 
-/** The computation gives the same on the compared backend as on cpu: shapes and types exactly, values to `tolerance`. `label` says which case failed. */
-export async function expectSame(label: string, inputs: readonly TensorSpec[], compute: Compute, tolerance = 1e-5): Promise<void> {
+/**
+ * The computation gives the same on the compared backend as on cpu: shapes and types exactly, values to `tolerance`.
+ * `label` says which case failed.
+ */
+export async function expectSame(
+  label: string,
+  inputs: readonly TensorSpec[],
+  compute: Compute,
+  tolerance = 1e-5,
+): Promise<void> {
   const expected = await computeOn('cpu', inputs, compute);
   const actual = await computeOn(compared, inputs, compute);
   expect(actual.map(({ shape, dtype }) => ({ label, shape, dtype }))).toEqual(

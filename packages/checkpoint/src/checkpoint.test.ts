@@ -58,8 +58,16 @@ describe('checkpoints', () => {
   });
 
   test.each<[string, () => Uint8Array | Promise<Uint8Array>, string]>([
-    ['truncated', async () => (await readFile(join(folder, 'a.safetensors'))).subarray(0, -3), 'outside the 45 bytes of data'],
-    ['another kind of file', () => writeSafetensors(new Map()), 'its metadata should say format ddpm-checkpoint-2, not undefined'],
+    [
+      'truncated',
+      async () => (await readFile(join(folder, 'a.safetensors'))).subarray(0, -3),
+      'outside the 45 bytes of data',
+    ],
+    [
+      'another kind of file',
+      () => writeSafetensors(new Map()),
+      'its metadata should say format ddpm-checkpoint-2, not undefined',
+    ],
     [
       'with a foreign tensor',
       () => write({}, { 'other/x': { shape: [1], data: new Float32Array(1) } }),
@@ -71,7 +79,11 @@ describe('checkpoints', () => {
       'the tensor "weights/x" has no place in it',
     ],
     ['with a step that is none', () => write({ step: '-1' }), 'its step is -1'],
-    ['with settings of another form', () => write({ settings: '[]' }), 'its settings is not as expected: Invalid input'],
+    [
+      'with settings of another form',
+      () => write({ settings: '[]' }),
+      'its settings is not as expected: Invalid input',
+    ],
     ['with networks that are not JSON', () => write({ networks: '{' }), 'its networks is not JSON'],
     [
       'with a network of another form',
@@ -135,7 +147,9 @@ describe('writeFileAtomic', () => {
     // A file cannot take the place of a folder.
     await expect(writeFileAtomic(join(sub, 'x'), 'new')).rejects.toThrow(/x cannot be written: /);
     expect(await readdir(sub)).toEqual(['x']);
-    await expect(writeFileAtomic(join(folder, 'nowhere', 'y'), '')).rejects.toThrow('y cannot be written: there is no such file or folder');
+    await expect(writeFileAtomic(join(folder, 'nowhere', 'y'), '')).rejects.toThrow(
+      'y cannot be written: there is no such file or folder',
+    );
   });
   test('reasons are in words where the code has a common meaning', () => {
     expect(reason(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }))).toBe(
@@ -157,7 +171,9 @@ describe('createFolder', () => {
     const path = join(folder, 'taken');
     await mkdir(path);
     await writeFile(join(path, 'file'), '');
-    await expect(createFolder({ path })).rejects.toThrow(`${path} cannot be written to: it holds files already; name a new folder`);
+    await expect(createFolder({ path })).rejects.toThrow(
+      `${path} cannot be written to: it holds files already; name a new folder`,
+    );
     await expect(createFolder({ path: join(path, 'file', 'below') })).rejects.toThrow(
       'cannot be written to: a part of its path is not a folder',
     );
@@ -165,7 +181,8 @@ describe('createFolder', () => {
   });
 });
 
-// A user namespace may mount, without being root; where that is not allowed, or not Linux, there is nothing to try it on.
+// A user namespace may mount, without being root; where that is not allowed, or not Linux, there is nothing to try it
+// on.
 const mountsReadOnly = ['-Urm', 'sh', '-c', 'mount -t tmpfs -o ro none "$0" && exec "$@"'];
 const canMount = spawnSync('unshare', [...mountsReadOnly, tmpdir(), 'true']).status === 0;
 (canMount ? test : test.skip)('a read-only file system is said to be one', async () => {
@@ -177,7 +194,9 @@ const canMount = spawnSync('unshare', [...mountsReadOnly, tmpdir(), 'true']).sta
     for (const work of [() => createFolder({ path: path + '/a/b' }), () => createFolder({ prefix: path + '/runs/x' }), () => saveCheckpoint(path, checkpoint)])
       await work().catch((error) => console.log(error.message));
   });`;
-  const { stdout } = spawnSync('unshare', [...mountsReadOnly, disk, process.execPath, '-e', script], { encoding: 'utf8' });
+  const { stdout } = spawnSync('unshare', [...mountsReadOnly, disk, process.execPath, '-e', script], {
+    encoding: 'utf8',
+  });
   expect(stdout.trim().split('\n')).toEqual([
     `${join(disk, 'a', 'b')} cannot be written to: the file system is read-only`,
     `${join(disk, 'runs')} cannot be written to: the file system is read-only`,
@@ -204,7 +223,9 @@ describe('loadNetwork', () => {
       '{"name":"some-network","type":"module","exports":"./index.js"}',
     );
     await writeFile(join(base, 'node_modules', 'some-network', 'index.js'), 'export default () => ({ apply() {} });');
-    expect(typeof (await loadNetwork({ name: 'some-network', options: {} }, { bases: [join(base, 'cli.js')] })).apply).toBe('function');
+    expect(
+      typeof (await loadNetwork({ name: 'some-network', options: {} }, { bases: [join(base, 'cli.js')] })).apply,
+    ).toBe('function');
   });
   test('finds a file from its run folder, though both have moved and the current folder is another', async () => {
     const [before, after] = [join(folder, 'before'), join(folder, 'after')];
@@ -213,7 +234,9 @@ describe('loadNetwork', () => {
     await module(join('before', 'networks', 'net.mjs'), 'export default (options) => ({ options, apply() {} });');
     const reference = { name: './net.mjs', options: { dim: 4 }, folder: '../../networks' };
     const run = join(after, 'runs', '1');
-    await expect(loadNetwork(reference, { run: join(before, 'runs', '1') })).resolves.toMatchObject({ options: { dim: 4 } });
+    await expect(loadNetwork(reference, { run: join(before, 'runs', '1') })).resolves.toMatchObject({
+      options: { dim: 4 },
+    });
     await rename(before, after);
     await expect(loadNetwork(reference, { run })).resolves.toMatchObject({ options: { dim: 4 } });
     await rm(join(after, 'networks', 'net.mjs'));
@@ -231,8 +254,11 @@ describe('loadNetwork', () => {
     expect(referenceIn(run, file, { ...file, folder: '../../networks' }).folder).toBe('../../networks');
     // Named from the current folder, since it is not there any more.
     const expected = relative(await realpath(run), process.cwd()).replaceAll('\\', '/');
-    expect(referenceIn(run, { ...file, name: './src/index.ts' }, { ...file, folder: '../../networks' }).folder).toBe(expected);
-    for (const name of ['@ddpm/unet', resolve('net.mjs')]) expect(referenceIn(run, { name, options: {} })).toEqual({ name, options: {} });
+    expect(referenceIn(run, { ...file, name: './src/index.ts' }, { ...file, folder: '../../networks' }).folder).toBe(
+      expected,
+    );
+    for (const name of ['@ddpm/unet', resolve('net.mjs')])
+      expect(referenceIn(run, { name, options: {} })).toEqual({ name, options: {} });
   });
   test('says in one line that there is none', async () => {
     await expect(loadNetwork({ name: 'no-such-package-anywhere', options: {} })).rejects.toThrow(
@@ -244,13 +270,19 @@ describe('loadNetwork', () => {
     ['object.mjs', 'export default { apply() {} };', 'must export as its default a function from options to a network'],
     ['shapeless.mjs', 'export default () => ({});', 'must return an object with a function apply(xt, t)'],
     ['nothing.mjs', 'export default () => {};', 'must return an object with a function apply(xt, t)'],
-    ['refusing.mjs', 'export default () => { throw new RangeError("dim is missing"); };', 'does not accept {"dim":4}: dim is missing'],
+    [
+      'refusing.mjs',
+      'export default () => { throw new RangeError("dim is missing"); };',
+      'does not accept {"dim":4}: dim is missing',
+    ],
     ['rude.mjs', 'export default () => { throw "no"; };', 'does not accept {"dim":4}: no'],
     ['failing.mjs', 'throw new Error("no\\nluck");', 'cannot be imported: no'],
     ['sullen.mjs', 'throw null;', 'cannot be imported: null'],
     ['broken.mjs', 'export default (', 'cannot be imported: Unexpected end of input'],
   ])('says in one line what is wrong with %s', async (file, code, message) => {
     const name = await module(file, code);
-    await expect(loadNetwork({ name, options: { dim: 4 } })).rejects.toMatchObject({ message: `network ${name} ${message}` });
+    await expect(loadNetwork({ name, options: { dim: 4 } })).rejects.toMatchObject({
+      message: `network ${name} ${message}`,
+    });
   });
 });

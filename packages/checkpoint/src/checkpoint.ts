@@ -13,7 +13,8 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
 
 /**
  * Reads a checkpoint from a file.
- * @throws Error in one line that names the file and what is wrong with it: damage anywhere in it is found by its SHA-256.
+ * @throws Error in one line that names the file and what is wrong with it: damage anywhere in it is found by its
+ * SHA-256.
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   let bytes: Uint8Array;

@@ -9,8 +9,10 @@ const referenceSchema = z.strictObject({
 });
 
 /**
- * A network by the name of its package (`@ddpm/unet`) or file (`./my-network.mjs`), with the options, JSON, that its default export takes.
- * For a file with a relative name there is the folder that it is named from, relative to the run folder, so that both can move together.
+ * A network by the name of its package (`@ddpm/unet`) or file (`./my-network.mjs`), with the options, JSON, that its
+ * default export takes.
+ * For a file with a relative name there is the folder that it is named from, relative to the run folder, so that both
+ * can move together.
  * @useDeclaredType
  */
 export type NetworkReference = z.infer<typeof referenceSchema>;
@@ -26,9 +28,14 @@ export type JsonObject = z.infer<typeof recordSchema>;
 
 /** All that a checkpoint holds. */
 export interface Checkpoint {
-  /** How to rebuild each network, by its part in the model: `denoiser`; `encoder` and `decoder`. None where a program makes its own. */
+  /**
+   * How to rebuild each network, by its part in the model: `denoiser`; `encoder` and `decoder`. None where a program
+   * makes its own.
+   */
   readonly networks: Readonly<Record<string, NetworkReference>>;
-  /** What the networks mean: for a denoiser the images' shape, its parameterisation and its levels. See `@ddpm/models`. */
+  /**
+   * What the networks mean: for a denoiser the images' shape, its parameterisation and its levels. See `@ddpm/models`.
+   */
   readonly meaning: JsonObject;
   /** Steps trained. */
   readonly step: number;
@@ -45,7 +52,14 @@ const FORMAT = 'ddpm-checkpoint-2';
 const BLANK = '0'.repeat(64);
 
 /** A checkpoint as safetensors: tensors and JSON, nothing that could be executed, and a SHA-256 of it all. */
-export async function encodeCheckpoint({ networks, meaning, step, settings, weights, state }: Checkpoint): Promise<Uint8Array> {
+export async function encodeCheckpoint({
+  networks,
+  meaning,
+  step,
+  settings,
+  weights,
+  state,
+}: Checkpoint): Promise<Uint8Array> {
   const tensors = new Map<string, StoredTensor>();
   for (const [name, tensor] of weights) tensors.set(`weights/${name}`, tensor);
   for (const [name, data] of state) tensors.set(`state/${name}`, { shape: [data.length], data });
@@ -77,13 +91,17 @@ export async function decodeCheckpoint(bytes: Uint8Array, file?: Safetensors): P
 async function decoded(bytes: Uint8Array, { tensors, metadata }: Safetensors): Promise<Checkpoint> {
   if (metadata.format !== FORMAT) throw new Error(`its metadata should say format ${FORMAT}, not ${metadata.format}`);
   const step = Number(metadata.step);
-  if (!/^\d+$/.test(metadata.step ?? '') || !Number.isSafeInteger(step)) throw new Error(`its step is ${metadata.step}`);
+  if (!/^\d+$/.test(metadata.step ?? '') || !Number.isSafeInteger(step))
+    throw new Error(`its step is ${metadata.step}`);
   const weights = new Map<string, StoredTensor<Float32Array>>();
   const state = new Map<string, Float32Array | Float64Array | Int32Array>();
   for (const [key, { shape, data }] of tensors) {
     const [, kind, name] = /^([^/]*)\/(.*)$/s.exec(key) ?? [];
     if (kind === 'weights' && data instanceof Float32Array) weights.set(name, { shape, data });
-    else if (kind === 'state' && (data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array))
+    else if (
+      kind === 'state' &&
+      (data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array)
+    )
       state.set(name, data);
     else throw new Error(`the tensor ${JSON.stringify(key)} has no place in it`);
   }
@@ -108,7 +126,10 @@ function digitsIn(bytes: Uint8Array): number {
 /** Bytes that are hashed at a time, since each time takes a copy of them. */
 const CHUNK = 2 ** 22;
 
-/** SHA-256 over those of the header, its checksum left blank, and of the data in chunks, so that damage is found wherever it lies. */
+/**
+ * SHA-256 over those of the header, its checksum left blank, and of the data in chunks, so that damage is found
+ * wherever it lies.
+ */
 async function checksum(bytes: Uint8Array): Promise<string> {
   const sha256 = async (data: Uint8Array) => new Uint8Array(await crypto.subtle.digest('SHA-256', data));
   const start = dataStart(bytes);

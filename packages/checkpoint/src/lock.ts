@@ -6,13 +6,16 @@ import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { reason } from './write-file-atomic';
 
-/** What this process holds: a lock with its number may also be that of an earlier process, as numbers are used again. */
+/**
+ * What this process holds: a lock with its number may also be that of an earlier process, as numbers are used again.
+ */
 const held = new Set<string>();
 
 const ownerSchema = z.object({ pid: z.int().positive(), host: z.string() });
 
 /**
- * Claims a run folder for this process, until the function that it returns is called or the process is gone, however it ended.
+ * Claims a run folder for this process, until the function that it returns is called or the process is gone, however it
+ * ended.
  * @throws Error in one line if another process that still runs holds it.
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
@@ -34,7 +37,9 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     if (owner && (owner.host !== hostname() || isRunning(owner.pid, path))) {
       // A number is used again once its process is gone, and another machine's processes cannot be seen.
       const where = owner.host === hostname() ? '' : ` on ${owner.host}`;
-      throw new Error(`${folder} is in use by another trainer (process ${owner.pid}${where}); if that is no trainer, remove ${path}`);
+      throw new Error(
+        `${folder} is in use by another trainer (process ${owner.pid}${where}); if that is no trainer, remove ${path}`,
+      );
     }
     // Whoever held it is gone. Only one process succeeds in moving what it left out of the way.
     const aside = `${path}.${randomBytes(4).toString('hex')}`;

@@ -2,8 +2,8 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder, and those that it lies in where they are missing. Other than mkdir's `recursive`, which says of a read-only file system
- * that there is no such file or folder, it fails with the true reason.
+ * Makes a folder, and those that it lies in where they are missing. Other than mkdir's `recursive`, which says of a
+ * read-only file system that there is no such file or folder, it fails with the true reason.
  */
 export async function makeFolder(path: string): Promise<void> {
   try {

@@ -6,9 +6,11 @@ import type { NetworkReference } from './format';
 
 /**
  * Rebuilds a network: imports the package or file that it names and calls its default export with the options.
- * @param reference a relative name (`./my-network.mjs`) is a file beside the reference's folder, or else the current one
+ * @param reference a relative name (`./my-network.mjs`) is a file beside the reference's folder, or else the current
+ * one
  * @param options.run the run folder that the reference's folder is relative to
- * @param options.bases folders or files from which packages are looked up, in turn, after the current folder and the run folder
+ * @param options.bases folders or files from which packages are looked up, in turn, after the current folder and the
+ * run folder
  * @throws Error in one line if it cannot be imported, has no default function, or that returns no object with `apply`.
  */
 export async function loadNetwork<Network extends { apply: unknown }>(
@@ -36,7 +38,9 @@ export async function loadNetwork<Network extends { apply: unknown }>(
       const code = (error as NodeJS.ErrnoException | null)?.code;
       const missing = !isFile(name) && (code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND');
       return fail(
-        missing ? `cannot be found: install it, or name a file by ./path (${firstLine(error)})` : `cannot be imported: ${firstLine(error)}`,
+        missing
+          ? `cannot be found: install it, or name a file by ./path (${firstLine(error)})`
+          : `cannot be imported: ${firstLine(error)}`,
         error,
       );
     }
@@ -59,10 +63,16 @@ export async function loadNetwork<Network extends { apply: unknown }>(
  * @param run the run folder
  * @param before the reference that the run held until now, if it is resumed
  */
-export function referenceIn<Reference extends NetworkReference>(run: string, reference: Reference, before?: NetworkReference): Reference {
+export function referenceIn<Reference extends NetworkReference>(
+  run: string,
+  reference: Reference,
+  before?: NetworkReference,
+): Reference {
   const { name } = reference;
   if (!isFile(name) || isAbsolute(name)) return reference;
-  const folder = namedFrom({ ...reference, folder: before?.folder }, run).find((path) => existsSync(resolve(path, name))) ?? process.cwd();
+  const folder =
+    namedFrom({ ...reference, folder: before?.folder }, run).find((path) => existsSync(resolve(path, name))) ??
+    process.cwd();
   return { ...reference, folder: relative(realpathSync(run), realpathSync(folder)).split(sep).join('/') };
 }
 

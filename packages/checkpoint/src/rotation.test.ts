@@ -39,7 +39,11 @@ describe('saveCheckpoint and findCheckpoint', () => {
     ]);
     expect(await readFile(join(run, 'checkpoint.safetensors'))).toEqual(await readFile(path(100)));
     expect(await findCheckpoint(run)).toMatchObject({ checkpoint: { step: 100 }, path: path(100), unusable: [] });
-    expect([path(10), join(run, 'checkpoint.safetensors'), join(run, 'best.safetensors')].map(runFolderOf)).toEqual([run, run, run]);
+    expect([path(10), join(run, 'checkpoint.safetensors'), join(run, 'best.safetensors')].map(runFolderOf)).toEqual([
+      run,
+      run,
+      run,
+    ]);
   });
 
   test('keep what is good of fewer steps, where those of more are damaged', async () => {
@@ -59,7 +63,10 @@ describe('saveCheckpoint and findCheckpoint', () => {
     });
     await writeFile(path(1), '');
     await rm(path(2));
-    expect(await findCheckpoint(run)).toMatchObject({ checkpoint: { step: 2 }, path: join(run, 'checkpoint.safetensors') });
+    expect(await findCheckpoint(run)).toMatchObject({
+      checkpoint: { step: 2 },
+      path: join(run, 'checkpoint.safetensors'),
+    });
   });
 
   test('pass over a truncated and a corrupt one, and say so', async () => {
@@ -74,7 +81,9 @@ describe('saveCheckpoint and findCheckpoint', () => {
     expect(unusable[0]).toMatch(/step-0000003\.safetensors is not a usable checkpoint: [^\n]+$/);
     await writeFile(path(1), '');
     await rm(join(run, 'checkpoint.safetensors'));
-    await expect(findCheckpoint(run)).rejects.toThrow(/has no usable checkpoint: .*step-0000003.*step-0000002.*step-0000001/);
+    await expect(findCheckpoint(run)).rejects.toThrow(
+      /has no usable checkpoint: .*step-0000003.*step-0000002.*step-0000001/,
+    );
   });
 
   test('ignore what a killed writer left, and an empty folder is said to hold no run', async () => {
@@ -82,7 +91,9 @@ describe('saveCheckpoint and findCheckpoint', () => {
     await writeFile(join(run, 'checkpoints', '.step-0000006.safetensors.1.tmp'), 'half');
     expect((await findCheckpoint(run)).checkpoint.step).toBe(5);
     await expect(findCheckpoint(top)).rejects.toThrow(`${top} holds no run: `);
-    await expect(findCheckpoint(join(top, 'none'))).rejects.toThrow('none cannot be read: there is no such file or folder');
+    await expect(findCheckpoint(join(top, 'none'))).rejects.toThrow(
+      'none cannot be read: there is no such file or folder',
+    );
   });
 });
 

@@ -19,9 +19,9 @@ async function numbered(run: string): Promise<{ step: number; path: string }[]> 
 }
 
 /**
- * Adds a checkpoint to a run folder: `checkpoints/step-<step>.safetensors`, which `checkpoint.safetensors` then is too. Of it and those of
- * fewer steps all but the newest `keep` are removed, once the new one is safely there. Those of more steps, which a run that is resumed from
- * an earlier one may find, stay.
+ * Adds a checkpoint to a run folder: `checkpoints/step-<step>.safetensors`, which `checkpoint.safetensors` then is too.
+ * Of it and those of fewer steps all but the newest `keep` are removed, once the new one is safely there. Those of more
+ * steps, which a run that is resumed from an earlier one may find, stay.
  * @param run the run folder
  * @param options.keep how many to keep
  * @throws Error in one line that names the file and the reason
@@ -58,7 +58,9 @@ export function runFolderOf(path: string): string {
  * @returns it with its path, and one line for each newer one that cannot be used
  * @throws Error in one line if there is none
  */
-export async function findCheckpoint(run: string): Promise<{ checkpoint: Checkpoint; path: string; unusable: string[] }> {
+export async function findCheckpoint(
+  run: string,
+): Promise<{ checkpoint: Checkpoint; path: string; unusable: string[] }> {
   await stat(run).catch((error: unknown) => {
     throw new Error(`${run} cannot be read: ${reason(error)}`, { cause: error });
   });
@@ -74,6 +76,8 @@ export async function findCheckpoint(run: string): Promise<{ checkpoint: Checkpo
     }
   }
   throw new Error(
-    candidates.length > 0 ? `${run} has no usable checkpoint: ${unusable.join('; ')}` : `${run} holds no run: ${unusable[0]}`,
+    candidates.length > 0
+      ? `${run} has no usable checkpoint: ${unusable.join('; ')}`
+      : `${run} holds no run: ${unusable[0]}`,
   );
 }

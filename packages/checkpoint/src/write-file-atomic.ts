@@ -3,8 +3,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
- * Writes a file so that, whatever happens, its path holds either the old content or all of the new: to a temporary file in the same folder,
- * synced, renamed, and the folder synced.
+ * Writes a file so that, whatever happens, its path holds either the old content or all of the new: to a temporary file
+ * in the same folder, synced, renamed, and the folder synced.
  * @throws Error in one line that names the file and the reason; the old content stays.
  */
 export async function writeFileAtomic(path: string, data: Uint8Array | string): Promise<void> {

@@ -62,7 +62,13 @@ describe('compile', () => {
     leavesNothing(async () => {
       const x = values([2, 3], 1);
       const record = await compile(
-        (a: tf.Tensor) => ({ same: a, positive: tf.greater(a, 0), count: tf.cast(a, 'int32'), two: tf.scalar(2), sum: tf.sum(a) }),
+        (a: tf.Tensor) => ({
+          same: a,
+          positive: tf.greater(a, 0),
+          count: tf.cast(a, 'int32'),
+          two: tf.scalar(2),
+          sum: tf.sum(a),
+        }),
         [x],
       );
       const result = await record(x);
@@ -124,7 +130,10 @@ describe('variables given as parameters', () => {
     const scale = tf.tidy(() => tf.variable(tf.scalar(2), false));
     tf.dispose(variables);
     const fn = (x: tf.Tensor4D) => ({
-      y: tf.mul(tf.add(tf.conv2d(tf.gather(x, order as tf.Tensor1D, 3), filter as tf.Tensor4D, 1, 'same'), bias), scale),
+      y: tf.mul(
+        tf.add(tf.conv2d(tf.gather(x, order as tf.Tensor1D, 3), filter as tf.Tensor4D, 1, 'same'), bias),
+        scale,
+      ),
       filter: tf.add(tf.zeros([x.shape[0], 1, 1, 1]), tf.reshape(tf.slice(filter, 0, 1), [1, 3, 2, 9])),
     });
     return { parameters, fn: (x: tf.Tensor4D) => tf.tidy(() => fn(x)), scale };
@@ -200,11 +209,16 @@ describe('in micro-batches', () => {
       const filter = tf.tidy(() => tf.variable(values([3, 3, 2, 9], 1)));
       const network = (x: tf.Tensor4D, t: tf.Tensor1D) =>
         tf.tidy(() => ({
-          features: tf.mul(tf.conv2d(x, filter as tf.Tensor4D, 1, 'same'), tf.reshape(tf.cast(t, 'float32'), [-1, 1, 1, 1])),
+          features: tf.mul(
+            tf.conv2d(x, filter as tf.Tensor4D, 1, 'same'),
+            tf.reshape(tf.cast(t, 'float32'), [-1, 1, 1, 1]),
+          ),
           late: tf.greater(t, 5),
         }));
       const examples = [values([1, 6, 5, 2], 2), tf.tensor1d([1], 'int32')] as [tf.Tensor4D, tf.Tensor1D];
-      const variants = await Promise.all([1, 2, 3].map((workers) => compile(network, examples, { microBatch: 4, workers })));
+      const variants = await Promise.all(
+        [1, 2, 3].map((workers) => compile(network, examples, { microBatch: 4, workers })),
+      );
       const automatic = await compile(network, examples, { microBatch: 'auto' });
       const all = values([11, 6, 5, 2], 3) as tf.Tensor4D;
       const ts = tf.range(0, 11, 1, 'int32');
@@ -254,12 +268,16 @@ describe('in micro-batches', () => {
     await expect(compile((a: tf.Tensor) => tf.sum(a), [x], { microBatch: 2 })).rejects.toThrow(
       'the first axis of every result must be the batch, and result 0 is [] for 2 examples',
     );
-    await expect(compile((a: tf.Tensor) => a, [tf.scalar(1)], { microBatch: 2 })).rejects.toThrow('a batch as the first axis of each');
+    await expect(compile((a: tf.Tensor) => a, [tf.scalar(1)], { microBatch: 2 })).rejects.toThrow(
+      'a batch as the first axis of each',
+    );
     await expect(compile((a: tf.Tensor) => a, [x], { microBatch: 0 })).rejects.toThrow(
       "microBatch must be 'auto' or a positive integer, got 0",
     );
     await expect(compile((a: tf.Tensor) => a, [x], { workers: 2 })).rejects.toThrow('give microBatch too');
-    await expect(compile((a: tf.Tensor) => a, [x], { microBatch: 2, threads: 2 })).rejects.toThrow('give workers instead of threads');
+    await expect(compile((a: tf.Tensor) => a, [x], { microBatch: 2, threads: 2 })).rejects.toThrow(
+      'give workers instead of threads',
+    );
     const compiled = await compile((a: tf.Tensor, b: tf.Tensor) => tf.add(a, b), [x, x], { microBatch: 2, workers: 1 });
     await expect(compiled(x, y)).rejects.toThrow('input 0 has 2 examples, input 1 3');
     await compiled.dispose();
@@ -279,14 +297,16 @@ describe('what cannot be traced is refused in words that help', () => {
     refused((x) => tf.scalar(tf.sum(x).dataSync()[0]), /reads a tensor .* return the tensor and read it outside/));
   test('reading one while a gradient is taken', () =>
     refused((x) => tf.grad((a: tf.Tensor) => tf.mul(tf.square(a), tf.square(a).dataSync()[0]))(x), /reads a tensor/));
-  test('random numbers', () => refused((x) => tf.add(x, tf.randomNormal([2, 3])), /draws random numbers.*pass them in as an input/));
+  test('random numbers', () =>
+    refused((x) => tf.add(x, tf.randomNormal([2, 3])), /draws random numbers.*pass them in as an input/));
   test('dropout', () => refused((x) => tf.dropout(x, 0.5), /draws random numbers/));
   test('an unsupported kernel, by name', () =>
     refused(
       (x) => tf.diag(x),
       /^compile: no lowering for the kernel Diag; do without tf.diag in this function, or run it on an eager backend .*cpu has$/,
     ));
-  test('a new variable', () => refused((x) => tf.add(x, tf.variable(tf.tidy(() => tf.scalar(1)))), /creates or assigns a tf.Variable/));
+  test('a new variable', () =>
+    refused((x) => tf.add(x, tf.variable(tf.tidy(() => tf.scalar(1)))), /creates or assigns a tf.Variable/));
   test('a promise', () => refused((x) => Promise.resolve(x) as unknown as tf.Tensor, /not a promise/));
   test('no tensor', () => refused(() => 3 as unknown as tf.Tensor, /must return a tensor/));
 

@@ -24,21 +24,25 @@ import { createWeights, WatchedVariables } from './run/weights';
 /** How a compiled function runs. */
 export interface CompileOptions {
   /**
-   * Variables that the function reads, by name: a call takes the values that they have when it is made, and calls do not overlap. Where they
-   * are given, all trainable ones must be among them; whatever else it captures becomes constants.
+   * Variables that the function reads, by name: a call takes the values that they have when it is made, and calls do
+   * not overlap. Where they are given, all trainable ones must be among them; whatever else it captures becomes
+   * constants.
    */
   parameters?: ReadonlyMap<string, tf.Variable>;
-  /** Threads that one operator may use. 'auto', the default, is one for each processor. Not together with `microBatch`. */
+  /**
+   * Threads that one operator may use. 'auto', the default, is one for each processor. Not together with `microBatch`.
+   */
   threads?: 'auto' | number;
   /**
-   * For a function of examples that do not depend on each other, which lie along the first axis of every input and result: so many go through
-   * the graph at a time, on worker threads, which is faster than one graph on several threads. What comes out for an example depends neither on
-   * the others nor on their number, to the bit. 'auto' takes as many as keep the largest intermediate result within a processor's own cache.
+   * For a function of examples that do not depend on each other, which lie along the first axis of every input and
+   * result: so many go through the graph at a time, on worker threads, which is faster than one graph on several
+   * threads. What comes out for an example depends neither on the others nor on their number, to the bit. 'auto' takes
+   * as many as keep the largest intermediate result within a processor's own cache.
    */
   microBatch?: 'auto' | number;
   /**
-   * With `microBatch`: how many threads may share the micro-batches; no more are started than a call has work for. 'auto' is one for each
-   * processor. The results do not depend on it.
+   * With `microBatch`: how many threads may share the micro-batches; no more are started than a call has work for.
+   * 'auto' is one for each processor. The results do not depend on it.
    */
   workers?: 'auto' | number;
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
@@ -103,7 +107,12 @@ function writeProgram({ weights }: Source, id: number, specs: readonly TensorSpe
 }
 
 /** One graph for the whole inputs. */
-async function openWhole(source: Source, id: number, specs: readonly TensorSpec[], executor: Executor): Promise<Program> {
+async function openWhole(
+  source: Source,
+  id: number,
+  specs: readonly TensorSpec[],
+  executor: Executor,
+): Promise<Program> {
   const traced = traceFunction(source, specs);
   const { structure } = traced;
   const spec = writeProgram(source, id, specs, traced);
@@ -113,7 +122,11 @@ async function openWhole(source: Source, id: number, specs: readonly TensorSpec[
 }
 
 /** A function of so many examples as keep its largest result small, or of as many as asked for. */
-function traceMicroBatch(source: Source, specs: readonly TensorSpec[], microBatch: 'auto' | number): Traced & { specs: TensorSpec[] } {
+function traceMicroBatch(
+  source: Source,
+  specs: readonly TensorSpec[],
+  microBatch: 'auto' | number,
+): Traced & { specs: TensorSpec[] } {
   const traceFor = (n: number) => {
     const sized = specs.map(({ name, dtype, shape }) => ({ name, dtype, shape: [n, ...shape.slice(1)] }));
     return { ...traceFunction(source, sized), specs: sized };
@@ -145,7 +158,12 @@ async function openShared(
   return { structure: traced.structure, results: spec.results, run: (inputs, n) => runShared(pool, spec, inputs, n) };
 }
 
-async function runShared(pool: Pool, spec: ProgramSpec, inputs: readonly TensorData[], n: number): Promise<TensorData[]> {
+async function runShared(
+  pool: Pool,
+  spec: ProgramSpec,
+  inputs: readonly TensorData[],
+  n: number,
+): Promise<TensorData[]> {
   const [size] = spec.batch[0].shape;
   const each = ({ shape }: TensorSpec) => sizeOf(shape) / size;
   const results = spec.results.map((result) => newData(n * each(result), result.dtype));
@@ -170,13 +188,16 @@ async function runShared(pool: Pool, spec: ProgramSpec, inputs: readonly TensorD
 }
 
 /**
- * Traces a function of tensors once for each shape of its inputs, and runs the graphs on ONNX Runtime. Variables and tensors that it
- * captures become constants, with the values they have when it is traced; but for the variables in `parameters`.
+ * Traces a function of tensors once for each shape of its inputs, and runs the graphs on ONNX Runtime. Variables and
+ * tensors that it captures become constants, with the values they have when it is traced; but for the variables in
+ * `parameters`.
  * @typeParam F the function's type, which is kept but for the promise
- * @param fn returns a tensor, a list of tensors or a record of tensors; reads no tensor's values and draws no random numbers
+ * @param fn returns a tensor, a list of tensors or a record of tensors; reads no tensor's values and draws no random
+ * numbers
  * @param examples tensors of the shapes to be ready for; their values do not matter
  * @returns a function of tensors that resolves to tensors of the caller's backend, which the caller owns
- * @throws Error if the function uses a kernel that cannot be compiled (its message names it), reads a traced value, or draws random numbers
+ * @throws Error if the function uses a kernel that cannot be compiled (its message names it), reads a traced value, or
+ * draws random numbers
  */
 export async function compile<F extends (...inputs: never[]) => TensorResult>(
   fn: F,
@@ -208,7 +229,9 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
     programs.get(inputs.map(({ shape }) => (shared ? shape.slice(1) : shape).join()).join('|'), () => {
       const specs = inputs.map((tensor, i) => specOf(tensor, `input${i}`));
       const id = opened++;
-      return microBatch === undefined ? openWhole(source, id, specs, executor!) : openShared(source, id, specs, microBatch, pool!);
+      return microBatch === undefined
+        ? openWhole(source, id, specs, executor!)
+        : openShared(source, id, specs, microBatch, pool!);
     });
   const run = async (...inputs: tf.Tensor[]): Promise<TensorResult> => {
     if (disposed) throw new Error('compile: this compiled function has been disposed');
@@ -257,11 +280,14 @@ function checkOptions({ threads, microBatch, workers }: CompileOptions, examples
   checkCount('compile', 'microBatch', microBatch);
   checkCount('compile', 'workers', workers);
   checkCount('compile', 'threads', threads);
-  if (microBatch === undefined && workers !== undefined) throw new TypeError('compile: workers share micro-batches; give microBatch too');
+  if (microBatch === undefined && workers !== undefined)
+    throw new TypeError('compile: workers share micro-batches; give microBatch too');
   if (microBatch !== undefined && threads !== undefined)
     throw new TypeError('compile: with microBatch, every worker has one thread; give workers instead of threads');
   if (microBatch !== undefined && (examples.length === 0 || examples.some(({ rank }) => rank === 0)))
-    throw new RangeError('compile: with microBatch, expected at least one example input, and a batch as the first axis of each');
+    throw new RangeError(
+      'compile: with microBatch, expected at least one example input, and a batch as the first axis of each',
+    );
 }
 
 function checkInputs(examples: readonly tf.Tensor[], inputs: readonly tf.Tensor[], batched: boolean): void {

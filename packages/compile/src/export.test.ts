@@ -28,7 +28,8 @@ const ofAnyBatch: Record<string, (x: tf.Tensor4D) => tf.Tensor> = {
     const level = tf.tile(tf.reshape(tf.mean(x, [1, 2, 3]), [n, 1, 1, 1]), [1, h, w, 1]);
     return tf.concat([x, level], 3);
   },
-  'a table that every image is given (Expand)': (x) => tf.concat([x, tf.tile(values([1, 3, 4, 2], 3), [x.shape[0], 1, 1, 1])], 3),
+  'a table that every image is given (Expand)': (x) =>
+    tf.concat([x, tf.tile(values([1, 3, 4, 2], 3), [x.shape[0], 1, 1, 1])], 3),
   'a batch that is repeated (Tile)': (x) => tf.tile(x, [2, 1, 1, 1]),
   'zeros as many as images': (x) => tf.concat([x, tf.zeros([x.shape[0], 3, 4, 1])], 3),
   'one number for each image, counted up': (x) => tf.mul(x, tf.reshape(tf.range(0, x.shape[0]), [-1, 1, 1, 1])),
@@ -42,7 +43,12 @@ const ofAnyBatch: Record<string, (x: tf.Tensor4D) => tf.Tensor> = {
   },
   'a mean over the batch': (x) => tf.div(tf.sum(x, 0), x.shape[0]),
   'what each image takes from its own row': (x) =>
-    tf.gather(tf.reshape(x, [x.shape[0], 24]), tf.cast(tf.mul(tf.abs(tf.slice(x, 0, [-1, 1, 4, 1])), 11), 'int32'), 1, 1),
+    tf.gather(
+      tf.reshape(x, [x.shape[0], 24]),
+      tf.cast(tf.mul(tf.abs(tf.slice(x, 0, [-1, 1, 4, 1])), 11), 'int32'),
+      1,
+      1,
+    ),
   'a choice for each image': (x) => tf.where(tf.greater(tf.mean(x, [1, 2, 3], true), 0), x, tf.zerosLike(x)),
 };
 
@@ -91,8 +97,18 @@ describe('exportOnnx', () => {
   });
 
   test.each<[string, (x: tf.Tensor, y: tf.Tensor) => tf.Tensor, tf.Tensor[], string]>([
-    ['numbers drawn for one batch', (x) => tf.mul(x, Math.sqrt(x.shape[0])), [], 'Mul takes numbers that depend on the batch, float32 []'],
-    ['one operator for each image', (x) => tf.addN(tf.unstack(x)), [], 'the operators are not the same for every batch, from Split on'],
+    [
+      'numbers drawn for one batch',
+      (x) => tf.mul(x, Math.sqrt(x.shape[0])),
+      [],
+      'Mul takes numbers that depend on the batch, float32 []',
+    ],
+    [
+      'one operator for each image',
+      (x) => tf.addN(tf.unstack(x)),
+      [],
+      'the operators are not the same for every batch, from Split on',
+    ],
     ['sizes of one batch alone', (x) => tf.reshape(x, [3, 2]), [], 'cannot reshape [257, 2] to [3, 2]'],
     ['a scalar', (x, y) => tf.mul(x, y), [tf.scalar(1)], 'not every input has a first axis'],
   ])('names what ties a model to one batch: %s', async (_, fn, more, message) => {
@@ -124,9 +140,14 @@ describe('exportOnnx', () => {
     expect([...(result.double.data as Float32Array)]).toEqual([2, 2, 2, 2, 2, 2]);
     expect(result.total.data[0]).toBe(6);
     await session.release();
-    expect(() => exportOnnx(both, [tf.zeros([3, 2])], { inputNames: ['a', 'b'] })).toThrow('expected 1 different input names');
+    expect(() => exportOnnx(both, [tf.zeros([3, 2])], { inputNames: ['a', 'b'] })).toThrow(
+      'expected 1 different input names',
+    );
     expect(() =>
-      exportOnnx((x: tf.Tensor) => tf.conv3d(x as tf.Tensor5D, tf.zeros([1, 1, 1, 1, 1]), 1, 'same'), [tf.zeros([1, 2, 2, 2, 1])]),
+      exportOnnx(
+        (x: tf.Tensor) => tf.conv3d(x as tf.Tensor5D, tf.zeros([1, 1, 1, 1, 1]), 1, 'same'),
+        [tf.zeros([1, 2, 2, 2, 1])],
+      ),
     ).toThrow(/^compile: no lowering/);
   });
 });

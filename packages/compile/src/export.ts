@@ -15,7 +15,10 @@ export interface ExportOptions {
   inputNames?: readonly string[];
   /** By default output0, output1, …, or the keys of the record that the function returns. */
   outputNames?: readonly string[];
-  /** Whether the first axis of every input is the batch, of any size; otherwise all sizes are those of the examples. By default it is. */
+  /**
+   * Whether the first axis of every input is the batch, of any size; otherwise all sizes are those of the examples. By
+   * default it is.
+   */
   dynamicBatch?: boolean;
   /** Further text in the model, by name. */
   metadata?: Readonly<Record<string, string>>;
@@ -29,7 +32,11 @@ interface Exported {
   readonly names: readonly string[];
 }
 
-function traceWith(fn: (...inputs: tf.Tensor[]) => TensorResult, examples: readonly tf.Tensor[], batch?: number): Exported {
+function traceWith(
+  fn: (...inputs: tf.Tensor[]) => TensorResult,
+  examples: readonly tf.Tensor[],
+  batch?: number,
+): Exported {
   const specs = examples.map((example, i) => {
     const spec = specOf(example, `input${i}`);
     return batch === undefined ? spec : { ...spec, shape: [batch, ...spec.shape.slice(1)] };
@@ -48,8 +55,9 @@ function traceWith(fn: (...inputs: tf.Tensor[]) => TensorResult, examples: reado
 }
 
 /**
- * A function of tensors as an ONNX model (opset 18) of standard operators, with the variables and tensors that it captures inside: what
- * onnxruntime in Python and onnxruntime-web run. It takes batches of any size, unless told not to.
+ * A function of tensors as an ONNX model (opset 18) of standard operators, with the variables and tensors that it
+ * captures inside: what onnxruntime in Python and onnxruntime-web run. It takes batches of any size, unless told not
+ * to.
  * @param examples tensors of the inputs' shapes; their values do not matter
  * @throws Error as `compile` does, and where the function is tied to one batch, which names the operator that ties it
  */
@@ -75,7 +83,9 @@ export function exportOnnx(
   // What cannot be traced at all is not a matter of the batch.
   const { traced, names } = traceWith(body, examples);
   const whole = (values: readonly Value[]) => values.map((value) => ({ value }));
-  const graph = dynamicBatch ? forAnyBatch(body, examples) : { inputs: whole(traced.inputs), outputs: whole(traced.outputs) };
+  const graph = dynamicBatch
+    ? forAnyBatch(body, examples)
+    : { inputs: whole(traced.inputs), outputs: whole(traced.outputs) };
   const outputs = named(outputNames, names.length, 'output', names);
   return writeModel(
     graph.inputs.map((port, i) => ({ name: inputs[i], ...port })),
@@ -86,7 +96,8 @@ export function exportOnnx(
 
 function forAnyBatch(body: (...inputs: tf.Tensor[]) => TensorResult, examples: readonly tf.Tensor[]): AnyBatch {
   try {
-    if (examples.length === 0 || examples.some(({ rank }) => rank === 0)) throw new Error('not every input has a first axis');
+    if (examples.length === 0 || examples.some(({ rank }) => rank === 0))
+      throw new Error('not every input has a first axis');
     return anyBatch(sampleBatches.map((batch) => traceWith(body, examples, batch).traced));
   } catch (error) {
     const why = messageOf(error).replace(/^compile: /, '');

@@ -13,7 +13,10 @@ import { groupSizes } from './run/summation';
 import { traceLoss } from './trace-loss';
 import { createWeights } from './run/weights';
 
-/** A small network with what the U-Net has: convolutions, a norm over each image, a depthwise convolution, attention, a loss. */
+/**
+ * A small network with what the U-Net has: convolutions, a norm over each image, a depthwise convolution, attention, a
+ * loss.
+ */
 function network() {
   const parameters = new Map(
     Object.entries({
@@ -32,14 +35,21 @@ function network() {
     const centred = tf.sub(h, tf.mean(h, [1, 2, 3], true));
     h = tf.mul(tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), [1, 2, 3], true), 1e-5))), get('scale'));
     h = tf.depthwiseConv2d(tf.relu(h) as tf.Tensor4D, get('depthwise') as tf.Tensor4D, 1, 'same');
-    const [q, k, v] = tf.split(tf.reshape(tf.conv2d(h as tf.Tensor4D, get('qkv') as tf.Tensor4D, 1, 'same'), [x.shape[0], 25, 12]), 3, 2);
+    const [q, k, v] = tf.split(
+      tf.reshape(tf.conv2d(h as tf.Tensor4D, get('qkv') as tf.Tensor4D, 1, 'same'), [x.shape[0], 25, 12]),
+      3,
+      2,
+    );
     h = tf.mean(tf.matMul(tf.softmax(tf.matMul(q, k, false, true)), v), 1);
     return tf.square(tf.sub(tf.reshape(tf.matMul(h as tf.Tensor2D, get('out') as tf.Tensor2D), [-1]), target));
   };
   return { parameters, errors, mean: (x: tf.Tensor, target: tf.Tensor) => tf.mean(errors(x, target)) };
 }
 
-const data = (n: number) => [values([n, 5, 5, 2], n).dataSync() as Float32Array, values([n], n + 1).dataSync() as Float32Array];
+const data = (n: number) => [
+  values([n, 5, 5, 2], n).dataSync() as Float32Array,
+  values([n], n + 1).dataSync() as Float32Array,
+];
 const current = (parameters: ReadonlyMap<string, tf.Variable>) =>
   new Map([...parameters].map(([name, v]) => [name, v.dataSync() as Float32Array]));
 const bytes = (array: Float32Array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('hex');
@@ -57,39 +67,45 @@ function eager(loss: () => tf.Tensor, parameters: ReadonlyMap<string, tf.Variabl
 }
 
 describe('compileGradients', () => {
-  test.each(['fast', 'portable'] as const)('agrees with tfjs on whole and partial batches, on the %s path', async (path) => {
-    tf.engine().startScope();
-    const { parameters, mean } = network();
-    const compiled = await compileGradients(mean, parameters, [values([2, 5, 5, 2], 1), values([2], 2)], {
-      microBatch: 4,
-      workers: 2,
-      path,
-    });
-    for (const n of [12, 5, 1, 3]) {
-      const [x, target] = data(n);
-      const expected = eager(() => mean(tf.tensor(x, [n, 5, 5, 2]), tf.tensor(target, [n])), parameters);
-      const actual = await compiled.run(current(parameters), [x, target]);
-      expect(actual.loss).toBeCloseTo(expected.loss, 4);
-      expect(actual.losses.size).toBe(0);
-      expect([...actual.gradients.keys()]).toEqual([...parameters.keys()]);
-      expect([...actual.gradients.get('unused')!]).toEqual([0, 0, 0]);
-      for (const [name, gradient] of expected.gradients) {
-        const largest = Math.max(...gradient.map(Math.abs));
-        const difference = Math.max(...gradient.map((value, i) => Math.abs(value - actual.gradients.get(name)![i])));
-        expect({ name, ratio: difference / largest < 1e-4 }).toEqual({ name, ratio: true });
+  test.each(['fast', 'portable'] as const)(
+    'agrees with tfjs on whole and partial batches, on the %s path',
+    async (path) => {
+      tf.engine().startScope();
+      const { parameters, mean } = network();
+      const compiled = await compileGradients(mean, parameters, [values([2, 5, 5, 2], 1), values([2], 2)], {
+        microBatch: 4,
+        workers: 2,
+        path,
+      });
+      for (const n of [12, 5, 1, 3]) {
+        const [x, target] = data(n);
+        const expected = eager(() => mean(tf.tensor(x, [n, 5, 5, 2]), tf.tensor(target, [n])), parameters);
+        const actual = await compiled.run(current(parameters), [x, target]);
+        expect(actual.loss).toBeCloseTo(expected.loss, 4);
+        expect(actual.losses.size).toBe(0);
+        expect([...actual.gradients.keys()]).toEqual([...parameters.keys()]);
+        expect([...actual.gradients.get('unused')!]).toEqual([0, 0, 0]);
+        for (const [name, gradient] of expected.gradients) {
+          const largest = Math.max(...gradient.map(Math.abs));
+          const difference = Math.max(...gradient.map((value, i) => Math.abs(value - actual.gradients.get(name)![i])));
+          expect({ name, ratio: difference / largest < 1e-4 }).toEqual({ name, ratio: true });
+        }
       }
-    }
-    await compiled.dispose();
-    parameters.forEach((variable) => variable.dispose());
-    tf.engine().endScope();
-  });
+      await compiled.dispose();
+      parameters.forEach((variable) => variable.dispose());
+      tf.engine().endScope();
+    },
+  );
 
   test('is the same to the bit, again and with 1, 2 and 3 workers', async () => {
     tf.engine().startScope();
     const { parameters, mean } = network();
     const results: string[] = [];
     for (const workers of [1, 2, 3]) {
-      const compiled = await compileGradients(mean, parameters, [values([2, 5, 5, 2], 1), values([2], 2)], { microBatch: 2, workers });
+      const compiled = await compileGradients(mean, parameters, [values([2, 5, 5, 2], 1), values([2], 2)], {
+        microBatch: 2,
+        workers,
+      });
       for (let i = 0; i < 2; i++) {
         const { loss, gradients } = await compiled.run(current(parameters), data(23));
         results.push([loss, ...[...gradients.values()].map(bytes)].join());
@@ -109,7 +125,10 @@ describe('compileGradients', () => {
       compileGradients(errors, parameters, examples, { microBatch: 4 }),
       compileGradients(mean, parameters, examples, { microBatch: 4 }),
     ]);
-    const [one, other] = [await each.run(current(parameters), data(7)), await averaged.run(current(parameters), data(7))];
+    const [one, other] = [
+      await each.run(current(parameters), data(7)),
+      await averaged.run(current(parameters), data(7)),
+    ];
     const [x, target] = data(7);
     const expected = errors(tf.tensor(x, [7, 5, 5, 2]), tf.tensor(target)).dataSync();
     expect([...one.losses.keys()]).toEqual(['loss']);
@@ -133,7 +152,10 @@ describe('compileGradients', () => {
     const [several, one] = await Promise.all(
       [losses, errors].map((loss) => compileGradients(loss, parameters, examples, { microBatch: 2, workers: 2 })),
     );
-    const [actual, alone] = [await several.run(current(parameters), data(7)), await one.run(current(parameters), data(7))];
+    const [actual, alone] = [
+      await several.run(current(parameters), data(7)),
+      await one.run(current(parameters), data(7)),
+    ];
     const [x, target] = data(7);
     const expected = losses(tf.tensor(x, [7, 5, 5, 2]), tf.tensor(target));
     expect([...actual.losses.keys()].sort()).toEqual(['large', 'loss', 'scaled']);
@@ -152,13 +174,17 @@ describe('compileGradients', () => {
   test('takes many small parameters, and a sum that is the gradient of two', async () => {
     tf.engine().startScope();
     const parameters = new Map(
-      Array.from({ length: 50 }, (_, i) => [`p${i}`, tf.tidy(() => tf.variable(values(i < 2 ? [3] : [3, 3], i, { scale: 0.5 })))] as const),
+      Array.from(
+        { length: 50 },
+        (_, i) => [`p${i}`, tf.tidy(() => tf.variable(values(i < 2 ? [3] : [3, 3], i, { scale: 0.5 })))] as const,
+      ),
     );
     const [shared, ...layers] = [...parameters.values()];
     const loss = (x: tf.Tensor) =>
       tf.mean(
         layers.reduce<tf.Tensor>(
-          (h, p, i) => (i === 0 ? tf.add(h, tf.add(p, shared)) : tf.add(h, tf.tanh(tf.matMul(h as tf.Tensor2D, p as tf.Tensor2D)))),
+          (h, p, i) =>
+            i === 0 ? tf.add(h, tf.add(p, shared)) : tf.add(h, tf.tanh(tf.matMul(h as tf.Tensor2D, p as tf.Tensor2D))),
           x,
         ),
       );
@@ -172,7 +198,9 @@ describe('compileGradients', () => {
         actual.gradients.get(name)!.forEach((value, i) => expect(value).toBeCloseTo(gradient[i], 4));
       }
     }
-    expect(new Set([...(await compiled.run(current(parameters), [x.dataSync() as Float32Array])).gradients.values()]).size).toBe(50);
+    expect(
+      new Set([...(await compiled.run(current(parameters), [x.dataSync() as Float32Array])).gradients.values()]).size,
+    ).toBe(50);
     await compiled.dispose();
     parameters.forEach((variable) => variable.dispose());
     tf.engine().endScope();
@@ -184,7 +212,9 @@ describe('compileGradients', () => {
     const examples = [values([2, 5, 5, 2], 1), values([2], 2)];
     const compiled = await compileGradients(mean, parameters, examples);
     const all = await Promise.all(
-      [5, 3, 5].map((n) => compiled.run(current(parameters), [new Float32Array(n * 50).fill(0.1), new Float32Array(n)])),
+      [5, 3, 5].map((n) =>
+        compiled.run(current(parameters), [new Float32Array(n * 50).fill(0.1), new Float32Array(n)]),
+      ),
     );
     expect(all[0].loss).toBe(all[2].loss);
     await compiled.dispose();
@@ -199,10 +229,16 @@ describe('compileGradients', () => {
     const examples = [values([2, 5, 5, 2], 1), values([2], 2)];
     const compiled = await compileGradients(mean, parameters, examples, { microBatch: 2, workers: 1 });
     const now = current(parameters);
-    await expect(compiled.run(now, [new Float32Array(51), new Float32Array(1)])).rejects.toThrow('input 0 has 51 elements');
-    await expect(compiled.run(now, [new Float32Array(100), new Float32Array(3)])).rejects.toThrow('input 1 has 3 elements');
+    await expect(compiled.run(now, [new Float32Array(51), new Float32Array(1)])).rejects.toThrow(
+      'input 0 has 51 elements',
+    );
+    await expect(compiled.run(now, [new Float32Array(100), new Float32Array(3)])).rejects.toThrow(
+      'input 1 has 3 elements',
+    );
     await expect(compiled.run(now, [new Float32Array(100)])).rejects.toThrow('has 2 inputs, got 1');
-    await expect(compiled.run(now, [new Int32Array(100), new Float32Array(2)])).rejects.toThrow('input 0 must be a Float32Array');
+    await expect(compiled.run(now, [new Int32Array(100), new Float32Array(2)])).rejects.toThrow(
+      'input 0 must be a Float32Array',
+    );
     await expect(compiled.run(new Map(), data(2))).rejects.toThrow('parameter conv has 108 elements, got none');
     await compiled.dispose();
     await expect(compiled.run(now, data(2))).rejects.toThrow('compileGradients: it has been disposed');
@@ -215,8 +251,14 @@ describe('compileGradients', () => {
     );
     const refuse = async (loss: Parameters<typeof compileGradients>[0], message: string) =>
       expect(compileGradients(loss, parameters, examples)).rejects.toThrow(message);
-    await refuse((x: tf.Tensor) => ({ error: tf.sum(x, [1, 2, 3]) }), 'of the losses, one must be named loss, got error');
-    await refuse((x: tf.Tensor, y: tf.Tensor) => ({ loss: y, more: tf.sum(x) }), 'more must be the losses of the 8 examples, [8], got []');
+    await refuse(
+      (x: tf.Tensor) => ({ error: tf.sum(x, [1, 2, 3]) }),
+      'of the losses, one must be named loss, got error',
+    );
+    await refuse(
+      (x: tf.Tensor, y: tf.Tensor) => ({ loss: y, more: tf.sum(x) }),
+      'more must be the losses of the 8 examples, [8], got []',
+    );
     await refuse((_: tf.Tensor, y: tf.Tensor) => Promise.resolve(y) as unknown as tf.Tensor, 'not a promise');
     parameters.forEach((variable) => variable.dispose());
     tf.engine().endScope();
@@ -256,7 +298,9 @@ describe('frozen variables', () => {
     for (const { actual, expected } of runs) {
       const { loss: value, gradients } = await actual;
       expect(value).toBeCloseTo(expected.loss, 5);
-      gradients.get('student')!.forEach((element, i) => expect(element).toBeCloseTo(expected.gradients.get('student')![i], 5));
+      gradients
+        .get('student')!
+        .forEach((element, i) => expect(element).toBeCloseTo(expected.gradients.get('student')![i], 5));
     }
     expect(new Set(runs.map(({ expected }) => expected.loss)).size).toBe(3);
     await compiled.dispose();
@@ -289,15 +333,19 @@ describe('frozen variables', () => {
     const [w, average] = [tf.variable(start), tf.variable(start)];
     const parameters = new Map([['w', w]]);
     const loss = (x: tf.Tensor) => tf.sum(tf.mul(tf.sub(tf.mul(w, 2), average), x), 1);
-    const compiled = await compileGradients(loss, parameters, [values([2, 3], 1)], { frozen: new Map([['average', average]]) });
-    const { loss: value, gradients } = await compiled.run(new Map([['w', Float32Array.of(1, 2, 3)]]), [Float32Array.of(1, 1, 1)]);
+    const compiled = await compileGradients(loss, parameters, [values([2, 3], 1)], {
+      frozen: new Map([['average', average]]),
+    });
+    const { loss: value, gradients } = await compiled.run(new Map([['w', Float32Array.of(1, 2, 3)]]), [
+      Float32Array.of(1, 1, 1),
+    ]);
     const sum = start.dataSync<'float32'>().reduce((total, element) => total + element, 0);
     expect(value).toBeCloseTo(12 - sum, 5);
     expect([...gradients.get('w')!]).toEqual([2, 2, 2]);
     await compiled.dispose();
-    await expect(compileGradients(loss, parameters, [values([2, 3], 1)], { frozen: new Map([['teacher', w]]) })).rejects.toThrow(
-      'teacher cannot be frozen, since it is the parameter w',
-    );
+    await expect(
+      compileGradients(loss, parameters, [values([2, 3], 1)], { frozen: new Map([['teacher', w]]) }),
+    ).rejects.toThrow('teacher cannot be frozen, since it is the parameter w');
     tf.dispose([w, average]);
     tf.engine().endScope();
   });
@@ -324,14 +372,19 @@ describe('a coupled batch', () => {
     };
     return { parameters, loss };
   }
-  const batch = (n: number) => [values([n, 9, 9, 2], n).dataSync() as Float32Array, values([n, 4], n + 1).dataSync() as Float32Array];
+  const batch = (n: number) => [
+    values([n, 9, 9, 2], n).dataSync() as Float32Array,
+    values([n, 4], n + 1).dataSync() as Float32Array,
+  ];
   const examples = () => [values([6, 9, 9, 2], 1), values([6, 4], 2)];
 
   test('goes through one graph whatever its size, with the same bits again, whatever the processors', async () => {
     tf.engine().startScope();
     const { parameters, loss } = contrast();
     const variants = await Promise.all(
-      ([undefined, 'auto', 8] as const).map((threads) => compileGradients(loss, parameters, examples(), { coupled: true, threads })),
+      ([undefined, 'auto', 8] as const).map((threads) =>
+        compileGradients(loss, parameters, examples(), { coupled: true, threads }),
+      ),
     );
     for (const n of [6, 1, 2, 33]) {
       const [x, y] = batch(n);
@@ -361,10 +414,15 @@ describe('a coupled batch', () => {
     tf.engine().startScope();
     const { parameters, loss } = contrast();
     const refuse = (options: CompileGradientsOptions, message: string) =>
-      expect(compileGradients(loss, parameters, examples(), options)).rejects.toThrow(new TypeError(`compileGradients: ${message}`));
+      expect(compileGradients(loss, parameters, examples(), options)).rejects.toThrow(
+        new TypeError(`compileGradients: ${message}`),
+      );
     await refuse({ coupled: true, microBatch: 2 }, 'a coupled batch is not cut; leave microBatch out');
     await refuse({ coupled: true, workers: 2 }, 'a coupled batch is not shared among workers; give threads instead');
-    await refuse({ threads: 2 }, 'unless the batch is coupled, every worker has one thread; give workers instead of threads');
+    await refuse(
+      { threads: 2 },
+      'unless the batch is coupled, every worker has one thread; give workers instead of threads',
+    );
     parameters.forEach((variable) => variable.dispose());
     tf.engine().endScope();
   });
@@ -384,7 +442,9 @@ test('a trainable variable that is not among the parameters is refused by its na
   hidden[1].trainable = false;
   const compiled = await start();
   const x = values([1, 2], 4);
-  const { loss: value } = await compiled.run(new Map([['w', w.dataSync() as Float32Array]]), [x.dataSync() as Float32Array]);
+  const { loss: value } = await compiled.run(new Map([['w', w.dataSync() as Float32Array]]), [
+    x.dataSync() as Float32Array,
+  ]);
   expect(value).toBeCloseTo(loss(x).dataSync()[0], 5);
   await compiled.dispose();
   [w, ...hidden].forEach((variable) => variable.dispose());
@@ -395,7 +455,10 @@ test('a batch that cannot be computed is one error, and the next one is computed
   tf.engine().startScope();
   const table = tf.variable(values([5], 1));
   const loss = (i: tf.Tensor) => tf.mean(tf.gather(table, i as tf.Tensor1D));
-  const compiled = await compileGradients(loss, new Map([['table', table]]), [tf.tensor1d([0], 'int32')], { microBatch: 2, workers: 2 });
+  const compiled = await compileGradients(loss, new Map([['table', table]]), [tf.tensor1d([0], 'int32')], {
+    microBatch: 2,
+    workers: 2,
+  });
   const now = new Map([['table', table.dataSync() as Float32Array]]);
   await expect(compiled.run(now, [new Int32Array(16).fill(9)])).rejects.toThrow(/^compileGradients: .*out of/s);
   const { gradients } = await compiled.run(now, [Int32Array.of(1, 1, 3, 0)]);
@@ -416,15 +479,22 @@ test('a dense layer over pixels trains, by matMul as by einsum, with the gradien
   };
   const n = 6;
   const x = values([n, 5, 3], 3).dataSync() as Float32Array;
-  const loss = (layer: (x: tf.Tensor) => tf.Tensor) => (input: tf.Tensor) => tf.mean(tf.square(tf.tanh(tf.add(layer(input), b))));
+  const loss = (layer: (x: tf.Tensor) => tf.Tensor) => (input: tf.Tensor) =>
+    tf.mean(tf.square(tf.tanh(tf.add(layer(input), b))));
   const expected = eager(() => loss(layers.flat)(tf.tensor(x, [n, 5, 3])), parameters);
   for (const [name, layer] of Object.entries(layers)) {
     for (const path of ['fast', 'portable'] as const) {
-      const compiled = await compileGradients(loss(layer), parameters, [values([2, 5, 3], 1)], { microBatch: 2, workers: 2, path });
+      const compiled = await compileGradients(loss(layer), parameters, [values([2, 5, 3], 1)], {
+        microBatch: 2,
+        workers: 2,
+        path,
+      });
       const actual = await compiled.run(current(parameters), [x]);
       expect(actual.loss).toBeCloseTo(expected.loss, 5);
       for (const [parameter, gradient] of expected.gradients) {
-        const difference = Math.max(...gradient.map((value, i) => Math.abs(value - actual.gradients.get(parameter)![i])));
+        const difference = Math.max(
+          ...gradient.map((value, i) => Math.abs(value - actual.gradients.get(parameter)![i])),
+        );
         expect({ name, path, parameter, near: difference < 1e-6 }).toMatchObject({ near: true });
       }
       await compiled.dispose();
@@ -435,12 +505,15 @@ test('a dense layer over pixels trains, by matMul as by einsum, with the gradien
 });
 
 describe('groups of micro-batches', () => {
-  test.each([1, 2, 7, 8, 15, 16, 17, 64, 65, 1000])('of %d are as even as can be, and enough for many workers', (microBatches) => {
-    const sizes = groupSizes(microBatches);
-    expect(sizes.reduce((sum, size) => sum + size)).toBe(microBatches);
-    expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
-    expect(sizes.length).toBeGreaterThanOrEqual(Math.min(microBatches, Math.max(8, microBatches / 4)));
-  });
+  test.each([1, 2, 7, 8, 15, 16, 17, 64, 65, 1000])(
+    'of %d are as even as can be, and enough for many workers',
+    (microBatches) => {
+      const sizes = groupSizes(microBatches);
+      expect(sizes.reduce((sum, size) => sum + size)).toBe(microBatches);
+      expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+      expect(sizes.length).toBeGreaterThanOrEqual(Math.min(microBatches, Math.max(8, microBatches / 4)));
+    },
+  );
 
   test('get to every worker that is started, of more than 8 as well, and start no more than there are', async () => {
     tf.engine().startScope();
@@ -452,12 +525,16 @@ describe('groups of micro-batches', () => {
         worker: posted.mock.contexts[i] as Worker,
       }));
       posted.mockClear();
-      return new Set(requests.filter(({ request }) => request.kind === 'run').map(({ worker }) => worker.threadId)).size;
+      return new Set(requests.filter(({ request }) => request.kind === 'run').map(({ worker }) => worker.threadId))
+        .size;
     };
     const results: string[] = [];
     for (const workers of [10, 1]) {
       // Ready for 3 micro-batches.
-      const compiled = await compileGradients(mean, parameters, [values([6, 5, 5, 2], 1), values([6], 2)], { microBatch: 2, workers });
+      const compiled = await compileGradients(mean, parameters, [values([6, 5, 5, 2], 1), values([6], 2)], {
+        microBatch: 2,
+        workers,
+      });
       expect(compiled.workers).toBe(Math.min(3, workers));
       for (const [microBatches, expected] of [
         [1, 0],

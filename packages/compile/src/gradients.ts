@@ -23,20 +23,30 @@ import { createWeights, WatchedVariables, writeWeight } from './run/weights';
 
 /** How gradients are computed. */
 export interface CompileGradientsOptions {
-  /** Variables that the loss reads and is not differentiated by, by name. A run takes the values that they have when it is called. */
+  /**
+   * Variables that the loss reads and is not differentiated by, by name. A run takes the values that they have when it
+   * is called.
+   */
   frozen?: ReadonlyMap<string, tf.Variable>;
   /**
-   * For a loss whose examples depend on each other, such as a contrastive one: the whole batch goes through one graph, one for each size of
-   * batch, and threads share each operator.
+   * For a loss whose examples depend on each other, such as a contrastive one: the whole batch goes through one graph,
+   * one for each size of batch, and threads share each operator.
    */
   coupled?: boolean;
-  /** Examples that go through the graph at a time. 'auto' takes as many as keep the largest intermediate result within the processor's cache. */
+  /**
+   * Examples that go through the graph at a time. 'auto' takes as many as keep the largest intermediate result within
+   * the processor's cache.
+   */
   microBatch?: 'auto' | number;
-  /** How many threads may share the micro-batches; no more are started than can have any. 'auto' is one for each processor. The results do not depend on it. */
+  /**
+   * How many threads may share the micro-batches; no more are started than can have any. 'auto' is one for each
+   * processor. The results do not depend on it.
+   */
   workers?: 'auto' | number;
   /**
-   * With `coupled`: threads that one operator may use. 'auto' is 8, whatever the number of processors: ORT cuts an operator into as many
-   * pieces, and the last bits of some depend on where (a sum's, and a product's of few rows and many columns).
+   * With `coupled`: threads that one operator may use. 'auto' is 8, whatever the number of processors: ORT cuts an
+   * operator into as many pieces, and the last bits of some depend on where (a sum's, and a product's of few rows and
+   * many columns).
    */
   threads?: 'auto' | number;
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
@@ -49,7 +59,10 @@ export interface Gradients {
   loss: number;
   /** Of the mean loss, by parameter, in the parameters' layout; the next run overwrites them. */
   gradients: Map<string, Float32Array>;
-  /** The examples' losses, by name: `loss`, and what else a record of losses names. Empty where the function returns the mean alone. */
+  /**
+   * The examples' losses, by name: `loss`, and what else a record of losses names. Empty where the function returns the
+   * mean alone.
+   */
   losses: ReadonlyMap<string, Float32Array>;
 }
 
@@ -64,7 +77,10 @@ export interface CompiledGradients {
    * @param parameters current values by name, in the variables' layout
    * @param inputs one array for each example input, the batch on its first axis
    */
-  run(parameters: ReadonlyMap<string, Float32Array>, inputs: readonly (Float32Array | Int32Array)[]): Promise<Gradients>;
+  run(
+    parameters: ReadonlyMap<string, Float32Array>,
+    inputs: readonly (Float32Array | Int32Array)[],
+  ): Promise<Gradients>;
   /** Ends the workers. */
   dispose(): Promise<void>;
 }
@@ -75,15 +91,20 @@ const coupledThreads = (threads: 'auto' | number) => (threads === 'auto' ? 8 : t
 type Variables = ReadonlyMap<string, tf.Variable>;
 
 /**
- * Traces a loss function and its gradient, and computes both over batches of any size on worker threads, each with ONNX Runtime on one thread.
+ * Traces a loss function and its gradient, and computes both over batches of any size on worker threads, each with ONNX
+ * Runtime on one thread.
  * The sums are taken in the same order whatever the number of workers, so the results are the same to the bit.
- * @param lossFn the mean loss of its examples as a scalar, or their losses as a tensor [n], or several losses of them, each [n], by name, of
- *   which the one named `loss` is differentiated; every input's first axis is the batch. It must not read tensors' values, draw random
- *   numbers, or assign variables
- * @param parameters the variables to take gradients of, by name: all trainable ones that the loss reads, but for the frozen ones; others are
+ * @param lossFn the mean loss of its examples as a scalar, or their losses as a tensor [n], or several losses of them,
+ * each [n], by name, of
+ *   which the one named `loss` is differentiated; every input's first axis is the batch. It must not read tensors'
+ *   values, draw random numbers, or assign variables
+ * @param parameters the variables to take gradients of, by name: all trainable ones that the loss reads, but for the
+ * frozen ones; others are
  *   constants
- * @param examples tensors like the inputs; their values do not matter, and the size of their first axis says for which batch to be ready
- * @throws Error if the loss uses a kernel that cannot be compiled or reads another trainable variable, or tfjs's gradients are not registered
+ * @param examples tensors like the inputs; their values do not matter, and the size of their first axis says for which
+ * batch to be ready
+ * @throws Error if the loss uses a kernel that cannot be compiled or reads another trainable variable, or tfjs's
+ * gradients are not registered
  */
 export async function compileGradients(
   lossFn: (...inputs: never[]) => LossResult,
@@ -102,19 +123,28 @@ export async function compileGradients(
   checkOptions(options);
   checkVariables(parameters, frozen);
   if (examples.length === 0 || examples.some(({ rank }) => rank === 0)) {
-    throw new RangeError('compileGradients: expected at least one example input, and a batch as the first axis of each');
+    throw new RangeError(
+      'compileGradients: expected at least one example input, and a batch as the first axis of each',
+    );
   }
   if (!tf.getGradient('Add'))
-    throw new Error("compileGradients: tfjs's gradients are not registered; import '@tensorflow/tfjs' once in the application");
+    throw new Error(
+      "compileGradients: tfjs's gradients are not registered; import '@tensorflow/tfjs' once in the application",
+    );
   await tf.ready();
 
   const target = path === 'fast' ? await fastTarget() : portable;
   const items = examples.map((example, i) => ({ ...specOf(example, `input${i}`), shape: example.shape.slice(1) }));
   const specsFor = (n: number) => items.map(({ name, dtype, shape }) => ({ name, dtype, shape: [n, ...shape] }));
-  const traceFor = (n: number) => traceLoss(lossFn as (...inputs: tf.Tensor[]) => LossResult, parameters, frozen, specsFor(n), target);
+  const traceFor = (n: number) =>
+    traceLoss(lossFn as (...inputs: tf.Tensor[]) => LossResult, parameters, frozen, specsFor(n), target);
 
   const batch = Math.max(1, examples[0].shape[0]);
-  const first = coupled ? traceFor(batch) : microBatch === 'auto' ? automatic(traceFor, items.length) : traceFor(microBatch);
+  const first = coupled
+    ? traceFor(batch)
+    : microBatch === 'auto'
+      ? automatic(traceFor, items.length)
+      : traceFor(microBatch);
   const weights = weightsOf(parameters, frozen, !coupled);
   const open = (n: number, traced: LossTrace) => openProgram(planGradients(n, traced, specsFor(n), weights.specs));
   const step = new Step({
@@ -140,27 +170,33 @@ function checkOptions({ coupled, microBatch, workers, threads }: CompileGradient
   checkCount('compileGradients', 'microBatch', microBatch);
   checkCount('compileGradients', 'workers', workers);
   checkCount('compileGradients', 'threads', threads);
-  if (coupled && microBatch !== undefined) throw new TypeError('compileGradients: a coupled batch is not cut; leave microBatch out');
+  if (coupled && microBatch !== undefined)
+    throw new TypeError('compileGradients: a coupled batch is not cut; leave microBatch out');
   if (coupled && workers !== undefined)
     throw new TypeError('compileGradients: a coupled batch is not shared among workers; give threads instead');
   if (!coupled && threads !== undefined)
-    throw new TypeError('compileGradients: unless the batch is coupled, every worker has one thread; give workers instead of threads');
+    throw new TypeError(
+      'compileGradients: unless the batch is coupled, every worker has one thread; give workers instead of threads',
+    );
 }
 
 function checkVariables(parameters: Variables, frozen: Variables): void {
   if (parameters.size === 0) throw new RangeError('compileGradients: there are no parameters to take gradients of');
   for (const [name, { dtype }] of parameters)
-    if (dtype !== 'float32') throw new TypeError(`compileGradients: parameter ${name} must be float32, and is ${dtype}`);
+    if (dtype !== 'float32')
+      throw new TypeError(`compileGradients: parameter ${name} must be float32, and is ${dtype}`);
   const names = new Map([...parameters].map(([name, variable]) => [variable, name]));
   for (const [name, variable] of frozen) {
     const parameter = names.get(variable);
-    if (parameter !== undefined) throw new TypeError(`compileGradients: ${name} cannot be frozen, since it is the parameter ${parameter}`);
+    if (parameter !== undefined)
+      throw new TypeError(`compileGradients: ${name} cannot be frozen, since it is the parameter ${parameter}`);
   }
 }
 
 /** The parameters, the frozen variables, and the scale of the loss, as traceLoss has them. */
 function weightsOf(parameters: Variables, frozen: Variables, shared: boolean): WeightMemory {
-  const specs = (kind: string, variables: Variables) => [...variables].map(([name, variable]) => specOf(variable, `${kind}:${name}`));
+  const specs = (kind: string, variables: Variables) =>
+    [...variables].map(([name, variable]) => specOf(variable, `${kind}:${name}`));
   const scale = { name: 'scale', shape: [], dtype: 'float32' } as const;
   return createWeights([...specs('parameter', parameters), ...specs('frozen', frozen), scale], shared);
 }
@@ -281,7 +317,9 @@ class Step implements CompiledGradients {
   }
 }
 
-/** A batch as micro-batches of one size, and the last examples as one of their own; whole where the size is not given. */
+/**
+ * A batch as micro-batches of one size, and the last examples as one of their own; whole where the size is not given.
+ */
 function cut(n: number, microBatch = n): { size: number; start: number; microBatches: number }[] {
   const whole = Math.floor(n / microBatch);
   const rest = n % microBatch;
@@ -300,7 +338,10 @@ interface Losses {
 
 function lossesOf(parts: readonly Losses[], columns: readonly string[], n: number): Pick<Gradients, 'loss' | 'losses'> {
   if (columns.length === 0) {
-    const sum = parts.reduce((total, { values, microBatch }) => values.reduce((part, value) => part + value * microBatch, total), 0);
+    const sum = parts.reduce(
+      (total, { values, microBatch }) => values.reduce((part, value) => part + value * microBatch, total),
+      0,
+    );
     return { loss: sum / n, losses: new Map() };
   }
   const rows = parts.flatMap(({ values }) => values);

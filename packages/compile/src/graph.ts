@@ -5,7 +5,10 @@ export type ConstantData = Float32Array | Float64Array | Int32Array | Uint8Array
 export type Attribute = number | string | readonly number[];
 export type Attributes = Readonly<Record<string, Attribute>>;
 
-/** The operators that a graph may use: nothing but standard operators, ORT's own fused ones, or also its blocked convolutions of a known block size. */
+/**
+ * The operators that a graph may use: nothing but standard operators, ORT's own fused ones, or also its blocked
+ * convolutions of a known block size.
+ */
 export interface Target {
   /** Whether ORT's com.microsoft operators may be used. */
   readonly contrib: boolean;
@@ -39,8 +42,8 @@ export interface Node {
 }
 
 /**
- * Patterns that can be computed in fewer passes over memory, each recognised where its last operator is to be built; undefined is for what is
- * none. A graph has them from outside, since they are made of operators themselves.
+ * Patterns that can be computed in fewer passes over memory, each recognised where its last operator is to be built;
+ * undefined is for what is none. A graph has them from outside, since they are made of operators themselves.
  */
 export interface Fusions {
   readonly sum?: (a: Value, b: Value) => Value | undefined;
@@ -64,8 +67,9 @@ export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length 
 const arrays = { float32: Float32Array, int32: Int32Array, int64: Float64Array, bool: Uint8Array };
 
 /**
- * A dataflow graph under construction. A node equal to an earlier one (operator, attributes and inputs) is that earlier one; what nothing
- * uses is never written out. So building a graph is also its common-subexpression and dead-code elimination.
+ * A dataflow graph under construction. A node equal to an earlier one (operator, attributes and inputs) is that earlier
+ * one; what nothing uses is never written out. So building a graph is also its common-subexpression and dead-code
+ * elimination.
  */
 export class Graph {
   readonly target: Target;
@@ -99,9 +103,11 @@ export class Graph {
     const values = arrays[dtype].from(uniform ? [data[0]] : data);
     const spec = [{ shape, dtype }];
     const node = { op: 'Constant', domain: '', inputs: [], attributes: {}, data: values };
-    // Large ones are parameters; comparing their values with each other's would cost more than it saves. Tables of indices are worth it.
+    // Large ones are parameters; comparing their values with each other's would cost more than it saves. Tables of
+    // indices are worth it.
     if (values.length > 4096 && dtype === 'float32') return this.create(node, spec)[0];
-    const text = dtype === 'float32' ? Array.from(values, (value) => (Object.is(value, -0) ? '-0' : value)).join() : values.join();
+    const text =
+      dtype === 'float32' ? Array.from(values, (value) => (Object.is(value, -0) ? '-0' : value)).join() : values.join();
     return this.unique(`Constant|${dtype}|${shape.join()}|${text}`, node, spec)[0];
   }
 
@@ -130,7 +136,11 @@ export class Graph {
     return current;
   }
 
-  private unique(key: string, node: Omit<Node, 'outputs'>, outputs: readonly { shape: Shape; dtype: DType }[]): readonly Value[] {
+  private unique(
+    key: string,
+    node: Omit<Node, 'outputs'>,
+    outputs: readonly { shape: Shape; dtype: DType }[],
+  ): readonly Value[] {
     const existing = this.known.get(key);
     if (existing) return existing.outputs;
     const values = this.create(node, outputs);
@@ -190,6 +200,7 @@ export function unshaped(value: Value): Value {
 /** Whether a value is a parameter or a constant, so that what is done to it is done once a step. */
 export function isWeight(value: Value): boolean {
   let current = value;
-  while (['Reshape', 'Transpose', 'Slice'].includes(current.node.op)) current = current.graph.resolve(current.node.inputs[0]!);
+  while (['Reshape', 'Transpose', 'Slice'].includes(current.node.op))
+    current = current.graph.resolve(current.node.inputs[0]!);
   return current.node.op === 'Constant' || (current.node.op === 'Input' && current.graph.weights.has(current));
 }

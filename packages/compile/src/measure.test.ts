@@ -9,7 +9,13 @@ const variables = (shapes: Record<string, number[]>) =>
 test('counts the multiplications of convolutions and products, of whatever kind, and not those of resizing', () => {
   const before = tf.memory().numTensors;
   tf.engine().startScope();
-  const parameters = variables({ conv: [3, 3, 4, 8], depthwise: [5, 5, 8, 1], up: [2, 2, 6, 8], dense: [6, 10], queries: [10, 5] });
+  const parameters = variables({
+    conv: [3, 3, 4, 8],
+    depthwise: [5, 5, 8, 1],
+    up: [2, 2, 6, 8],
+    dense: [6, 10],
+    queries: [10, 5],
+  });
   const [conv, depthwise, up, dense, queries] = [...parameters.values()] as tf.Tensor[];
   const network = (x: tf.Tensor4D) => {
     const h = tf.depthwiseConv2d(tf.conv2d(x, conv as tf.Tensor4D, 2, 'same'), depthwise as tf.Tensor4D, 1, 'same');
@@ -18,8 +24,10 @@ test('counts the multiplications of convolutions and products, of whatever kind,
     const q = tf.matMul(rows, queries);
     return tf.matMul(tf.matMul(q, q, false, true), rows);
   };
-  const expected = 16 * 8 * 9 * 4 + 16 * 8 * 25 + 16 * 8 * 4 * 6 + 16 * 6 * 10 + 16 * 10 * 5 + 16 * 5 * 16 + 16 * 16 * 10;
-  for (const n of [1, 3]) expect(measure(network, parameters, [values([n, 8, 8, 4], 1)]).multiplyAdds).toBe(n * expected);
+  const expected =
+    16 * 8 * 9 * 4 + 16 * 8 * 25 + 16 * 8 * 4 * 6 + 16 * 6 * 10 + 16 * 10 * 5 + 16 * 5 * 16 + 16 * 16 * 10;
+  for (const n of [1, 3])
+    expect(measure(network, parameters, [values([n, 8, 8, 4], 1)]).multiplyAdds).toBe(n * expected);
   parameters.forEach((variable) => variable.dispose());
   tf.engine().endScope();
   expect(tf.memory().numTensors).toBe(before);
@@ -29,7 +37,8 @@ test('knows how much memory is needed at one time', () => {
   tf.engine().startScope();
   const parameters = variables({ w: [10, 1000], back: [1000, 10] });
   const [w, back] = [...parameters.values()] as tf.Tensor2D[];
-  // [n, 10] → [n, 1000] → its tanh → [n, 10], and the input, which is added in the end: the two wide ones are there at one time.
+  // [n, 10] → [n, 1000] → its tanh → [n, 10], and the input, which is added in the end: the two wide ones are there at
+  // one time.
   const network = (x: tf.Tensor2D) => tf.add(tf.reshape(tf.matMul(tf.tanh(tf.matMul(x, w)), back), [-1, 10]), x);
   for (const n of [1, 7]) {
     const { largestBytes, peakBytes } = measure(network, parameters, [values([n, 10], 1)]);
@@ -41,7 +50,8 @@ test('knows how much memory is needed at one time', () => {
     for (let i = 0; i < count; i++) steps.push(tf.tanh(steps[i]));
     return all ? tf.addN(steps) : steps[count];
   };
-  const peak = (count: number, all: boolean) => measure(chain(count, all), new Map(), [tf.zeros([100])]).peakBytes / 400;
+  const peak = (count: number, all: boolean) =>
+    measure(chain(count, all), new Map(), [tf.zeros([100])]).peakBytes / 400;
   expect([peak(5, false), peak(50, false)]).toEqual([2, 2]);
   expect(peak(50, true)).toBeGreaterThan(50);
   parameters.forEach((variable) => variable.dispose());

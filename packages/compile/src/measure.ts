@@ -20,7 +20,8 @@ export interface Measure {
 const plain: Target = { contrib: false, block: 0, inference: true };
 
 /**
- * The cost of computing a function for inputs of some shapes. It is traced, not run: that takes as long for large images as for small ones.
+ * The cost of computing a function for inputs of some shapes. It is traced, not run: that takes as long for large
+ * images as for small ones.
  * @param fn returns a tensor, a list of tensors or a record of tensors
  * @param parameters the variables that it reads, by name
  * @param examples tensors of the inputs' shapes; their values do not matter
@@ -47,7 +48,11 @@ export function measure(
 const elementBytes = { float32: 4, int32: 4, int64: 8, bool: 1 };
 
 /** Each result is there from the node that computes it to the last that reads it; a reshaped one lies where it lay. */
-function memoryOf(nodes: readonly Node[], outputs: readonly Value[], changing: ReadonlySet<Value>): Omit<Measure, 'multiplyAdds'> {
+function memoryOf(
+  nodes: readonly Node[],
+  outputs: readonly Value[],
+  changing: ReadonlySet<Value>,
+): Omit<Measure, 'multiplyAdds'> {
   const lastUse = new Map<Value, number>();
   for (const [i, { inputs, outputs: results }] of nodes.entries()) {
     for (const value of [...inputs, ...results]) {
@@ -59,7 +64,9 @@ function memoryOf(nodes: readonly Node[], outputs: readonly Value[], changing: R
   const bytes = ({ shape, dtype }: Value) => sizeOf(shape) * elementBytes[dtype];
   const endings = new Map<number, number>();
   for (const [value, last] of lastUse) endings.set(last, (endings.get(last) ?? 0) + bytes(value));
-  const sizes = nodes.map(({ outputs: results }) => results.filter((value) => unshaped(value) === value && lastUse.has(value)).map(bytes));
+  const sizes = nodes.map(({ outputs: results }) =>
+    results.filter((value) => unshaped(value) === value && lastUse.has(value)).map(bytes),
+  );
   let [live, peakBytes, largestBytes] = [0, 0, 0];
   for (const [i, results] of sizes.entries()) {
     live += results.reduce((sum, size) => sum + size, 0);

@@ -76,7 +76,9 @@ describe('what has no lowering', () => {
     if (named) expect(typeof found).toBe('function');
   });
   test('is left to backends that have it', () => {
-    expect(missingKernel('Conv3D')).toMatch(/^compile: no lowering for the kernel Conv3D; do without tf.conv3d in .*, as cpu has$/);
+    expect(missingKernel('Conv3D')).toMatch(
+      /^compile: no lowering for the kernel Conv3D; do without tf.conv3d in .*, as cpu has$/,
+    );
     expect(missingKernel('Einsum2')).toBe(
       'compile: no lowering for the kernel Einsum2; run it on an eager backend that has the kernel, as none that is loaded has',
     );

@@ -3,10 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 /** Where tfjs keeps its functions of tensors. */
 const namespaces: [prefix: string, functions: object][] = [
   ['tf', tf],
-  ...(['browser', 'image', 'linalg', 'signal', 'sparse', 'spectral', 'string'] as const).map((name): [string, object] => [
-    `tf.${name}`,
-    tf[name],
-  ]),
+  ...(['browser', 'image', 'linalg', 'signal', 'sparse', 'spectral', 'string'] as const).map(
+    (name): [string, object] => [`tf.${name}`, tf[name]],
+  ),
 ];
 
 /** Kernels that are not named as the function that runs them is. */
@@ -21,7 +20,9 @@ const eager = ['tensorflow', 'webgpu', 'wasm', 'cpu'];
 
 function functionNamed(name: string): string | undefined {
   for (const [prefix, functions] of namespaces) {
-    const found = Object.entries(functions).find(([key, value]) => typeof value === 'function' && key.toLowerCase() === name.toLowerCase());
+    const found = Object.entries(functions).find(
+      ([key, value]) => typeof value === 'function' && key.toLowerCase() === name.toLowerCase(),
+    );
     if (found) return `${prefix}.${found[0]}`;
   }
   return undefined;

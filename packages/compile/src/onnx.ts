@@ -2,8 +2,9 @@ import type { Attribute, ConstantData, DType, Node, Shape, Value } from './graph
 import { reachable, sizeOf } from './graph';
 
 /**
- * ModelProto, as far as this package needs it (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3): fields are written straight into
- * chunks, which for a format this small and models this large is shorter, and faster, than building objects for a protobuf library.
+ * ModelProto, as far as this package needs it (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3): fields are
+ * written straight into chunks, which for a format this small and models this large is shorter, and faster, than
+ * building objects for a protobuf library.
  */
 class Message {
   readonly chunks: Uint8Array[] = [];
@@ -83,13 +84,15 @@ export interface Port {
 function attribute(name: string, value: Attribute): Message {
   const message = new Message().text(1, name);
   if (typeof value === 'string') return message.text(4, value).int(20, 3);
-  if (typeof value === 'number') return floatAttributes.has(name) ? message.float(2, value).int(20, 1) : message.int(3, value).int(20, 2);
+  if (typeof value === 'number')
+    return floatAttributes.has(name) ? message.float(2, value).int(20, 1) : message.int(3, value).int(20, 2);
   for (const item of value) message.int(8, item);
   return message.int(20, 7);
 }
 
 function tensorBytes(data: ConstantData, size: number, dtype: DType): Uint8Array {
-  const full = data.length === size ? data : new (data.constructor as new (length: number) => ConstantData)(size).fill(data[0]);
+  const full =
+    data.length === size ? data : new (data.constructor as new (length: number) => ConstantData)(size).fill(data[0]);
   if (dtype === 'int64') return new Uint8Array(BigInt64Array.from(full as Float64Array, BigInt).buffer);
   return new Uint8Array(full.buffer, full.byteOffset, full.byteLength);
 }
@@ -105,7 +108,8 @@ function tensor(name: string, value: Value): Message {
 
 function port({ name, value, shape = value.shape }: Port): Message {
   const dimensions = new Message();
-  for (const size of shape) dimensions.message(1, typeof size === 'string' ? new Message().text(2, size) : new Message().int(1, size));
+  for (const size of shape)
+    dimensions.message(1, typeof size === 'string' ? new Message().text(2, size) : new Message().int(1, size));
   const type = new Message().message(1, new Message().int(1, elementType[value.dtype]).message(2, dimensions));
   return new Message().text(1, name).message(2, type);
 }
@@ -120,9 +124,14 @@ export interface ModelOptions {
 
 /**
  * The ONNX model that computes the outputs from the inputs; what they do not depend on is left out.
- * An output that is itself an input or a constant is passed through an Identity, since ORT wants outputs to be results of nodes.
+ * An output that is itself an input or a constant is passed through an Identity, since ORT wants outputs to be results
+ * of nodes.
  */
-export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { metadata = {}, endMarker }: ModelOptions = {}): Uint8Array {
+export function writeModel(
+  inputs: readonly Port[],
+  outputs: readonly Port[],
+  { metadata = {}, endMarker }: ModelOptions = {},
+): Uint8Array {
   const names = new Map<Value, string>();
   for (const { name, value } of inputs) names.set(value, name);
   const graph = new Message();
@@ -136,7 +145,13 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { 
     if (name === undefined) names.set(resolved, (name = `v${resolved.id}`));
     return name;
   };
-  const node = (op: string, domain: string, from: readonly string[], to: readonly string[], attributes: Node['attributes']) => {
+  const node = (
+    op: string,
+    domain: string,
+    from: readonly string[],
+    to: readonly string[],
+    attributes: Node['attributes'],
+  ) => {
     const message = new Message();
     for (const name of from) message.text(1, name);
     for (const name of to) message.text(2, name);
@@ -173,10 +188,13 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { 
   }
   for (const { op, domain, inputs: from, outputs: to, attributes, name } of nodes) {
     if (op === 'Constant') initializers.message(5, tensor(nameOf(to[0]), to[0]));
-    else if (op === 'Input') throw new Error(`writeModel: the outputs depend on ${name}, which is not among the inputs`);
+    else if (op === 'Input')
+      throw new Error(`writeModel: the outputs depend on ${name}, which is not among the inputs`);
     else {
       // Optional outputs that nothing uses are left out, so that they need not be computed.
-      const results = to.map((value, i) => (i === 0 || used.has(value) || !optionalOutputs.has(op) ? nameOf(value) : ''));
+      const results = to.map((value, i) =>
+        i === 0 || used.has(value) || !optionalOutputs.has(op) ? nameOf(value) : '',
+      );
       while (results.at(-1) === '') results.pop();
       node(op, domain, from.map(nameOf), results, attributes);
     }
@@ -189,7 +207,10 @@ export function writeModel(inputs: readonly Port[], outputs: readonly Port[], { 
   if (endMarker !== undefined) {
     node('SequenceEmpty', '', [], [endMarker], {});
     const element = new Message().message(1, new Message().int(1, elementType.float32));
-    graph.message(12, new Message().text(1, endMarker).message(2, new Message().message(4, new Message().message(1, element))));
+    graph.message(
+      12,
+      new Message().text(1, endMarker).message(2, new Message().message(4, new Message().message(1, element))),
+    );
   }
   for (const output of outputs) graph.message(12, port(output));
 

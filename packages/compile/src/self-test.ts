@@ -10,7 +10,14 @@ import { openSession, ortTensor } from './run/session';
 /** The portable path: what every build of ORT computes. */
 export const portable: Target = { contrib: true, block: 0 };
 
-const axis = (size: number, kernel: number): Axis => ({ size, out: size, kernel, stride: 1, dilation: 1, before: (kernel - 1) / 2 });
+const axis = (size: number, kernel: number): Axis => ({
+  size,
+  out: size,
+  kernel,
+  stride: 1,
+  dilation: 1,
+  before: (kernel - 1) / 2,
+});
 const geometry = (inChannels: number, outChannels: number): Geometry => ({
   n: 2,
   height: axis(5, 3),
@@ -20,9 +27,13 @@ const geometry = (inChannels: number, outChannels: number): Geometry => ({
 });
 
 /** Numbers without a pattern that a wrong layout could hide behind. */
-const numbers = (length: number, seed: number) => Float32Array.from({ length }, (_, i) => Math.sin((i + 1) * 12.9898 + seed * 78.233));
+const numbers = (length: number, seed: number) =>
+  Float32Array.from({ length }, (_, i) => Math.sin((i + 1) * 12.9898 + seed * 78.233));
 
-/** The definition of all of them: each product of an input, a filter element and an output of a convolution, given to `visit`. */
+/**
+ * The definition of all of them: each product of an input, a filter element and an output of a convolution, given to
+ * `visit`.
+ */
 function products(g: Geometry, visit: (image: number, pixel: number, tap: number, output: number) => void): void {
   const { height, width, n } = g;
   for (let image = 0; image < n; image++) {
@@ -49,7 +60,8 @@ function reference(g: Geometry, x: Float32Array, filter: Float32Array): Float32A
   const { inChannels: ci, outChannels: co } = g;
   const y = new Float32Array(g.n * g.height.out * g.width.out * co);
   products(g, (_, pixel, tap, output) => {
-    for (let i = 0; i < ci; i++) for (let o = 0; o < co; o++) y[output * co + o] += x[pixel * ci + i] * filter[(tap * ci + i) * co + o];
+    for (let i = 0; i < ci; i++)
+      for (let o = 0; o < co; o++) y[output * co + o] += x[pixel * ci + i] * filter[(tap * ci + i) * co + o];
   });
   return y;
 }
@@ -58,7 +70,8 @@ function referenceGradient(g: Geometry, x: Float32Array, dy: Float32Array): Floa
   const { inChannels: ci, outChannels: co } = g;
   const gradient = new Float32Array(g.height.kernel * g.width.kernel * ci * co);
   products(g, (_, pixel, tap, output) => {
-    for (let i = 0; i < ci; i++) for (let o = 0; o < co; o++) gradient[(tap * ci + i) * co + o] += x[pixel * ci + i] * dy[output * co + o];
+    for (let i = 0; i < ci; i++)
+      for (let o = 0; o < co; o++) gradient[(tap * ci + i) * co + o] += x[pixel * ci + i] * dy[output * co + o];
   });
   return gradient;
 }

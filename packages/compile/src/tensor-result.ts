@@ -10,7 +10,9 @@ export function flatten(result: TensorResult): { structure: Structure; tensors: 
   if (result instanceof tf.Tensor) return { structure: { kind: 'tensor' }, tensors: [result] };
   if (Array.isArray(result)) return { structure: { kind: 'list' }, tensors: result };
   if (typeof result !== 'object' || result === null || result instanceof Promise) {
-    throw new TypeError('compile: the function must return a tensor, a list of tensors or a record of tensors, and not a promise');
+    throw new TypeError(
+      'compile: the function must return a tensor, a list of tensors or a record of tensors, and not a promise',
+    );
   }
   return { structure: { kind: 'record', keys: Object.keys(result) }, tensors: Object.values(result) };
 }

@@ -4,7 +4,10 @@ import { shapeText } from './onnx';
 import type { Trace } from './trace';
 import { trace } from './trace';
 
-/** The result of a loss function: the mean loss, the losses of n examples [n], or several losses by name, [n] each, `loss` among them. */
+/**
+ * The result of a loss function: the mean loss, the losses of n examples [n], or several losses by name, [n] each,
+ * `loss` among them.
+ */
 export type LossResult = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
 
 /** A loss function and its gradient as one graph. */
@@ -25,7 +28,9 @@ const main = 'loss';
 /** The result of a loss function as columns by name: of one scalar, or of the losses of n examples. */
 function columnsOf(result: LossResult, n: number): ReadonlyMap<string, tf.Tensor> {
   if (typeof result !== 'object' || result === null || result instanceof Promise)
-    throw new TypeError('compileGradients: the loss function must return a tensor or a record of tensors, and not a promise');
+    throw new TypeError(
+      'compileGradients: the loss function must return a tensor or a record of tensors, and not a promise',
+    );
   if (result instanceof tf.Tensor) {
     if (result.rank > 1 || (result.rank === 1 && result.shape[0] !== n))
       throw new RangeError(
@@ -34,19 +39,24 @@ function columnsOf(result: LossResult, n: number): ReadonlyMap<string, tf.Tensor
     return new Map([[main, result]]);
   }
   if (!Object.hasOwn(result, main))
-    throw new TypeError(`compileGradients: of the losses, one must be named ${main}, got ${Object.keys(result).join(', ') || 'none'}`);
+    throw new TypeError(
+      `compileGradients: of the losses, one must be named ${main}, got ${Object.keys(result).join(', ') || 'none'}`,
+    );
   for (const [name, value] of Object.entries(result)) {
     if (!(value instanceof tf.Tensor))
       throw new TypeError(`compileGradients: ${name} must be a tensor, and not a promise, got ${String(value)}`);
     if (value.rank !== 1 || value.shape[0] !== n)
-      throw new RangeError(`compileGradients: ${name} must be the losses of the ${n} examples, [${n}], got ${shapeText(value.shape)}`);
+      throw new RangeError(
+        `compileGradients: ${name} must be the losses of the ${n} examples, [${n}], got ${shapeText(value.shape)}`,
+      );
   }
   return new Map([[main, result[main]], ...Object.entries(result).filter(([name]) => name !== main)]);
 }
 
 /**
- * The graph's inputs are those of the loss function, the parameters, the frozen variables, and a scale for the loss: one over the size of the
- * whole batch, of which this is a part, so that the gradients of all parts simply add up to that of the mean.
+ * The graph's inputs are those of the loss function, the parameters, the frozen variables, and a scale for the loss:
+ * one over the size of the whole batch, of which this is a part, so that the gradients of all parts simply add up to
+ * that of the mean.
  * @param specs inputs with the batch on the first axis
  */
 export function traceLoss(

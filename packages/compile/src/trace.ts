@@ -13,7 +13,10 @@ interface Recording {
   readonly graph: Graph;
   /** Tensors that existed before, as they were captured. */
   readonly captured: WeakMap<object, Value>;
-  /** Variables that are inputs of the graph. By themselves, since several that were made of one tensor share its values until they are assigned. */
+  /**
+   * Variables that are inputs of the graph. By themselves, since several that were made of one tensor share its values
+   * until they are assigned.
+   */
   readonly variables: WeakMap<tf.TensorInfo, Value>;
   /** The function that reads them, in words, where there are any: it may capture no other trainable variable. */
   readonly reader?: string;
@@ -43,11 +46,17 @@ class TraceBackend extends tf.KernelBackend {
     const known = this.recorded.get(tensor.dataId);
     if (known?.by === now) return now.graph.resolve(known.value);
     if (known)
-      throw new Error('compile: a tensor made while another function was traced is used here; keep no tensors from one call to the next');
+      throw new Error(
+        'compile: a tensor made while another function was traced is used here; keep no tensors from one call to the next',
+      );
     const value = now.variables.get(tensor) ?? now.captured.get(tensor.dataId);
     if (value) return value;
     if (now.reader) refuseTrainable(now.reader, tensor, kernel);
-    const constant = now.graph.constant(tf.engine().readSync(tensor.dataId) as Float32Array, tensor.shape, dtypeOf(tensor.dtype));
+    const constant = now.graph.constant(
+      tf.engine().readSync(tensor.dataId) as Float32Array,
+      tensor.shape,
+      dtypeOf(tensor.dtype),
+    );
     now.captured.set(tensor.dataId, constant);
     return constant;
   }
@@ -177,7 +186,11 @@ export interface Trace {
   readonly outputs: Value[];
 }
 
-export const specOf = (tensor: tf.Tensor, name: string): TensorSpec => ({ name, shape: [...tensor.shape], dtype: dtypeOf(tensor.dtype) });
+export const specOf = (tensor: tf.Tensor, name: string): TensorSpec => ({
+  name,
+  shape: [...tensor.shape],
+  dtype: dtypeOf(tensor.dtype),
+});
 
 /** Variables that become inputs of a graph. */
 export interface ReadVariables {
@@ -188,8 +201,8 @@ export interface ReadVariables {
 
 /**
  * Runs `body` once on tensors that stand for any values of the given shapes, and records what it computes.
- * Tensors and variables it captures become constants, but for those in `read`, which become inputs as well, after the others. Where
- * there are any, a trainable variable that is not among them is refused: it would never change.
+ * Tensors and variables it captures become constants, but for those in `read`, which become inputs as well, after the
+ * others. Where there are any, a trainable variable that is not among them is refused: it would never change.
  * @param body gets the stand-ins, returns the tensors that become outputs
  */
 export function trace(
@@ -223,11 +236,15 @@ export function trace(
     const outputs: Value[] = [];
     tf.tidy(() => {
       const standIns = specs.map(({ shape, dtype }, i) =>
-        engine.makeTensorFromTensorInfo({ dataId: tracer.record(inputs[i]), shape: [...shape], dtype: dtype as tf.DataType }, tracer),
+        engine.makeTensorFromTensorInfo(
+          { dataId: tracer.record(inputs[i]), shape: [...shape], dtype: dtype as tf.DataType },
+          tracer,
+        ),
       );
       const results = body(standIns);
       for (const result of results) {
-        if (!(result instanceof tf.Tensor)) throw new TypeError(`compile: the function must return tensors, got ${String(result)}`);
+        if (!(result instanceof tf.Tensor))
+          throw new TypeError(`compile: the function must return tensors, got ${String(result)}`);
         outputs.push(tracer.lookUp(result));
       }
     });

@@ -20,9 +20,16 @@ export function values(shape: readonly number[], seed: number, { scale = 2, shif
 }
 
 function expectClose(actual: tf.Tensor, expected: tf.Tensor, label: string, tolerance: number): void {
-  expect({ label, shape: actual.shape, dtype: actual.dtype }).toEqual({ label, shape: expected.shape, dtype: expected.dtype });
+  expect({ label, shape: actual.shape, dtype: actual.dtype }).toEqual({
+    label,
+    shape: expected.shape,
+    dtype: expected.dtype,
+  });
   const [a, b] = [actual.dataSync(), expected.dataSync()];
-  const largest = Array.from(b).reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 1);
+  const largest = Array.from(b).reduce(
+    (most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most),
+    1,
+  );
   for (let i = 0; i < b.length; i++) {
     const same = Object.is(a[i], b[i]) || a[i] === b[i] || Math.abs(a[i] - b[i]) <= tolerance * largest;
     if (!same) throw new Error(`${label}: element ${i} of [${expected.shape.join(', ')}] is ${a[i]}, expected ${b[i]}`);
@@ -30,7 +37,11 @@ function expectClose(actual: tf.Tensor, expected: tf.Tensor, label: string, tole
 }
 
 /** Compares results, and where asked gradients of a weighted sum of the float results, on both paths. */
-export async function expectSame(fn: Fn, inputs: tf.Tensor[], { gradient = true, tolerance = 1e-5 } = {}): Promise<void> {
+export async function expectSame(
+  fn: Fn,
+  inputs: tf.Tensor[],
+  { gradient = true, tolerance = 1e-5 } = {},
+): Promise<void> {
   const results = (...xs: tf.Tensor[]) => {
     const result = fn(...xs);
     return Array.isArray(result) ? result : [result];

@@ -13,7 +13,8 @@ import { fashionMnist } from './fashion-mnist';
 import { openDataset } from './open';
 import type { Progress } from './download';
 
-const idx = (shape: number[], data: number[]) => Uint8Array.from([0, 0, 8, shape.length, ...shape.flatMap((n) => [0, 0, 0, n]), ...data]);
+const idx = (shape: number[], data: number[]) =>
+  Uint8Array.from([0, 0, 8, shape.length, ...shape.flatMap((n) => [0, 0, 0, n]), ...data]);
 const contents = new Map([
   ['train-images', idx([2, 1, 2], [1, 2, 3, 4])],
   ['train-labels', idx([2], [1, 0])],
@@ -130,8 +131,16 @@ describe('openArchive', () => {
     ['404', (_, response) => void response.writeHead(404).end('no'), /HTTP 404 Not Found/],
     ['a wrong checksum', (_, response) => void response.end(gzipSync(idx([2], [0, 0]))), /wrong checksum/],
     ['another length', (_, response) => void response.end(gzipSync(idx([1], [0]))), /bytes uncompressed, expected 10/],
-    ['a page instead of the file', (_, response) => void response.end('<html>Sign in</html>'), /bytes uncompressed, expected/],
-    ['a bomb', (_, response) => void response.end(gzipSync(new Uint8Array(2 ** 24))), /it inflates to more than 10 bytes/],
+    [
+      'a page instead of the file',
+      (_, response) => void response.end('<html>Sign in</html>'),
+      /bytes uncompressed, expected/,
+    ],
+    [
+      'a bomb',
+      (_, response) => void response.end(gzipSync(new Uint8Array(2 ** 24))),
+      /it inflates to more than 10 bytes/,
+    ],
     ['endless data', (_, response) => pour(response), /more than the 1048586 bytes expected/],
     [
       'a truncated body',
@@ -163,7 +172,8 @@ describe('openArchive', () => {
 
   test('a second address is used when the first fails', async () => {
     await serving(
-      (request, response) => (request.url!.startsWith('/bad/') ? response.writeHead(500).end() : response.end(zipped(request.url!))),
+      (request, response) =>
+        request.url!.startsWith('/bad/') ? response.writeHead(500).end() : response.end(zipped(request.url!)),
       async (url) => expect((await openArchive(archiveAt([`${url}bad/`, `${url}good/`]), { cacheDir })).size).toBe(2),
     );
   });
@@ -190,7 +200,10 @@ function pour(response: Parameters<RequestListener>[1]): void {
 const [debian] = fashionMnist.folders;
 (existsSync(debian) ? describe : describe.skip)('Fashion-MNIST', () => {
   test('is what the package says, and begins with the part that ships here', async () => {
-    const [train, part] = await Promise.all([openDataset('fashion-mnist', { cacheDir }), openDataset('fashion-mnist-10k', { cacheDir })]);
+    const [train, part] = await Promise.all([
+      openDataset('fashion-mnist', { cacheDir }),
+      openDataset('fashion-mnist-10k', { cacheDir }),
+    ]);
     expect([train.size, part.size, train.shape]).toEqual([60000, 10000, [28, 28, 1]]);
     for (const i of [0, 1234, 9999]) {
       expect(await part.image(i)).toEqual(await train.image(i));

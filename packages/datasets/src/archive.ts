@@ -44,8 +44,8 @@ export interface ArchiveOptions {
 }
 
 /**
- * Opens an archive: each file, gzipped or not, is looked for in `dataDir`, the cache and the archive's folders, under its own name and
- * those that Kaggle gives it, and otherwise downloaded into the cache. Content is always verified.
+ * Opens an archive: each file, gzipped or not, is looked for in `dataDir`, the cache and the archive's folders, under
+ * its own name and those that Kaggle gives it, and otherwise downloaded into the cache. Content is always verified.
  * @throws Error that lists all that was tried and the ways to get the files
  */
 export async function openArchive(archive: Archive, { split = 'train', ...options }: ArchiveOptions): Promise<Dataset> {
@@ -55,7 +55,11 @@ export async function openArchive(archive: Archive, { split = 'train', ...option
   return idxDataset(parseIdx(imageData), parseIdx(labelData), archive.classNames);
 }
 
-async function loadFile(archive: Archive, file: KnownFile, options: Omit<ArchiveOptions, 'split'>): Promise<Uint8Array> {
+async function loadFile(
+  archive: Archive,
+  file: KnownFile,
+  options: Omit<ArchiveOptions, 'split'>,
+): Promise<Uint8Array> {
   const { dataDir, cacheDir, onProgress, stallMs = 30_000 } = options;
   const cache = join(cacheDir, archive.name);
   const tried: string[] = [];
@@ -76,9 +80,12 @@ async function loadFile(archive: Archive, file: KnownFile, options: Omit<Archive
 
   // Before a long download, not after it.
   await mkdir(cache, { recursive: true }).catch((error: unknown) => {
-    throw new Error(`${archive.name}: the cache folder cannot be made (${firstLine(error)}); set DDPM_CACHE_DIR to one that can`, {
-      cause: error,
-    });
+    throw new Error(
+      `${archive.name}: the cache folder cannot be made (${firstLine(error)}); set DDPM_CACHE_DIR to one that can`,
+      {
+        cause: error,
+      },
+    );
   });
   const name = `${file.name}.gz`;
   for (const url of archive.urls.map((folder) => `${folder}${name}`)) {
@@ -98,10 +105,15 @@ async function loadFile(archive: Archive, file: KnownFile, options: Omit<Archive
     await writeWhole(join(cache, name), bytes);
     return content;
   }
-  throw new Error(`${archive.name}: ${file.name} could not be had. Tried: ${tried.join('; ')}. Ways to get it: ${archive.help}`);
+  throw new Error(
+    `${archive.name}: ${file.name} could not be had. Tried: ${tried.join('; ')}. Ways to get it: ${archive.help}`,
+  );
 }
 
-/** train-images-idx3-ubyte; Kaggle's MNIST has it as train-images.idx3-ubyte, and in folders that are called as the file in them. */
+/**
+ * train-images-idx3-ubyte; Kaggle's MNIST has it as train-images.idx3-ubyte, and in folders that are called as the file
+ * in them.
+ */
 function namesOf({ name }: KnownFile): string[] {
   const names = [name, name.replace(/-(?=idx\d)/, '.')];
   return [...names, ...names.map((folder) => join(folder, folder))].flatMap((path) => [`${path}.gz`, path]);
@@ -116,8 +128,10 @@ async function readKnown(path: string, file: KnownFile): Promise<Uint8Array> {
 /** The uncompressed content, if it is the right one. */
 function verified(bytes: Uint8Array, file: KnownFile): Uint8Array {
   const content = inflate(bytes, file.bytes);
-  if (content.length !== file.bytes) throw new RangeError(`${content.length} bytes uncompressed, expected ${file.bytes}`);
+  if (content.length !== file.bytes)
+    throw new RangeError(`${content.length} bytes uncompressed, expected ${file.bytes}`);
   const sum = createHash('sha256').update(content).digest('hex');
-  if (sum !== file.sha256) throw new RangeError(`wrong checksum (SHA-256 ${sum.slice(0, 12)}…, expected ${file.sha256.slice(0, 12)}…)`);
+  if (sum !== file.sha256)
+    throw new RangeError(`wrong checksum (SHA-256 ${sum.slice(0, 12)}…, expected ${file.sha256.slice(0, 12)}…)`);
   return content;
 }

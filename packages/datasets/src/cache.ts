@@ -4,7 +4,8 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /**
- * Where downloads are kept: `DDPM_CACHE_DIR`, or `ddpm` in the operating system's folder for caches (`XDG_CACHE_HOME` on Linux).
+ * Where downloads are kept: `DDPM_CACHE_DIR`, or `ddpm` in the operating system's folder for caches (`XDG_CACHE_HOME`
+ * on Linux).
  * The options stand for the process that asks.
  */
 export function defaultCacheDir({
@@ -18,7 +19,10 @@ export function defaultCacheDir({
   return join(env.XDG_CACHE_HOME || join(home, '.cache'), 'ddpm');
 }
 
-/** Writes a file whole or not at all: to a temporary name beside it, synced, then renamed. Its folder is made if need be. */
+/**
+ * Writes a file whole or not at all: to a temporary name beside it, synced, then renamed. Its folder is made if need
+ * be.
+ */
 export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;

@@ -10,7 +10,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A record whose red, green and blue at pixel p are p, p + 1 and p + 2 (mod 256), plus `offset`. */
 const record = (label: number, offset = 0) =>
-  Uint8Array.from({ length: 3073 }, (_, i) => (i === 0 ? label : ((i - 1) % 1024) + Math.floor((i - 1) / 1024) + offset));
+  Uint8Array.from({ length: 3073 }, (_, i) =>
+    i === 0 ? label : ((i - 1) % 1024) + Math.floor((i - 1) / 1024) + offset,
+  );
 
 test('turns planes into pixels', () => {
   const { pixels, labels } = readCifar10(Buffer.concat([record(7), record(2, 100)]));
@@ -20,7 +22,9 @@ test('turns planes into pixels', () => {
 });
 
 test('names what is wrong', () => {
-  expect(() => readCifar10(record(1).subarray(1))).toThrow('CIFAR-10: 3072 bytes are not a whole number of records of 3073');
+  expect(() => readCifar10(record(1).subarray(1))).toThrow(
+    'CIFAR-10: 3072 bytes are not a whole number of records of 3073',
+  );
   expect(() => readCifar10(new Uint8Array(0))).toThrow('0 bytes are not a whole number of records');
   expect(() => readCifar10(record(10))).toThrow('CIFAR-10: record 0 has label 10, expected 0 to 9');
 });
@@ -36,5 +40,7 @@ test('opens unpacked files, in the folder or below it', async () => {
   expect([dataset.size, dataset.shape, dataset.classNames?.length]).toEqual([5, [32, 32, 3], 10]);
   expect([0, 1, 2, 3, 4].map((i) => dataset.label?.(i))).toEqual([1, 2, 3, 4, 5]);
   writeFileSync(join(unpacked, 'test_batch.bin'), new Uint8Array(10));
-  await expect(openDataset('cifar10', { dataDir: unpacked, split: 'test' })).rejects.toThrow('test_batch.bin: CIFAR-10: 10 bytes are not');
+  await expect(openDataset('cifar10', { dataDir: unpacked, split: 'test' })).rejects.toThrow(
+    'test_batch.bin: CIFAR-10: 10 bytes are not',
+  );
 });

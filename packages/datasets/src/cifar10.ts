@@ -13,8 +13,8 @@ const RECORD = 1 + 3 * PLANE;
 const FILES = { train: [1, 2, 3, 4, 5].map((k) => `data_batch_${k}.bin`), test: ['test_batch.bin'] };
 
 /**
- * Reads a binary CIFAR-10 file (https://www.cs.toronto.edu/~kriz/cifar.html): records of a label and the red, green and blue planes of a
- * 32×32 image.
+ * Reads a binary CIFAR-10 file (https://www.cs.toronto.edu/~kriz/cifar.html): records of a label and the red, green and
+ * blue planes of a 32×32 image.
  * @returns pixels [n, 32, 32, 3] and a label for each image
  * @throws RangeError if it is not a whole number of records, or a label is over 9
  */

@@ -37,7 +37,8 @@ export function arrayDataset({
 }): Dataset {
   const bytes = shape[0] * shape[1] * shape[2];
   const size = pixels.length / bytes;
-  if (!Number.isInteger(size)) throw new RangeError(`dataset: ${pixels.length} bytes are not a whole number of ${shape.join('×')} images`);
+  if (!Number.isInteger(size))
+    throw new RangeError(`dataset: ${pixels.length} bytes are not a whole number of ${shape.join('×')} images`);
   if (labels && labels.length !== size) throw new RangeError(`dataset: ${size} images, but ${labels.length} labels`);
   if (labels && classNames) {
     for (let i = 0; i < size; i++) {

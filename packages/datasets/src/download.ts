@@ -16,7 +16,11 @@ export interface Progress {
  */
 export async function download(
   url: string,
-  { maxBytes, stallMs, onProgress }: { maxBytes: number; stallMs: number; onProgress?: (received: number, total?: number) => void },
+  {
+    maxBytes,
+    stallMs,
+    onProgress,
+  }: { maxBytes: number; stallMs: number; onProgress?: (received: number, total?: number) => void },
 ): Promise<Uint8Array> {
   const controller = new AbortController();
   const give = () => controller.abort(new Error(`nothing arrived for ${stallMs / 1000} s`));
@@ -24,7 +28,8 @@ export async function download(
   try {
     const response = await fetch(url, { signal: controller.signal });
     if (!response.ok || !response.body) throw new Error(`HTTP ${response.status} ${response.statusText}`.trim());
-    // A server that compresses on the way states another length than that of the file. (fetch itself fails where fewer bytes arrive.)
+    // A server that compresses on the way states another length than that of the file. (fetch itself fails where fewer
+    // bytes arrive.)
     const stated = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length'));
     const chunks: Uint8Array[] = [];
     let received = 0;

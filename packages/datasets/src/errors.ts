@@ -1,4 +1,7 @@
-/** The first line of what went wrong. Under a test runner, Node's own errors are of another realm, and no instances of Error. */
+/**
+ * The first line of what went wrong. Under a test runner, Node's own errors are of another realm, and no instances of
+ * Error.
+ */
 export function firstLine(error: unknown): string {
   return ((error as Partial<Error> | null)?.message ?? String(error)).split('\n')[0];
 }

@@ -30,7 +30,8 @@ async function collect(
 
 const pixels = (all: Examples[]) => all.flatMap(({ image }) => [...image.data]);
 /** Which images they are. */
-const numbers = (all: Examples[]) => pixels(all).flatMap((value, k) => (k % 3 === 0 ? [Math.round((value + 1) * 127.5)] : []));
+const numbers = (all: Examples[]) =>
+  pixels(all).flatMap((value, k) => (k % 3 === 0 ? [Math.round((value + 1) * 127.5)] : []));
 
 describe('examples', () => {
   const dataset = numbered(100);
@@ -78,7 +79,8 @@ describe('examples', () => {
 
   test('start anywhere, in a later epoch too', async () => {
     const all = await collect(dataset, { count: 16 });
-    for (const start of [0, 1, 6, 7, 10, 14]) expect(await collect(dataset, { start, count: 16 - start })).toEqual(all.slice(start));
+    for (const start of [0, 1, 6, 7, 10, 14])
+      expect(await collect(dataset, { start, count: 16 - start })).toEqual(all.slice(start));
   });
 
   test('flip with probability p', async () => {
@@ -90,7 +92,9 @@ describe('examples', () => {
     expect(await flips(0)).toBe(0);
     expect(await flips(1)).toBe(249);
     expect(Math.abs((await flips(0.3)) - 75)).toBeLessThan(4 * Math.sqrt(250 * 0.3 * 0.7));
-    expect(numbers(await collect(dataset, { flip: 0.5 })).filter((i) => i === 255 || i === 0).length).toBeGreaterThan(20);
+    expect(numbers(await collect(dataset, { flip: 0.5 })).filter((i) => i === 255 || i === 0).length).toBeGreaterThan(
+      20,
+    );
   });
 
   test('decode one batch ahead, at most 8 images at a time, in an order that does not depend on speed', async () => {
@@ -120,7 +124,10 @@ describe('examples', () => {
 
   test('a failure is thrown when its batch is asked for', async () => {
     const third = numbers((await collect(dataset)).slice(2, 3));
-    const broken: Dataset = { ...dataset, image: (i) => (i === third[3] ? Promise.reject(new Error('disk on fire')) : dataset.image(i)) };
+    const broken: Dataset = {
+      ...dataset,
+      image: (i) => (i === third[3] ? Promise.reject(new Error('disk on fire')) : dataset.image(i)),
+    };
     const stream = examples(broken, { batchSize: 16, seed: 1 });
     await stream.next();
     await stream.next();
@@ -140,7 +147,9 @@ describe('examples', () => {
     expect(() => examples(dataset, { ...options, batchSize: 0 })).toThrow(
       'examples: batchSize must be a whole number of at least 1, got 0',
     );
-    expect(() => examples(dataset, { ...options, start: -1 })).toThrow('examples: start must be a whole number of at least 0, got -1');
+    expect(() => examples(dataset, { ...options, start: -1 })).toThrow(
+      'examples: start must be a whole number of at least 0, got -1',
+    );
     expect(() => examples(dataset, { ...options, flip: 1.5 })).toThrow('examples: flip must be from 0 to 1, got 1.5');
     expect(() => examples(dataset, { ...options, seed: 0.5 })).toThrow('got 0.5');
     const short: Dataset = { ...dataset, image: () => new Uint8Array(2) };

@@ -3,10 +3,15 @@ import { Random } from '@ddpm/random';
 import { concurrently } from './concurrent';
 import type { Dataset } from './dataset';
 
-/** Some images of a dataset with their classes, ready for a network: each field's values one example after the other. */
+/**
+ * Some images of a dataset with their classes, ready for a network: each field's values one example after the other.
+ */
 export type Examples = {
   /** [h, w, c] each, in [−1, 1]. */
-  readonly image: { readonly data: Float32Array<ArrayBuffer>; readonly item: readonly [h: number, w: number, c: number] };
+  readonly image: {
+    readonly data: Float32Array<ArrayBuffer>;
+    readonly item: readonly [h: number, w: number, c: number];
+  };
   /** Their classes, if the dataset has them. */
   readonly label?: { readonly data: Int32Array<ArrayBuffer>; readonly item: readonly [] };
 };
@@ -38,8 +43,8 @@ export function batchCount(dataset: Dataset, batchSize: number): number {
 }
 
 /**
- * A dataset in batches without end, each epoch in an order of its own; the next batch is decoded while one is in use. What a batch holds
- * is a function of seed and its number alone, wherever it starts.
+ * A dataset in batches without end, each epoch in an order of its own; the next batch is decoded while one is in use.
+ * What a batch holds is a function of seed and its number alone, wherever it starts.
  * @throws RangeError if an option is out of range
  */
 export function examples(
@@ -47,7 +52,8 @@ export function examples(
   { batchSize, seed, start = 0, flip = 0 }: ExamplesOptions,
 ): AsyncGenerator<Examples, void, undefined> {
   const count = batchCount(dataset, batchSize);
-  if (!Number.isSafeInteger(start) || start < 0) throw new RangeError(`examples: start must be a whole number of at least 0, got ${start}`);
+  if (!Number.isSafeInteger(start) || start < 0)
+    throw new RangeError(`examples: start must be a whole number of at least 0, got ${start}`);
   if (!(flip >= 0 && flip <= 1)) throw new RangeError(`examples: flip must be from 0 to 1, got ${flip}`);
 
   const orderOf = (epoch: number) => {
@@ -88,7 +94,9 @@ export async function readExamples(dataset: Dataset, indices: Int32Array, mirror
   await concurrently(indices.length, LANES, async (k) => {
     const bytes = await dataset.image(indices[k]);
     if (bytes.length !== h * w * c) {
-      throw new RangeError(`examples: image ${indices[k]} has ${bytes.length} bytes, but the dataset's shape is ${h}×${w}×${c}`);
+      throw new RangeError(
+        `examples: image ${indices[k]} has ${bytes.length} bytes, but the dataset's shape is ${h}×${w}×${c}`,
+      );
     }
     data.set(fromBytes(mirrored?.[k] === 1 ? mirror(bytes, dataset.shape) : bytes), k * h * w * c);
   });

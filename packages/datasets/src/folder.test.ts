@@ -34,7 +34,12 @@ describe('openFolder', () => {
     writeFileSync(join(folder, 'notes.txt'), 'not an image');
     writeFileSync(join(folder, '.hidden.png'), 'not an image');
     const dataset = await openFolder(folder, { onSkipped: () => {} });
-    expect([dataset.size, dataset.shape, 'label' in dataset, dataset.classNames]).toEqual([2, [3, 5, channels], false, undefined]);
+    expect([dataset.size, dataset.shape, 'label' in dataset, dataset.classNames]).toEqual([
+      2,
+      [3, 5, channels],
+      false,
+      undefined,
+    ]);
     expect([await dataset.image(0), await dataset.image(1)]).toEqual([a, b]);
   });
 
@@ -85,8 +90,12 @@ describe('openFolder', () => {
     const pixels = write('a.png', 2, 2, 1);
     const padded = await (await openFolder(folder, { size: [4, 4], fit: 'pad' })).image(0);
     expect([...padded.subarray(4, 8)]).toEqual([0, pixels[0], pixels[1], 0]);
-    await expect(openFolder(folder, { size: [1, 2], fit: 'pad' })).rejects.toThrow(/a\.png: 2×2 is too large to pad to 2×1$/);
-    await expect(openFolder(folder, { size: [3, 3], fit: 'crop' })).rejects.toThrow(/a\.png: 2×2 is too small to crop to 3×3$/);
+    await expect(openFolder(folder, { size: [1, 2], fit: 'pad' })).rejects.toThrow(
+      /a\.png: 2×2 is too large to pad to 2×1$/,
+    );
+    await expect(openFolder(folder, { size: [3, 3], fit: 'crop' })).rejects.toThrow(
+      /a\.png: 2×2 is too small to crop to 3×3$/,
+    );
     expect(await (await openFolder(folder, { size: [1, 1], fit: 'crop' })).image(0)).toEqual(pixels.subarray(0, 1));
   });
 
@@ -101,7 +110,9 @@ describe('openFolder', () => {
   });
 
   test('names what is wrong in one line', async () => {
-    await expect(openFolder(folder)).rejects.toThrow(/no images \(PNG, JPEG, WebP, GIF, TIFF, AVIF\) in it or its subfolders$/);
+    await expect(openFolder(folder)).rejects.toThrow(
+      /no images \(PNG, JPEG, WebP, GIF, TIFF, AVIF\) in it or its subfolders$/,
+    );
     await expect(openFolder(join(folder, 'absent'))).rejects.toThrow(/^ENOENT[^\n]*absent[^\n]*$/);
     write('class/a.png', 2, 2, 1);
     write('a.png', 2, 2, 1);
@@ -261,7 +272,9 @@ describe('pixels are as Pillow reads them', () => {
     };
     for (const [name, bytes] of Object.entries(files)) {
       for (const side of [4, 3, 9]) {
-        expect(new Set((await reading(name, bytes, { size: [side, side], channels: 1 })).pixels)).toEqual(new Set([150]));
+        expect(new Set((await reading(name, bytes, { size: [side, side], channels: 1 })).pixels)).toEqual(
+          new Set([150]),
+        );
       }
     }
   });
@@ -269,15 +282,18 @@ describe('pixels are as Pillow reads them', () => {
   test('scaled by Pillow’s kernel without a shift, from every kind of file', async () => {
     const { data } = image(6, 5, 3);
     const expected = [...resize(data, [5, 6, 3], [10, 12])];
-    expect((await reading('a.png', await rgb(6, 5, data).png().toBuffer(), { size: [10, 12] })).pixels).toEqual(expected);
-    expect((await reading('a.webp', await rgb(6, 5, data).webp({ lossless: true }).toBuffer(), { size: [10, 12] })).pixels).toEqual(
+    expect((await reading('a.png', await rgb(6, 5, data).png().toBuffer(), { size: [10, 12] })).pixels).toEqual(
       expected,
     );
+    expect(
+      (await reading('a.webp', await rgb(6, 5, data).webp({ lossless: true }).toBuffer(), { size: [10, 12] })).pixels,
+    ).toEqual(expected);
   });
 
   test('a palette with transparency: RGBA, and over white where alpha goes', async () => {
     // p = Image.frombytes('P', (2, 2), bytes([0, 1, 2, 0])), p.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255]),
-    // p.save('a.png', transparency=bytes([255, 128, 0])); convert('RGBA'), then Image.alpha_composite over white, convert('RGB'), convert('L')
+    // p.save('a.png', transparency=bytes([255, 128, 0])); convert('RGBA'), then Image.alpha_composite over white,
+    // convert('RGB'), convert('L')
     const file = Buffer.from(
       'iVBORw0KGgoAAAANSUhEUgAAAAIAAAACAgMAAAAP2OW3AAAACVBMVEX/AAAA/wAAAP8tSs2KAAAAA3RSTlP/gAB/bWh4AAAADElEQVR4nGMQYCoAAACoAIM1G5e/AAAAAElFTkSuQmCC',
       'base64',
@@ -286,18 +302,24 @@ describe('pixels are as Pillow reads them', () => {
       shape: [2, 2, 4],
       pixels: [255, 0, 0, 255, 0, 255, 0, 128, 0, 0, 255, 0, 255, 0, 0, 255],
     });
-    expect((await reading('a.png', file, { channels: 3 })).pixels).toEqual([255, 0, 0, 127, 255, 127, 255, 255, 255, 255, 0, 0]);
+    expect((await reading('a.png', file, { channels: 3 })).pixels).toEqual([
+      255, 0, 0, 127, 255, 127, 255, 255, 255, 255, 0, 0,
+    ]);
     expect((await reading('a.png', file, { channels: 1 })).pixels).toEqual([76, 202, 255, 76]);
   });
 
   test('of an animation the first frame, whose transparency alone counts', async () => {
     const [first, second] = [new Uint8Array(48).fill(51), new Uint8Array(48).fill(204)];
     const frames = sharp(Buffer.concat([first, second]), { raw: { width: 4, height: 8, channels: 3, pageHeight: 4 } });
-    expect(await reading('a.gif', await frames.gif({ delay: [50, 50] }).toBuffer())).toEqual({ shape: [4, 4, 3], pixels: [...first] });
+    expect(await reading('a.gif', await frames.gif({ delay: [50, 50] }).toBuffer())).toEqual({
+      shape: [4, 4, 3],
+      pixels: [...first],
+    });
   });
 
   test('CMYK by its plain formula', async () => {
-    // c = Image.frombytes('CMYK', (2, 1), bytes([10, 20, 30, 40, 200, 0, 255, 7])), c.save('a.tif', compression='packbits'), c.convert('RGB')
+    // c = Image.frombytes('CMYK', (2, 1), bytes([10, 20, 30, 40, 200, 0, 255, 7])), c.save('a.tif',
+    // compression='packbits'), c.convert('RGB')
     const file = Buffer.from(
       'SUkqABIAAAAHChQeKMgA/wcACgAAAQMAAQAAAAIAAAABAQMAAQAAAAEAAAACAQMABAAAAJAAAAADAQMAAQAAAAWAAAAGAQMAAQAAAAUAAAARAQQAAQAAAAgAAAAVAQMAAQAAAAQAAAAWAQMAAQAAAAEAAAAXAQQAAQAAAAkAAAAcAQMAAQAAAAEAAAAAAAAACAAIAAgACAA=',
       'base64',

@@ -13,7 +13,10 @@ import { fitImage } from './transform';
 
 /** How many files are opened at a time. */
 const LANES = 16;
-/** As many bytes of pictures that are ready to use stay in memory, so that each epoch need not decode and scale them again. */
+/**
+ * As many bytes of pictures that are ready to use stay in memory, so that each epoch need not decode and scale them
+ * again.
+ */
 const KEPT_BYTES = 2 ** 30;
 
 /** How the images of a folder become alike. */
@@ -24,7 +27,10 @@ export interface FolderOptions {
   readonly channels?: Channels;
   /** How an image gets to `size`; by default 'resize'. */
   readonly fit?: Fit;
-  /** Is given one line that counts and names the files that are passed over, if any are; by default it becomes a warning of the process. */
+  /**
+   * Is given one line that counts and names the files that are passed over, if any are; by default it becomes a warning
+   * of the process.
+   */
   readonly onSkipped?: (line: string) => void;
 }
 
@@ -32,11 +38,13 @@ export interface FolderOptions {
 type Found = Picture & { readonly className?: string };
 
 /**
- * A folder of images, at any depth: PNG, and with sharp installed also JPEG, WebP, GIF (its first frame), TIFF and AVIF, told by their
- * content. A folder directly inside it is a class, named after it, in order of name. Links are followed; hidden files are not looked at,
- * and others that are no images are passed over. Images are read as Pillow reads them, when they are asked for; here only their headers are.
- * @throws Error or RangeError, one line: no images, images both beside and inside subfolders, mixed sizes or channels that nobody asked to
- * bring together, a damaged file, sharp missing where it is needed, a link that leads back to where it lies
+ * A folder of images, at any depth: PNG, and with sharp installed also JPEG, WebP, GIF (its first frame), TIFF and
+ * AVIF, told by their content. A folder directly inside it is a class, named after it, in order of name. Links are
+ * followed; hidden files are not looked at, and others that are no images are passed over. Images are read as Pillow
+ * reads them, when they are asked for; here only their headers are.
+ * @throws Error or RangeError, one line: no images, images both beside and inside subfolders, mixed sizes or channels
+ * that nobody asked to bring together, a damaged file, sharp missing where it is needed, a link that leads back to
+ * where it lies
  */
 export async function openFolder(
   path: string,
@@ -102,7 +110,9 @@ function checkAlike(path: string, pictures: readonly Picture[], { size, channels
   const otherSize = pictures.find((picture) => sizeOf(picture) !== sizeOf(first));
   if (!size && otherSize) {
     const sizes = `${first.path} is ${sizeOf(first)}, ${otherSize.path} is ${sizeOf(otherSize)}`;
-    throw new RangeError(`${path}: sizes are mixed (${sizes}); say what size to bring them to (imageSize, or --image-size)`);
+    throw new RangeError(
+      `${path}: sizes are mixed (${sizes}); say what size to bring them to (imageSize, or --image-size)`,
+    );
   }
   const otherKind = pictures.find((picture) => picture.channels !== first.channels);
   if (!channels && otherKind) {
@@ -113,8 +123,14 @@ function checkAlike(path: string, pictures: readonly Picture[], { size, channels
 }
 
 /** Throws unless every image can be padded, or cut, to the size. */
-function checkFit(pictures: readonly Picture[], [height, width]: readonly [h: number, w: number], fit: 'pad' | 'crop'): void {
-  const wrong = pictures.find(({ height: h, width: w }) => (fit === 'pad' ? w > width || h > height : w < width || h < height));
+function checkFit(
+  pictures: readonly Picture[],
+  [height, width]: readonly [h: number, w: number],
+  fit: 'pad' | 'crop',
+): void {
+  const wrong = pictures.find(({ height: h, width: w }) =>
+    fit === 'pad' ? w > width || h > height : w < width || h < height,
+  );
   if (!wrong) return;
   const tooMuch = fit === 'pad' ? 'large to pad' : 'small to crop';
   throw new RangeError(`${wrong.path}: ${wrong.width}×${wrong.height} is too ${tooMuch} to ${width}×${height}`);

@@ -28,7 +28,11 @@ describe('readIdx', () => {
 
   test.each<[string, Uint8Array, string]>([
     ['nothing', new Uint8Array(0), 'IDX: truncated, 0 bytes is less than a header'],
-    ['another format', Uint8Array.of(0x89, 0x50, 0x4e, 0x47), 'IDX: not an IDX file (it does not begin with two zero bytes)'],
+    [
+      'another format',
+      Uint8Array.of(0x89, 0x50, 0x4e, 0x47),
+      'IDX: not an IDX file (it does not begin with two zero bytes)',
+    ],
     ['floats', idx([1], [0, 0, 0, 0], 13), 'IDX: only type 8 (unsigned bytes) is read, got type 13'],
     ['no sizes', idx([], []), 'IDX: no sizes'],
     ['half a header', file.subarray(0, 9), 'IDX: truncated, 3 sizes need 16 bytes, got 9'],
@@ -43,7 +47,9 @@ describe('readIdx', () => {
   test('does not inflate more than it is told', () => {
     const bomb = gzipSync(Buffer.concat([Uint8Array.of(0, 0, 8, 1, 1, 0, 0, 0), new Uint8Array(2 ** 24)]));
     expect(bomb.length).toBeLessThan(20_000);
-    expect(() => readIdx(bomb, { maxBytes: 2 ** 20 })).toThrow('IDX: it says that it has 16777224 bytes; at most 1048576 are read');
+    expect(() => readIdx(bomb, { maxBytes: 2 ** 20 })).toThrow(
+      'IDX: it says that it has 16777224 bytes; at most 1048576 are read',
+    );
   });
 
   test('does not inflate far more than the file itself says', () => {
@@ -92,7 +98,9 @@ describe('idxDataset', () => {
     );
     expect(() => idxDataset({ shape: [1, 1, 3, 2], data: images.data })).toThrow('got [1, 1, 3, 2]');
     expect(() => idxDataset({ shape: [3, 0, 2], data: new Uint8Array(0) })).toThrow('got [3, 0, 2]');
-    expect(() => idxDataset(images, { shape: [3], data: new Uint8Array(3) })).toThrow('IDX: 2 images need labels of shape [2], got [3]');
+    expect(() => idxDataset(images, { shape: [3], data: new Uint8Array(3) })).toThrow(
+      'IDX: 2 images need labels of shape [2], got [3]',
+    );
     expect(() => idxDataset(images, { shape: [2], data: Uint8Array.of(0, 2) }, ['a', 'b'])).toThrow(
       'label 1 is 2, but there are 2 classes',
     );

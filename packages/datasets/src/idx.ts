@@ -14,7 +14,8 @@ export interface IdxArray {
 export function parseIdx(bytes: Uint8Array): IdxArray {
   const { shape, start, length } = parseIdxHeader(bytes);
   const found = bytes.length - start;
-  if (found < length) throw new RangeError(`IDX: truncated, ${product(shape)} values need ${length} bytes, got ${found}`);
+  if (found < length)
+    throw new RangeError(`IDX: truncated, ${product(shape)} values need ${length} bytes, got ${found}`);
   if (found > length) throw new RangeError(`IDX: ${found - length} bytes too many after ${product(shape)} values`);
   return { shape, data: bytes.subarray(start) };
 }
@@ -30,7 +31,8 @@ export function parseIdxHeader(bytes: Uint8Array): { shape: number[]; start: num
   if (type !== 8) throw new RangeError(`IDX: only type 8 (unsigned bytes) is read, got type ${type}`);
   if (rank === 0) throw new RangeError('IDX: no sizes');
   const start = 4 + 4 * rank;
-  if (bytes.length < start) throw new RangeError(`IDX: truncated, ${rank} sizes need ${start} bytes, got ${bytes.length}`);
+  if (bytes.length < start)
+    throw new RangeError(`IDX: truncated, ${rank} sizes need ${start} bytes, got ${bytes.length}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
   return { shape, start, length: shape.reduce((product, size) => product * size, 1) };

@@ -14,15 +14,16 @@ export interface ListedFile {
 const LITTER = ['thumbs.db', 'desktop.ini'];
 
 /**
- * All files in a folder and the folders in it, at any depth, in order of name; links are followed. What begins with a dot is hidden, and
- * not looked at.
+ * All files in a folder and the folders in it, at any depth, in order of name; links are followed. What begins with a
+ * dot is hidden, and not looked at.
  * @throws Error if a link leads back into a folder that it lies in
  */
 export async function listFiles(root: string): Promise<ListedFile[]> {
   const files: ListedFile[] = [];
   const visit = async (folder: string, names: readonly string[], above: readonly string[]): Promise<void> => {
     const real = await realpath(folder);
-    if (above.includes(real)) throw new Error(`${folder}: a link that leads back to ${real}, a folder that it lies in; remove it`);
+    if (above.includes(real))
+      throw new Error(`${folder}: a link that leads back to ${real}, a folder that it lies in; remove it`);
     const entries = (await readdir(folder, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
       if (entry.name.startsWith('.') || LITTER.includes(entry.name.toLowerCase())) continue;
@@ -30,7 +31,8 @@ export async function listFiles(root: string): Promise<ListedFile[]> {
       const inside = [...names, entry.name];
       const target = entry.isSymbolicLink() ? await followed(path) : entry;
       if (target?.isDirectory()) await visit(path, inside, [...above, real]);
-      else files.push({ path, names: inside, what: !target ? 'broken link' : target.isFile() ? 'file' : 'special file' });
+      else
+        files.push({ path, names: inside, what: !target ? 'broken link' : target.isFile() ? 'file' : 'special file' });
     }
   };
   await visit(root, [], []);

@@ -27,7 +27,10 @@ export interface OpenOptions {
   readonly imageSize?: number | readonly [h: number, w: number];
   /** 1 gray, 3 RGB, 4 RGBA; by default as the images are. */
   readonly channels?: Channels;
-  /** How images get to `imageSize`: scaled (the default, and cut where the aspect differs), padded with zeros, or cut to the middle. */
+  /**
+   * How images get to `imageSize`: scaled (the default, and cut where the aspect differs), padded with zeros, or cut to
+   * the middle.
+   */
   readonly fit?: Fit;
   /** See `FolderOptions`; only a folder has files to pass over. */
   readonly onSkipped?: (line: string) => void;
@@ -35,11 +38,16 @@ export interface OpenOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
-type Open = (options: OpenOptions & { cacheDir: string; split: Split; size?: readonly [h: number, w: number] }) => Promise<Dataset>;
+type Open = (
+  options: OpenOptions & { cacheDir: string; split: Split; size?: readonly [h: number, w: number] },
+) => Promise<Dataset>;
 
 /** Every dataset that can be opened by name, and the splits that it has. */
 const datasets: Readonly<Record<string, { splits: readonly Split[]; open: Open }>> = {
-  'fashion-mnist': { splits: ['train', 'test'], open: async (options) => fitted(await openArchive(fashionMnist, options), options) },
+  'fashion-mnist': {
+    splits: ['train', 'test'],
+    open: async (options) => fitted(await openArchive(fashionMnist, options), options),
+  },
   'fashion-mnist-10k': { splits: ['train'], open: async (options) => fitted(await openFashionMnist10k(), options) },
   mnist: { splits: ['train', 'test'], open: async (options) => fitted(await openArchive(mnist, options), options) },
   cifar10: {
@@ -52,7 +60,8 @@ const datasets: Readonly<Record<string, { splits: readonly Split[]; open: Open }
   folder: {
     splits: ['train'],
     open: (options) => {
-      if (options.dataDir === undefined) throw new RangeError('folder: needs the data folder (dataDir) that holds the images');
+      if (options.dataDir === undefined)
+        throw new RangeError('folder: needs the data folder (dataDir) that holds the images');
       return openFolder(options.dataDir, options);
     },
   },
@@ -76,7 +85,8 @@ export async function openDataset(name: string, options: OpenOptions = {}): Prom
     throw new RangeError(`dataset: expected one of ${datasetNames.join(', ')}, got ${JSON.stringify(name)}`);
   const { split = 'train', cacheDir = defaultCacheDir(), imageSize, channels, fit } = options;
   oneOf('split', split, ['train', 'test']);
-  if (!datasetSplits[name].includes(split)) throw new RangeError(`${name}: has no ${split} split, only ${datasetSplits[name].join(', ')}`);
+  if (!datasetSplits[name].includes(split))
+    throw new RangeError(`${name}: has no ${split} split, only ${datasetSplits[name].join(', ')}`);
   if (channels !== undefined) oneOf('channels', channels, [1, 3, 4]);
   if (fit !== undefined) oneOf('fit', fit, ['resize', 'pad', 'crop']);
   const size = typeof imageSize === 'number' ? ([imageSize, imageSize] as const) : imageSize;
@@ -87,7 +97,8 @@ export async function openDataset(name: string, options: OpenOptions = {}): Prom
 }
 
 function oneOf<T>(option: string, value: T, allowed: readonly T[]): void {
-  if (!allowed.includes(value)) throw new RangeError(`dataset: ${option} must be one of ${allowed.join(', ')}, got ${String(value)}`);
+  if (!allowed.includes(value))
+    throw new RangeError(`dataset: ${option} must be one of ${allowed.join(', ')}, got ${String(value)}`);
 }
 
 /** The first 10,000 training images of Fashion-MNIST, which come with this package. */

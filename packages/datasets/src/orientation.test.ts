@@ -3,7 +3,10 @@ import { Random } from '@ddpm/random';
 import { exifOrientation } from './orientation';
 
 /** A TIFF block with one entry before that of the orientation. */
-const LITTLE = Buffer.from('49492a0008000000' + '0200' + '000103000100000005000000' + '120103000100000006000000' + '00000000', 'hex');
+const LITTLE = Buffer.from(
+  '49492a0008000000' + '0200' + '000103000100000005000000' + '120103000100000006000000' + '00000000',
+  'hex',
+);
 const BIG = Buffer.from('4d4d002a00000008' + '0001' + '011200030000000100080000' + '00000000', 'hex');
 
 test('the orientation in both byte orders, with JPEG’s introduction too', () => {

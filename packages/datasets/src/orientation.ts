@@ -1,6 +1,9 @@
 import type { ByteImage } from '@ddpm/images';
 
-/** How an EXIF block says that a picture is to be turned, 1 … 8; 1, as it is, where it does not say (TIFF 6.0, section 8). */
+/**
+ * How an EXIF block says that a picture is to be turned, 1 … 8; 1, as it is, where it does not say (TIFF 6.0, section
+ * 8).
+ */
 export function exifOrientation(exif: Uint8Array): number {
   const text = (at: number, length: number) => String.fromCharCode(...exif.subarray(at, at + length));
   // PNG holds the block alone, but some writers put JPEG's introduction before it.

@@ -20,7 +20,10 @@ const SIGNATURES: readonly (readonly [PictureFormat, RegExp])[] = [
 
 const OTHERS: readonly (readonly [RegExp, Kind])[] = [
   [/^$/, ['empty file', 'empty files']],
-  [/^version https:\/\/git-lfs\.github\.com\/spec/, ['Git LFS pointer, for git lfs pull', 'Git LFS pointers, for git lfs pull']],
+  [
+    /^version https:\/\/git-lfs\.github\.com\/spec/,
+    ['Git LFS pointer, for git lfs pull', 'Git LFS pointers, for git lfs pull'],
+  ],
   [/^BM[^]{4}\0{4}/, ['BMP picture, to be converted to PNG', 'BMP pictures, to be converted to PNG']],
   [/^[^]{4}ftyp(hei|hev|mif|msf)/, ['HEIC picture, to be converted to JPEG', 'HEIC pictures, to be converted to JPEG']],
   [/<svg[\s>]/, ['SVG drawing', 'SVG drawings']],

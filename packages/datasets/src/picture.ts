@@ -26,7 +26,8 @@ export async function inspect(path: string): Promise<Picture | { readonly kind: 
     const head = buffer.subarray(0, bytesRead);
     const format = pictureFormat(head);
     if (!format) return { kind: otherKind(path, head) };
-    if (format !== 'PNG') return { path, ...(await readHeaderWithSharp(path)), read: async () => decodeWithSharp(await readFile(path)) };
+    if (format !== 'PNG')
+      return { path, ...(await readHeaderWithSharp(path)), read: async () => decodeWithSharp(await readFile(path)) };
     const { orientation, ...header } = await readPngFileHeader(file);
     return { path, ...header, read: async () => upright(decodePng(await readFile(path)), orientation) };
   } finally {

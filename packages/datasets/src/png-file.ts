@@ -7,8 +7,8 @@ import { exifOrientation, liesOnItsSide } from './orientation';
 const WINDOW = 2 ** 16;
 
 /**
- * What is known of a PNG file before its pixels are read. Chunks after the header are walked over, since they may hold a transparency that
- * the header does not say, and an EXIF block.
+ * What is known of a PNG file before its pixels are read. Chunks after the header are walked over, since they may hold
+ * a transparency that the header does not say, and an EXIF block.
  * @throws RangeError if it does not begin as a PNG file does
  */
 export async function readPngFileHeader(
@@ -17,7 +17,12 @@ export async function readPngFileHeader(
   let [start, bytes] = [0, new Uint8Array(0)];
   const at = async (position: number, length: number) => {
     if (position < start || position + length > start + bytes.length) {
-      const { buffer, bytesRead } = await file.read(new Uint8Array(Math.max(WINDOW, length)), 0, Math.max(WINDOW, length), position);
+      const { buffer, bytesRead } = await file.read(
+        new Uint8Array(Math.max(WINDOW, length)),
+        0,
+        Math.max(WINDOW, length),
+        position,
+      );
       [start, bytes] = [position, buffer.subarray(0, bytesRead)];
     }
     return bytes.subarray(position - start, position - start + length);

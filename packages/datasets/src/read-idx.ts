@@ -20,13 +20,17 @@ export function inflate(bytes: Uint8Array, maxBytes: number): Uint8Array {
 
 /** A header is no longer: 255 sizes. */
 const MAX_HEADER = 4 + 4 * 255;
-/** Bytes beyond what a header says that are still counted, for the message; with more, the file is refused before it fills the memory. */
+/**
+ * Bytes beyond what a header says that are still counted, for the message; with more, the file is refused before it
+ * fills the memory.
+ */
 const EXCESS = 2 ** 20;
 
 /**
  * Reads an IDX file of unsigned bytes, gzipped or not. See `parseIdx`.
  * @param options.maxBytes the most that is read, once inflated
- * @throws RangeError with one line if it is damaged, truncated, too long, or inflates to more than `maxBytes`, or far more than it says
+ * @throws RangeError with one line if it is damaged, truncated, too long, or inflates to more than `maxBytes`, or far
+ * more than it says
  */
 export function readIdx(bytes: Uint8Array, { maxBytes = 2 ** 30 } = {}): IdxArray {
   const stated = statedBytes(bytes);

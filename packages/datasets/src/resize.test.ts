@@ -20,7 +20,8 @@ describe('resize', () => {
   });
 
   test('doubles with the Catmull–Rom weights at quarter distances', () => {
-    // Output 4 lies at 2.25 in input centres' units, a quarter before input 2's centre at 2.5: weights (−9, 111, 29, −3) / 128, mirrored.
+    // Output 4 lies at 2.25 in input centres' units, a quarter before input 2's centre at 2.5: weights (−9, 111, 29,
+    // −3) / 128, mirrored.
     const out = resize(Uint8Array.of(0, 0, 128, 0, 0, 0), [1, 6, 1], [1, 12]);
     expect([...out]).toEqual([0, 0, 0, 29, 111, 111, 29, 0, 0, 0, 0, 0]);
   });
@@ -40,7 +41,10 @@ describe('resize', () => {
   test.each([
     [1, [57, 118, 72, 147, 172, 113]],
     [3, [112, 65, 138, 154, 64, 200, 83, 146, 146, 161, 105, 149, 152, 188, 146, 161, 165, 116]],
-    [4, [183, 183, 86, 71, 212, 77, 111, 121, 198, 198, 138, 90, 180, 121, 90, 99, 170, 105, 86, 106, 165, 91, 190, 126]],
+    [
+      4,
+      [183, 183, 86, 71, 212, 77, 111, 121, 198, 198, 138, 90, 180, 121, 90, 99, 170, 105, 86, 106, 165, 91, 190, 126],
+    ],
   ])('is Pillow’s, to the bit, when it shrinks %d channels', (c, expected) => {
     expect([...resize(picture(20 * c), [4, 5, c], [2, 3])]).toEqual(expected);
   });

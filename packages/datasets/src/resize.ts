@@ -1,13 +1,18 @@
 import type { Shape, Size } from './shape';
 
-/** Weights are whole numbers of this many binary digits, as Pillow's are: 8 bits of a pixel and 2 of headroom are left of 32. */
+/**
+ * Weights are whole numbers of this many binary digits, as Pillow's are: 8 bits of a pixel and 2 of headroom are left
+ * of 32.
+ */
 const PRECISION = 22;
 const HALF = 1 << (PRECISION - 1);
 
 /**
- * Scales to `size` exactly, by Catmull–Rom interpolation (Keys 1981); when shrinking the kernel grows, so that nothing aliases.
- * To the bit what Pillow's `resize(size, BICUBIC)` makes of the same pixels, up to its version 12.3; since 13 it may scale the height
- * first, which rounds in another order. Four channels are RGBA, whose colours count as much as they are opaque.
+ * Scales to `size` exactly, by Catmull–Rom interpolation (Keys 1981); when shrinking the kernel grows, so that nothing
+ * aliases.
+ * To the bit what Pillow's `resize(size, BICUBIC)` makes of the same pixels, up to its version 12.3; since 13 it may
+ * scale the height first, which rounds in another order. Four channels are RGBA, whose colours count as much as they
+ * are opaque.
  * @param pixels h · w · c bytes
  * @param shape of the image, [h, w, c]
  * @param size of the result, [h, w]
@@ -16,7 +21,10 @@ export function resize(pixels: Uint8Array, shape: Shape, size: Size): Uint8Array
   return resizePart(pixels, shape, size, [0, 0, shape[0], shape[1]]);
 }
 
-/** Scales to cover `size`; what sticks out is cut off evenly, by parts of a pixel too. Pillow's `ImageOps.fit(size, BICUBIC)`. */
+/**
+ * Scales to cover `size`; what sticks out is cut off evenly, by parts of a pixel too. Pillow's `ImageOps.fit(size,
+ * BICUBIC)`.
+ */
 export function resizeToCover(pixels: Uint8Array, [h, w, c]: Shape, [height, width]: Size): Uint8Array {
   const aspect = width / height;
   const [partHeight, partWidth] = w / h >= aspect ? [h, aspect * h] : [w / aspect, w];
@@ -38,7 +46,9 @@ function resizePart(
   return c === 4 ? unmultiplied(out) : out;
 }
 
-/** Which values make each place of the result, from `first` to before `last`, and their weights one place after another. */
+/**
+ * Which values make each place of the result, from `first` to before `last`, and their weights one place after another.
+ */
 interface Windows {
   readonly first: Int32Array;
   readonly last: Int32Array;
@@ -60,7 +70,9 @@ function windows(length: number, [start, end]: readonly [start: number, end: num
     first[place] = Math.max(0, Math.trunc(center - 2 * stretch + 0.5));
     last[place] = Math.min(length, Math.trunc(center + 2 * stretch + 0.5));
     at[place] = weights.length;
-    const exact = Array.from({ length: last[place] - first[place] }, (_, i) => catmullRom((i + first[place] - center + 0.5) / stretch));
+    const exact = Array.from({ length: last[place] - first[place] }, (_, i) =>
+      catmullRom((i + first[place] - center + 0.5) / stretch),
+    );
     const sum = exact.reduce((a, b) => a + b);
     for (const weight of exact) weights.push(roundAway((weight / sum) * 2 ** PRECISION));
   }
@@ -101,7 +113,12 @@ function resizeRows(
 }
 
 /** As many rows of `row` bytes as there are windows, of an image that begins with row `start` of the whole. */
-function resizeColumns(pixels: Uint8Array, row: number, { first, last, at, weights }: Windows, start: number): Uint8Array {
+function resizeColumns(
+  pixels: Uint8Array,
+  row: number,
+  { first, last, at, weights }: Windows,
+  start: number,
+): Uint8Array {
   const height = first.length;
   const out = new Uint8Array(height * row);
   const sums = new Int32Array(row);

@@ -19,7 +19,10 @@ beforeEach(() => {
 test('without sharp, PNG opens and the rest says how to get it', async () => {
   failure = Object.assign(new Error("Cannot find package 'sharp'"), { code: 'ERR_MODULE_NOT_FOUND' });
   const { openFolder } = await import('./folder');
-  writeFileSync(join(folder, 'a.png'), encodePng({ width: 2, height: 2, channels: 1, data: Uint8Array.of(1, 2, 3, 4) }));
+  writeFileSync(
+    join(folder, 'a.png'),
+    encodePng({ width: 2, height: 2, channels: 1, data: Uint8Array.of(1, 2, 3, 4) }),
+  );
   expect([...(await (await openFolder(folder)).image(0))]).toEqual([1, 2, 3, 4]);
   expect(await (await openFolder(folder, { size: [4, 4] })).image(0)).toHaveLength(16);
   writeFileSync(join(folder, 'b.jpg'), JPEG_START);

@@ -5,7 +5,10 @@ import { firstLine } from './errors';
 
 type SharpFactory = (input: SharpInput, options?: SharpOptions) => Sharp;
 
-/** As Pillow reads: colours are what the file says, whatever profile it has, and what can be read in spite of small faults is read. */
+/**
+ * As Pillow reads: colours are what the file says, whatever profile it has, and what can be read in spite of small
+ * faults is read.
+ */
 const OPTIONS: SharpOptions = { ignoreIcc: true, failOn: 'error' };
 
 /** sharp, which a person installs only if some image needs it. */
@@ -20,14 +23,20 @@ async function loadSharp(): Promise<SharpFactory> {
 }
 
 /** Width and height as drawn (after the rotation that a camera asks for), and channels. */
-export async function readHeaderWithSharp(path: string): Promise<{ width: number; height: number; channels: Channels }> {
+export async function readHeaderWithSharp(
+  path: string,
+): Promise<{ width: number; height: number; channels: Channels }> {
   const sharp = await loadSharp();
   const metadata = await sharp(path, OPTIONS).metadata();
   checkSamples(metadata);
   const { autoOrient, hasAlpha, channels, format, pages = 1 } = metadata;
   // A GIF has alpha if any of its frames has; only the first is read.
   const opaque = hasAlpha && format === 'gif' && pages > 1 && (await sharp(path, OPTIONS).stats()).isOpaque;
-  return { width: autoOrient.width, height: autoOrient.height, channels: hasAlpha && !opaque ? 4 : channels === 1 ? 1 : 3 };
+  return {
+    width: autoOrient.width,
+    height: autoOrient.height,
+    channels: hasAlpha && !opaque ? 4 : channels === 1 ? 1 : 3,
+  };
 }
 
 /** The first picture of a file's bytes, the way up that it is to be seen, as RGB or RGBA; of 16 bits the upper 8. */
@@ -42,10 +51,14 @@ export async function decodeWithSharp(bytes: Uint8Array): Promise<ByteImage> {
 }
 
 function checkSamples({ depth }: Metadata): void {
-  if (depth !== 'uchar' && depth !== 'ushort') throw new RangeError(`its samples are ${depth}, expected whole numbers of at most 16 bits`);
+  if (depth !== 'uchar' && depth !== 'ushort')
+    throw new RangeError(`its samples are ${depth}, expected whole numbers of at most 16 bits`);
 }
 
-/** Each light is what its ink and the black ink let through: Pillow's `convert('RGB')`, which knows nothing of real inks. */
+/**
+ * Each light is what its ink and the black ink let through: Pillow's `convert('RGB')`, which knows nothing of real
+ * inks.
+ */
 function fromCmyk(cmyk: Uint8Array, channels: number): { channels: 3; data: Uint8Array } {
   const pixels = cmyk.length / channels;
   const data = new Uint8Array(3 * pixels);

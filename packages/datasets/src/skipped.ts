@@ -19,7 +19,10 @@ export function describeSkipped(skipped: readonly Skipped[]): string {
   }
   const parts = [...kinds.values()]
     .sort((a, b) => b.names.length - a.names.length)
-    .map(({ kind: [one, many], names }) => (names.length === 1 ? `1 ${one} (${names[0]})` : `${names.length} ${many} (${names[0]}, …)`));
-  const more = parts.length > NAMED ? [`and ${parts.length - NAMED} more ${parts.length - NAMED === 1 ? 'kind' : 'kinds'}`] : [];
+    .map(({ kind: [one, many], names }) =>
+      names.length === 1 ? `1 ${one} (${names[0]})` : `${names.length} ${many} (${names[0]}, …)`,
+    );
+  const more =
+    parts.length > NAMED ? [`and ${parts.length - NAMED} more ${parts.length - NAMED === 1 ? 'kind' : 'kinds'}`] : [];
   return `Skipped ${skipped.length} ${skipped.length === 1 ? 'file' : 'files'}: ${[...parts.slice(0, NAMED), ...more].join(', ')}`;
 }

@@ -40,7 +40,12 @@ test('fitImage scales to cover, then cuts the middle', () => {
 });
 
 test('fitted changes size and channels, and keeps labels', async () => {
-  const dataset = arrayDataset({ pixels: noise(3 * 4), shape: [2, 2, 1], labels: [2, 0, 1], classNames: ['a', 'b', 'c'] });
+  const dataset = arrayDataset({
+    pixels: noise(3 * 4),
+    shape: [2, 2, 1],
+    labels: [2, 0, 1],
+    classNames: ['a', 'b', 'c'],
+  });
   const padded = fitted(dataset, { size: [4, 4], channels: 3, fit: 'pad' });
   expect([padded.size, padded.shape, padded.label?.(0), padded.classNames]).toEqual([3, [4, 4, 3], 2, ['a', 'b', 'c']]);
   const image = await padded.image(1);

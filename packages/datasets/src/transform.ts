@@ -4,7 +4,8 @@ import { resizeToCover } from './resize';
 import type { Shape, Size } from './shape';
 
 /**
- * Puts the image in the middle of a larger one of zeros; pixels are kept exactly. An odd row or column goes below or to the right.
+ * Puts the image in the middle of a larger one of zeros; pixels are kept exactly. An odd row or column goes below or to
+ * the right.
  * @param pixels h · w · c bytes
  * @param shape of the image, [h, w, c]
  * @param size of the result, [h, w]
@@ -36,7 +37,10 @@ export function crop(pixels: Uint8Array, [h, w, c]: Shape, [height, width]: Size
   return out;
 }
 
-/** How an image becomes another size: scaled to cover it with what sticks out cut off, or exact pixels, padded or cut to the middle. */
+/**
+ * How an image becomes another size: scaled to cover it with what sticks out cut off, or exact pixels, padded or cut to
+ * the middle.
+ */
 export type Fit = 'resize' | 'pad' | 'crop';
 
 /** Brings one image to a size. */
@@ -54,13 +58,18 @@ export function fitImage(pixels: Uint8Array, [h, w, c]: Shape, [height, width]: 
  * @param options.fit how they get to the size
  * @throws RangeError if the images are too large to pad, or too small to crop
  */
-export function fitted(dataset: Dataset, { size, channels, fit = 'resize' }: { size?: Size; channels?: Channels; fit?: Fit }): Dataset {
+export function fitted(
+  dataset: Dataset,
+  { size, channels, fit = 'resize' }: { size?: Size; channels?: Channels; fit?: Fit },
+): Dataset {
   const [h, w, c] = dataset.shape;
   const [height, width] = size ?? [h, w];
   const target = channels ?? c;
   if (height === h && width === w && target === c) return dataset;
-  if (fit === 'pad' && (h > height || w > width)) throw new RangeError(`pad: ${h}×${w} images are larger than ${height}×${width}`);
-  if (fit === 'crop' && (h < height || w < width)) throw new RangeError(`crop: ${h}×${w} images are smaller than ${height}×${width}`);
+  if (fit === 'pad' && (h > height || w > width))
+    throw new RangeError(`pad: ${h}×${w} images are larger than ${height}×${width}`);
+  if (fit === 'crop' && (h < height || w < width))
+    throw new RangeError(`crop: ${h}×${w} images are smaller than ${height}×${width}`);
   const change = (pixels: Uint8Array) => {
     const image = { width, height, channels: c as Channels, data: fitImage(pixels, [h, w, c], [height, width], fit) };
     return withChannels(image, target as Channels).data;

@@ -1,5 +1,7 @@
-// How far from the data the samples of each sampler are, where the best network is known: one pixel drawn from a mixture of Gaussians.
-// Wasserstein-1 of 20,000 samples, at 5, 10, 20 and 50 evaluations. `npm run build` first, then: node packages/diffusion/scripts/oracle.mjs
+// How far from the data the samples of each sampler are, where the best network is known: one pixel drawn from a
+// mixture of Gaussians.
+// Wasserstein-1 of 20,000 samples, at 5, 10, 20 and 50 evaluations. `npm run build` first, then: node
+// packages/diffusion/scripts/oracle.mjs
 import { Random } from '@ddpm/random';
 import { linearSchedule } from '@ddpm/schedules';
 import * as d from '../dist/index.js';
@@ -51,7 +53,8 @@ for (const [name, { of, cost = 1, extra = 0 }] of Object.entries(samplers)) {
     const distances = [];
     for (const count of counts) {
       const sampler = of(levels(cost === 2 ? Math.floor((count + 1) / 2) : count - extra));
-      if (sampler.levels.length - 1 > count) throw new Error(`${name}: ${sampler.levels.length - 1} evaluations instead of ${count}`);
+      if (sampler.levels.length - 1 > count)
+        throw new Error(`${name}: ${sampler.levels.length - 1} evaluations instead of ${count}`);
       const xT = tf.tensor4d(rng.normals(n), [n, 1, 1, 1]);
       const x0 = await d.sample(bestDenoise, xT, { sampler, rng });
       distances.push(wasserstein(x0.dataSync()).toFixed(4));

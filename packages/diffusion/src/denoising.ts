@@ -14,7 +14,9 @@ import type { Parameterisation } from './parameterisations/parameterisation';
 import { checkLevel } from './parameterisations/parameterisation';
 import type { Weighting } from './weightings/weighting';
 
-/** The network to train, the levels it meets, and how its errors count; `network`, `parameters` and `levels` are needed. */
+/**
+ * The network to train, the levels it meets, and how its errors count; `network`, `parameters` and `levels` are needed.
+ */
 export interface DenoisingOptions {
   /** What is trained; examples have an `image` in [−1, 1], and a field for each condition that it names. */
   network: Network;
@@ -31,11 +33,11 @@ export interface DenoisingOptions {
 }
 
 /**
- * Denoising as a task (Ho et al. 2020, Algorithm 1), for all levels and parameterisations: for each image a level and ε ~ N(0, I), and the
- * mean over the image's elements of the loss between the parameterisation's target and the network's output at x. Its losses are `loss`, and
- * `unweighted`, which is the same without weights.
- * @throws RangeError, when it is drawn or its loss is computed, if the examples lack a condition that the network takes, a level has no
- * signal and the parameterisation needs some, or the network's output is not shaped like x
+ * Denoising as a task (Ho et al. 2020, Algorithm 1), for all levels and parameterisations: for each image a level and ε
+ * ~ N(0, I), and the mean over the image's elements of the loss between the parameterisation's target and the network's
+ * output at x. Its losses are `loss`, and `unweighted`, which is the same without weights.
+ * @throws RangeError, when it is drawn or its loss is computed, if the examples lack a condition that the network
+ * takes, a level has no signal and the parameterisation needs some, or the network's output is not shaped like x
  */
 export function denoising({
   network,

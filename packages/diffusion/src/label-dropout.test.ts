@@ -22,13 +22,19 @@ test('leaves out labels as often as it says, and changes nothing else that is dr
   expect({ ...dropped, label }).toEqual({ ...plain, label });
   // The examples stay as they were.
   expect(label.data.includes(10)).toBe(false);
-  const always = (probability: number) => withLabelDropout(task, { none: 10, probability }).draw(examples, new Random(1)).label.data;
+  const always = (probability: number) =>
+    withLabelDropout(task, { none: 10, probability }).draw(examples, new Random(1)).label.data;
   expect(always(0)).toEqual(label.data);
   expect(new Set(always(1))).toEqual(new Set([10]));
 });
 
 test('keeps all else of the task', () => {
-  const learning: LevelSource = { ...levels, observe: () => undefined, state: () => new Map(), restore: () => undefined };
+  const learning: LevelSource = {
+    ...levels,
+    observe: () => undefined,
+    state: () => new Map(),
+    restore: () => undefined,
+  };
   const inner = denoising({ network, parameters: new Map(), levels: learning });
   const dropping = withLabelDropout(inner, { none: 10 });
   expect(Object.keys(dropping).sort()).toEqual(['draw', 'loss', 'observe', 'parameters', 'restore', 'state']);
@@ -40,6 +46,10 @@ test('refuses a task without labels, and what is no probability or label', () =>
   expect(() => withLabelDropout(unlabelled, { none: 10 }).draw(examples, new Random(1))).toThrow(
     "withLabelDropout: the task's inputs have no 'label', only image, noise, signal, sigma, time, weight",
   );
-  expect(() => withLabelDropout(task, { none: 10, probability: 10 })).toThrow('withLabelDropout: probability must be from 0 to 1, got 10');
-  expect(() => withLabelDropout(task, { none: -1 })).toThrow('withLabelDropout: none must be a label, a whole number, got -1');
+  expect(() => withLabelDropout(task, { none: 10, probability: 10 })).toThrow(
+    'withLabelDropout: probability must be from 0 to 1, got 10',
+  );
+  expect(() => withLabelDropout(task, { none: -1 })).toThrow(
+    'withLabelDropout: none must be a label, a whole number, got -1',
+  );
 });

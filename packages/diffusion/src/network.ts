@@ -4,8 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 export type Condition = Readonly<Record<string, tf.Tensor>>;
 
 /**
- * x [n, h, w, c], what it is told of the level [n] float32 (a schedule's t, EDM's ln(σ)/4, …), and a condition → a tensor shaped like x,
- * which the parameterisation gives its meaning (ε, x_0, v, …).
+ * x [n, h, w, c], what it is told of the level [n] float32 (a schedule's t, EDM's ln(σ)/4, …), and a condition → a
+ * tensor shaped like x, which the parameterisation gives its meaning (ε, x_0, v, …).
  */
 export type NetworkFunction = (x: tf.Tensor4D, told: tf.Tensor1D, condition?: Condition) => tf.Tensor4D;
 

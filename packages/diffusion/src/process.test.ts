@@ -4,10 +4,23 @@ import { eagerGradients } from '@ddpm/train';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LevelSource, Network } from './index';
-import { denoising, epsilon, huber, image, l2, levelAt, qSample, stack, trailingTimesteps, uniform, velocity } from './index';
+import {
+  denoising,
+  epsilon,
+  huber,
+  image,
+  l2,
+  levelAt,
+  qSample,
+  stack,
+  trailingTimesteps,
+  uniform,
+  velocity,
+} from './index';
 
 const rng = new Random(3);
-const images = (...shape: [number, number, number, number]) => tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
+const images = (...shape: [number, number, number, number]) =>
+  tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
 const numbers = (x: tf.Tensor) => [...x.dataSync()];
 
 /** Runs the body, and asserts that it leaves only its result. */
@@ -31,7 +44,9 @@ test('trailing timesteps begin at T − 1, in even strides', () => {
   expect(trailingTimesteps(200, 4)).toEqual([199, 149, 99, 49]);
   expect(trailingTimesteps(5)).toEqual([4, 3, 2, 1, 0]);
   expect(trailingTimesteps(10, 3)).toEqual([9, 6, 2]);
-  expect(() => trailingTimesteps(10, 11)).toThrow("trailing: steps must be a whole number from 1 to 10, the schedule's timesteps; got 11");
+  expect(() => trailingTimesteps(10, 11)).toThrow(
+    "trailing: steps must be a whole number from 1 to 10, the schedule's timesteps; got 11",
+  );
 });
 
 test('q_sample mixes image and noise by the level of each image', () => {
@@ -51,7 +66,9 @@ describe('denoising', () => {
   const schedule = linearSchedule({ timesteps: 10 });
   const zero: Network = { apply: (x) => tf.zerosLike(x) };
   const parameters = new Map([['a', tf.variable(tf.scalar(0.1))]]);
-  const examples = (n: number, item = [2, 2, 1]) => ({ image: { data: rng.normals(n * tf.util.sizeFromShape(item)), item } });
+  const examples = (n: number, item = [2, 2, 1]) => ({
+    image: { data: rng.normals(n * tf.util.sizeFromShape(item)), item },
+  });
   const lossOf = (task: ReturnType<typeof denoising>, batch = task.draw(examples(3), new Random(1))) =>
     eagerGradients(task)(new Map([['a', Float32Array.of(0.1)]]), batch);
 
@@ -77,7 +94,14 @@ describe('denoising', () => {
     const data = examples(3);
     expect(task.draw(data, new Random(5))).toEqual(task.draw(data, new Random(5)));
     expect(task.draw(data, new Random(5)).noise).not.toEqual(task.draw(data, new Random(6)).noise);
-    expect(Object.keys(task.draw(data, new Random(5)))).toEqual(['image', 'noise', 'signal', 'sigma', 'time', 'weight']);
+    expect(Object.keys(task.draw(data, new Random(5)))).toEqual([
+      'image',
+      'noise',
+      'signal',
+      'sigma',
+      'time',
+      'weight',
+    ]);
   });
 
   test('weighs the loss of each image by its level, and records it without weights too', async () => {
@@ -89,7 +113,9 @@ describe('denoising', () => {
     });
     const batch = task.draw(examples(3), new Random(1));
     const { losses } = await lossOf(task, batch);
-    losses.get('loss')!.forEach((loss, i) => expect(loss).toBeCloseTo(losses.get('unweighted')![i] * (batch.time.data[i] + 1), 5));
+    losses
+      .get('loss')!
+      .forEach((loss, i) => expect(loss).toBeCloseTo(losses.get('unweighted')![i] * (batch.time.data[i] + 1), 5));
   });
 
   test('trains towards the target of the parameterisation: zero loss for a network that gives it', async () => {
@@ -113,12 +139,19 @@ describe('denoising', () => {
     const network: Network = {
       conditions: ['label'],
       apply(x, told, condition) {
-        seen.push(told.dtype, ...Object.entries(condition!).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape.join()}]`));
+        seen.push(
+          told.dtype,
+          ...Object.entries(condition!).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape.join()}]`),
+        );
         return tf.mul(x, parameters.get('a')!);
       },
     };
     const task = denoising({ network, parameters, levels: uniform(schedule) });
-    const data = { ...examples(2), label: { data: Int32Array.of(3, 1), item: [] }, caption: { data: Int32Array.of(1, 2), item: [] } };
+    const data = {
+      ...examples(2),
+      label: { data: Int32Array.of(3, 1), item: [] },
+      caption: { data: Int32Array.of(1, 2), item: [] },
+    };
     const batch = task.draw(data, new Random(1));
     expect(Object.keys(batch)).not.toContain('caption');
     await lossOf(task, batch);

@@ -14,19 +14,31 @@ const mixture = [
 export async function bestDenoise(x, { signal, sigma }) {
   const components = mixture.map(({ weight, mean, deviation }) => {
     const total = (signal * deviation) ** 2 + sigma ** 2;
-    return { mean, shift: signal * mean, gain: (signal * deviation ** 2) / total, total, base: log(weight) - log(total) / 2 };
+    return {
+      mean,
+      shift: signal * mean,
+      gain: (signal * deviation ** 2) / total,
+      total,
+      base: log(weight) - log(total) / 2,
+    };
   });
   const x0 = (await x.data()).map((value) => {
     const logs = components.map(({ shift, total, base }) => base - (value - shift) ** 2 / total / 2);
     const greatest = logs.reduce((a, b) => max(a, b));
     const shares = logs.map((log) => exp(log - greatest));
     const sum = shares.reduce((a, b) => a + b);
-    return components.reduce((best, { mean, shift, gain }, i) => best + (shares[i] / sum) * (mean + gain * (value - shift)), 0);
+    return components.reduce(
+      (best, { mean, shift, gain }, i) => best + (shares[i] / sum) * (mean + gain * (value - shift)),
+      0,
+    );
   });
   return { x0: tf.tensor(x0, x.shape) };
 }
 
-/** x of every image at a level: the quantiles of n equal shares, which the probability-flow equation carries from level to level. */
+/**
+ * x of every image at a level: the quantiles of n equal shares, which the probability-flow equation carries from level
+ * to level.
+ */
 export function quantiles({ signal, sigma }, n) {
   const noisy = mixture.map(({ weight, mean, deviation }) => ({
     weight,
@@ -39,7 +51,10 @@ export function quantiles({ signal, sigma }, n) {
 /** Draws from the mixture: what the probability-flow equation makes of draws from N(0, 1). */
 export const transported = (noise) => Float64Array.from(noise, (z) => quantile(normalBelow(z), mixture));
 
-/** The Wasserstein-1 distance of samples from the mixture: the mean distance of each from the quantile that it stands for. */
+/**
+ * The Wasserstein-1 distance of samples from the mixture: the mean distance of each from the quantile that it stands
+ * for.
+ */
 export function wasserstein(samples) {
   const truth = quantiles({ signal: 1, sigma: 0 }, samples.length);
   const sorted = Float64Array.from(samples).sort();
@@ -48,17 +63,25 @@ export function wasserstein(samples) {
 
 /** Where a mixture's distribution function is p, by halving. */
 function quantile(p, components) {
-  let [low, high] = [-1, 1].map((side) => side * max(...components.map(({ mean, deviation }) => abs(mean) + 8 * deviation)));
+  let [low, high] = [-1, 1].map(
+    (side) => side * max(...components.map(({ mean, deviation }) => abs(mean) + 8 * deviation)),
+  );
   for (let i = 0; i < 40; i++) {
     const middle = (low + high) / 2;
-    const below = components.reduce((sum, { weight, mean, deviation }) => sum + weight * normalBelow((middle - mean) / deviation), 0);
+    const below = components.reduce(
+      (sum, { weight, mean, deviation }) => sum + weight * normalBelow((middle - mean) / deviation),
+      0,
+    );
     if (below < p) low = middle;
     else high = middle;
   }
   return (low + high) / 2;
 }
 
-/** The distribution function of N(0, 1): an expansion near 0 and a continued fraction in the tails (Abramowitz & Stegun 26.2.11, 26.2.14). */
+/**
+ * The distribution function of N(0, 1): an expansion near 0 and a continued fraction in the tails (Abramowitz & Stegun
+ * 26.2.11, 26.2.14).
+ */
 function normalBelow(z) {
   const density = exp((-z * z) / 2) / sqrt(2 * PI);
   if (abs(z) < 4) {

@@ -92,4 +92,5 @@ function ordered(example: Batch, batch: Batch): Batch {
   );
 }
 
-const joined = (...variables: readonly (Variables | undefined)[]): Variables => new Map(variables.flatMap((some) => [...(some ?? [])]));
+const joined = (...variables: readonly (Variables | undefined)[]): Variables =>
+  new Map(variables.flatMap((some) => [...(some ?? [])]));

@@ -30,7 +30,8 @@ function operationsOf(kernel: string, first: number[], second: number[], output:
       return 2 * tf.util.sizeFromShape(first) * second[0] * second[1] * second[2];
     case 'BatchMatMul':
     case '_FusedMatMul': {
-      // Rows · inner, inner · columns and rows · columns elements, so that the root of their product is rows · inner · columns.
+      // Rows · inner, inner · columns and rows · columns elements, so that the root of their product is rows · inner ·
+      // columns.
       const batch = tf.util.sizeFromShape(first.slice(0, -2));
       return 2 * Math.sqrt((tf.util.sizeFromShape(first) * tf.util.sizeFromShape(second) * size) / batch);
     }

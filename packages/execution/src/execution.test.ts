@@ -23,7 +23,10 @@ function task(): Task & { teacher: tf.Variable } {
       ['shift', shift],
     ]),
     frozen: new Map([['teacher', teacher]]),
-    draw: (examples, random) => ({ ...examples, noise: { data: random.normals(examples.image.data.length), item: [8] } }),
+    draw: (examples, random) => ({
+      ...examples,
+      noise: { data: random.normals(examples.image.data.length), item: [8] },
+    }),
     loss({ image, label, noise }) {
       const x = tf.add<tf.Tensor2D>(tf.reshape(image, [-1, 8]), tf.mul(noise, 0.1));
       const output = tf.add(tf.matMul(x, weight as tf.Tensor2D), tf.gather(shift, label as tf.Tensor1D));
@@ -50,7 +53,8 @@ function contrastive(): Task {
     },
   };
 }
-const values = ({ parameters }: Task) => new Map([...parameters].map(([name, v]) => [name, v.dataSync<'float32'>().slice()]));
+const values = ({ parameters }: Task) =>
+  new Map([...parameters].map(([name, v]) => [name, v.dataSync<'float32'>().slice()]));
 const close = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Array.from(a).forEach((value, i) => expect(Math.abs(value - b[i])).toBeLessThan(1e-5 * Math.max(1, Math.abs(b[i]))));
 

@@ -24,7 +24,11 @@ export interface Execution {
    * @param fn a function of examples, which lie along the first axis of every input and result
    * @param examples tensors like its inputs; their values do not matter
    */
-  compile<F extends TensorFunction>(fn: F, examples: readonly tf.Tensor[], options?: CompileOptions): Promise<Compiled<F>>;
+  compile<F extends TensorFunction>(
+    fn: F,
+    examples: readonly tf.Tensor[],
+    options?: CompileOptions,
+  ): Promise<Compiled<F>>;
   /**
    * Memory and work of such a function for an example. Where it is compiled, nothing is run.
    * @param fn as for `compile`
@@ -35,7 +39,10 @@ export interface Execution {
 
 /** How a function is to be compiled. */
 export interface CompileOptions {
-  /** Variables that the function reads, whose values may change between calls. Others, where it is compiled, keep the values that they have now. */
+  /**
+   * Variables that the function reads, whose values may change between calls. Others, where it is compiled, keep the
+   * values that they have now.
+   */
   readonly parameters?: Variables;
   /** Whether examples depend on each other, so that a batch may not be cut. */
   readonly coupled?: boolean;

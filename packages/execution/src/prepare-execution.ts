@@ -5,8 +5,9 @@ import { eager } from './eager';
 import type { Execution, ExecutionName } from './execution';
 
 /**
- * Prepares what is asked for. `auto` takes tfjs-node-gpu where it is installed and sees a CUDA device, otherwise compiled, otherwise the
- * best eager backend. To train eagerly, import `@tensorflow/tfjs` once in the application, which registers the gradients.
+ * Prepares what is asked for. `auto` takes tfjs-node-gpu where it is installed and sees a CUDA device, otherwise
+ * compiled, otherwise the best eager backend. To train eagerly, import `@tensorflow/tfjs` once in the application,
+ * which registers the gradients.
  * @throws Error in one line if one asked for by name is not there; it says how to get it
  */
 export async function prepareExecution(name: ExecutionName = 'auto'): Promise<Execution> {
@@ -27,4 +28,7 @@ export async function prepareExecution(name: ExecutionName = 'auto'): Promise<Ex
   }
 }
 
-const named = ({ name, reason }: { readonly name: string; readonly reason: string }) => ({ name: name as Execution['name'], reason });
+const named = ({ name, reason }: { readonly name: string; readonly reason: string }) => ({
+  name: name as Execution['name'],
+  reason,
+});

@@ -13,6 +13,8 @@ export function adjointAlong(dy: tf.Tensor, axis: number, matrix: tf.Tensor2D): 
   shape[axis] = n;
   const outer = dy.size / size / inner;
   const product =
-    inner === 1 ? tf.matMul(tf.reshape(dy, [outer, size]), matrix) : tf.matMul(matrix, tf.reshape<tf.Rank>(dy, [outer, size, inner]), true);
+    inner === 1
+      ? tf.matMul(tf.reshape(dy, [outer, size]), matrix)
+      : tf.matMul(matrix, tf.reshape<tf.Rank>(dy, [outer, size, inner]), true);
   return tf.reshape(product, shape);
 }

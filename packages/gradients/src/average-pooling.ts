@@ -17,7 +17,10 @@ interface Windows {
   readonly before: number;
 }
 
-/** Every window's mean is of the pixels inside the image; tfjs's own gradient divides by the window's whole size at the borders too. */
+/**
+ * Every window's mean is of the pixels inside the image; tfjs's own gradient divides by the window's whole size at the
+ * borders too.
+ */
 export const averagePoolingGradient: tf.GradConfig = {
   kernelName: 'AvgPool',
   inputsToSave: ['x'],

@@ -7,7 +7,8 @@ interface Term {
 }
 
 /**
- * Einstein summation of one or two tensors, such as `bhid,bhjd->bhij`, as one matrix product. Each letter at most once in each term.
+ * Einstein summation of one or two tensors, such as `bhid,bhjd->bhij`, as one matrix product. Each letter at most once
+ * in each term.
  * @throws Error if the equation is none, or the shapes do not fit it
  */
 export function einsum(equation: string, ...tensors: tf.Tensor[]): tf.Tensor {
@@ -21,7 +22,10 @@ export function einsum(equation: string, ...tensors: tf.Tensor[]): tf.Tensor {
   );
 }
 
-/** dy times what the others are, summed to each tensor's own letters. Letters that stand in one tensor alone were summed there: dy is repeated along them. */
+/**
+ * dy times what the others are, summed to each tensor's own letters. Letters that stand in one tensor alone were summed
+ * there: dy is repeated along them.
+ */
 export const einsumGradient: tf.GradConfig = {
   kernelName: 'Einsum',
   saveAllInputs: true,
@@ -54,7 +58,9 @@ function contract([first, second]: readonly Term[], right: string): tf.Tensor {
     const a = summed(first, right + (second?.letters ?? ''));
     if (!second) return arranged(a, letterList(right));
     const b = summed(second, right + first.letters);
-    const sizes = new Map([a, b].flatMap(({ tensor, letters }) => letterList(letters).map((letter, axis) => [letter, tensor.shape[axis]])));
+    const sizes = new Map(
+      [a, b].flatMap(({ tensor, letters }) => letterList(letters).map((letter, axis) => [letter, tensor.shape[axis]])),
+    );
     const both = letterList(a.letters).filter((letter) => b.letters.includes(letter));
     const batch = both.filter((letter) => right.includes(letter));
     const inner = both.filter((letter) => !right.includes(letter));

@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { summedTo } from './summed-to';
 
-/** Of the larger or smaller of a and b, where ties are a's: tfjs's own does not sum over the axes along which one of the two was repeated. */
+/**
+ * Of the larger or smaller of a and b, where ties are a's: tfjs's own does not sum over the axes along which one of the
+ * two was repeated.
+ */
 const extremum = (kernelName: string, isA: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor): tf.GradConfig => ({
   kernelName,
   inputsToSave: ['a', 'b'],

@@ -14,7 +14,10 @@ function values(shape: number[], seed: number): tf.Tensor {
   return tf.tensor(data, shape);
 }
 
-/** The gradients of a weighted sum of the results agree with central differences, which float32 leaves some four digits of; no tensor is left behind. */
+/**
+ * The gradients of a weighted sum of the results agree with central differences, which float32 leaves some four digits
+ * of; no tensor is left behind.
+ */
 function expectTrueGradients(fn: Fn, shapes: number[][], step = 2 ** -8): void {
   const inputs = shapes.map((shape, i) => values(shape, i + 1));
   const weights = tf.tidy(() => values(fn(...inputs).shape, 9));
@@ -27,7 +30,9 @@ function expectTrueGradients(fn: Fn, shapes: number[][], step = 2 ** -8): void {
     const difference = (i: number) => {
       const [up, down] = [step, -step].map((by) => {
         const moved = Float32Array.from(data, (value, j) => (i === j ? value + by : value));
-        return tf.tidy(() => loss(...inputs.map((x, j) => (j === which ? tf.tensor(moved, x.shape) : x))).dataSync()[0]);
+        return tf.tidy(
+          () => loss(...inputs.map((x, j) => (j === which ? tf.tensor(moved, x.shape) : x))).dataSync()[0],
+        );
       });
       return (up - down) / (2 * step);
     };
@@ -60,7 +65,8 @@ describe('gradients agree with finite differences:', () => {
   ])('matMul of %s', (_, a, b, transposeA = false, transposeB = false) =>
     expectTrueGradients((x, y) => tf.matMul(x, y, transposeA, transposeB), [a, b]),
   );
-  test('matMul of a matrix and itself, transposed', () => expectTrueGradients((x) => tf.matMul(x, x, false, true), [[3, 2]]));
+  test('matMul of a matrix and itself, transposed', () =>
+    expectTrueGradients((x) => tf.matMul(x, x, false, true), [[3, 2]]));
 
   test.each<[string, ...number[][]]>([
     ['ij,jk->ik', [3, 2], [2, 4]],
@@ -71,7 +77,9 @@ describe('gradients agree with finite differences:', () => {
     ['bi,bi->', [3, 2], [3, 2]],
     ['ijk->ki', [2, 3, 2]],
     ['ij->', [2, 3]],
-  ])('einsum %s', (equation, ...shapes) => expectTrueGradients((...tensors) => tf.einsum(equation, ...tensors), shapes));
+  ])('einsum %s', (equation, ...shapes) =>
+    expectTrueGradients((...tensors) => tf.einsum(equation, ...tensors), shapes),
+  );
 
   for (const [name, fn] of Object.entries({ maximum: tf.maximum, minimum: tf.minimum }))
     test(`${name}, broadcast`, () => {
@@ -90,7 +98,8 @@ describe('gradients agree with finite differences:', () => {
 
   test.each([0, 1, 2])('cumsum along axis %s', (axis) => {
     for (const exclusive of [false, true])
-      for (const reverse of [false, true]) expectTrueGradients((x) => tf.cumsum(x, axis, exclusive, reverse), [[3, 2, 4]]);
+      for (const reverse of [false, true])
+        expectTrueGradients((x) => tf.cumsum(x, axis, exclusive, reverse), [[3, 2, 4]]);
   });
 
   test.each<[number | [number, number], number, 'same' | 'valid' | number, 'floor' | 'ceil' | undefined]>([
@@ -106,7 +115,10 @@ describe('gradients agree with finite differences:', () => {
     expectTrueGradients((x) => tf.avgPool(x as tf.Tensor4D, size, stride, pad, rounding), [[2, 6, 5, 2]]),
   );
 
-  for (const [name, resize] of Object.entries({ bilinear: tf.image.resizeBilinear, nearest: tf.image.resizeNearestNeighbor })) {
+  for (const [name, resize] of Object.entries({
+    bilinear: tf.image.resizeBilinear,
+    nearest: tf.image.resizeNearestNeighbor,
+  })) {
     test.each<[[number, number], boolean, boolean]>([
       [[7, 5], false, false],
       [[7, 5], true, false],

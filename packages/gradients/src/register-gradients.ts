@@ -20,7 +20,8 @@ const gradients: readonly tf.GradConfig[] = [
 ];
 
 /**
- * Puts this package's gradients in the place of tfjs's own, on every backend and until the process ends. May be called as often as one likes:
+ * Puts this package's gradients in the place of tfjs's own, on every backend and until the process ends. May be called
+ * as often as one likes:
  * importing `@tensorflow/tfjs` later registers tfjs's own again.
  */
 export function registerGradients(): void {

@@ -8,12 +8,18 @@ interface ResizeAttributes {
 }
 
 /**
- * Resizing is linear along the height and along the width. Its gradients in tfjs take no notice of halfPixelCenters, and on some backends
- * none of which side is the longer; this one is the transpose of what the kernel does to unit vectors, so it is right wherever that is.
+ * Resizing is linear along the height and along the width. Its gradients in tfjs take no notice of halfPixelCenters,
+ * and on some backends none of which side is the longer; this one is the transpose of what the kernel does to unit
+ * vectors, so it is right wherever that is.
  */
 const resizing = (
   kernelName: string,
-  resize: (images: tf.Tensor4D, size: [number, number], alignCorners: boolean, halfPixelCenters: boolean) => tf.Tensor4D,
+  resize: (
+    images: tf.Tensor4D,
+    size: [number, number],
+    alignCorners: boolean,
+    halfPixelCenters: boolean,
+  ) => tf.Tensor4D,
 ): tf.GradConfig => ({
   kernelName,
   inputsToSave: ['images'],

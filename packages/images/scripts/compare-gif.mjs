@@ -1,4 +1,5 @@
-// Colours of GIFs, ours and Pillow's: the mean difference of a channel from the picture, and the time of a frame. Build first, then
+// Colours of GIFs, ours and Pillow's: the mean difference of a channel from the picture, and the time of a frame. Build
+// first, then
 //   node scripts/compare-gif.mjs [python with Pillow and NumPy]
 import { spawnSync } from 'node:child_process';
 import sharp from 'sharp';
@@ -8,7 +9,9 @@ const picture = (width, height, colour) => ({
   width,
   height,
   channels: 3,
-  data: Uint8Array.from(Array.from({ length: width * height }, (_, i) => colour(i % width, Math.floor(i / width))).flat()),
+  data: Uint8Array.from(
+    Array.from({ length: width * height }, (_, i) => colour(i % width, Math.floor(i / width))).flat(),
+  ),
 });
 // mulberry32: the same noise every time.
 let state = 1;
@@ -21,7 +24,9 @@ const random = () => {
 const waves = (size) =>
   picture(size, size, (x, y) => {
     const [u, v] = [x / (size - 1), y / (size - 1)];
-    return [Math.sin(3 * u + 2 * v), Math.cos(4 * u * v + 1), Math.sin(5 * (u - v))].map((wave) => Math.round(127.5 + 127.5 * wave));
+    return [Math.sin(3 * u + 2 * v), Math.cos(4 * u * v + 1), Math.sin(5 * (u - v))].map((wave) =>
+      Math.round(127.5 + 127.5 * wave),
+    );
   });
 const noise = Array.from({ length: 28 * 28 }, () => [0, 1, 2].map(() => Math.floor(256 * random())));
 const pictures = {
@@ -49,7 +54,9 @@ for line in sys.stdin:
         answer.append([float(np.abs(np.asarray(q.convert("RGB")).astype(int) - a).mean()), 1000 * seconds])
     print(json.dumps(answer))
 `;
-const input = Object.values(pictures).map(({ data, ...size }) => JSON.stringify({ ...size, data: Buffer.from(data).toString('hex') }));
+const input = Object.values(pictures).map(({ data, ...size }) =>
+  JSON.stringify({ ...size, data: Buffer.from(data).toString('hex') }),
+);
 const peer = spawnSync(process.argv[2] ?? 'python3', ['-c', python], {
   input: `${input.join('\n')}\n`,
   maxBuffer: 2 ** 24,
@@ -59,7 +66,9 @@ if (peer.status !== 0) throw new Error(peer.error?.message ?? peer.stderr);
 const theirs = peer.stdout.trim().split('\n').map(JSON.parse);
 
 const cell = ([error, ms]) => `${error.toFixed(3)} (${ms.toFixed(0)} ms)`;
-console.log('| picture | ours, with the encoding | Pillow: median cut | maximum coverage | octree |\n| --- | --- | --- | --- | --- |');
+console.log(
+  '| picture | ours, with the encoding | Pillow: median cut | maximum coverage | octree |\n| --- | --- | --- | --- | --- |',
+);
 for (const [i, [name, frame]] of Object.entries(pictures).entries()) {
   encodeGif([frame]);
   const start = performance.now();

@@ -1,4 +1,5 @@
-// Writes fonts/inter.ttf, the part of Inter (https://rsms.me/inter, SIL Open Font License) that plots use. Run once, in an empty folder:
+// Writes fonts/inter.ttf, the part of Inter (https://rsms.me/inter, SIL Open Font License) that plots use. Run once, in
+// an empty folder:
 //   npm install subset-font@2.9.0 @expo-google-fonts/inter@0.4.2 && node …/packages/images/scripts/make-font.mjs
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -39,8 +39,14 @@ describe('encodeApng', () => {
 
   test('names what is wrong', () => {
     expect(() => encodeApng([])).toThrow('encodeApng: expected at least one image, got none');
-    expect(() => encodeApng([frame(1, 0), frame(3, 0)])).toThrow('encodeApng: image 1 is 9×5×3, but the first is 9×5×1');
-    expect(() => encodeApng([frame(1, 0)], { frameMs: 0 })).toThrow('a frame shows for a whole number of 1 to 65535 ms, got 0');
-    expect(() => encodeApng([frame(1, 0)], { lastFrameMs: 70000 })).toThrow('a whole number of 1 to 65535 ms, got 70000');
+    expect(() => encodeApng([frame(1, 0), frame(3, 0)])).toThrow(
+      'encodeApng: image 1 is 9×5×3, but the first is 9×5×1',
+    );
+    expect(() => encodeApng([frame(1, 0)], { frameMs: 0 })).toThrow(
+      'a frame shows for a whole number of 1 to 65535 ms, got 0',
+    );
+    expect(() => encodeApng([frame(1, 0)], { lastFrameMs: 70000 })).toThrow(
+      'a whole number of 1 to 65535 ms, got 70000',
+    );
   });
 });

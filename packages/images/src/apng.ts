@@ -5,8 +5,8 @@ import { encodePng } from './png';
 import { PNG_SIGNATURE, pngChunkBytes, pngChunks } from './png-chunks';
 
 /**
- * An animated PNG (https://www.w3.org/TR/png-3/#apng-frame-based-animation): every level and colour is kept, and a program that knows
- * only PNG shows the first frame.
+ * An animated PNG (https://www.w3.org/TR/png-3/#apng-frame-based-animation): every level and colour is kept, and a
+ * program that knows only PNG shows the first frame.
  * @param options.frameMs milliseconds that a frame shows
  * @param options.lastFrameMs milliseconds that the last frame shows
  * @param options.repeat whether it starts again
@@ -14,7 +14,11 @@ import { PNG_SIGNATURE, pngChunkBytes, pngChunks } from './png-chunks';
  */
 export function encodeApng(
   frames: readonly ByteImage[],
-  { frameMs = 50, lastFrameMs = frameMs, repeat = true }: { frameMs?: number; lastFrameMs?: number; repeat?: boolean } = {},
+  {
+    frameMs = 50,
+    lastFrameMs = frameMs,
+    repeat = true,
+  }: { frameMs?: number; lastFrameMs?: number; repeat?: boolean } = {},
 ): Uint8Array {
   checkAlike(frames, 'encodeApng');
   for (const ms of [frameMs, lastFrameMs]) {
@@ -35,7 +39,11 @@ export function encodeApng(
     const fcTL = pngChunkBytes({ type: 'fcTL', data: new Uint8Array(control.buffer, 0, 26) });
     const pixels = png.filter(({ type }) => type === 'IDAT').map(({ data }) => data);
     if (i === 0) {
-      parts.push(pngChunkBytes(png[0]), pngChunkBytes({ type: 'acTL', data: bytesOf(words(frames.length, repeat ? 0 : 1)) }), fcTL);
+      parts.push(
+        pngChunkBytes(png[0]),
+        pngChunkBytes({ type: 'acTL', data: bytesOf(words(frames.length, repeat ? 0 : 1)) }),
+        fcTL,
+      );
       parts.push(...pixels.map((data) => pngChunkBytes({ type: 'IDAT', data })));
     } else {
       const data = Buffer.concat([bytesOf(words(sequence++)), ...pixels]);

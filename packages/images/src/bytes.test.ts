@@ -11,7 +11,9 @@ describe('bytes', () => {
   });
 
   test('toBytes clamps and rounds', () => {
-    expect([...toBytes([-1.5, -1, -0.998, 0.02, 1, 7, Infinity, -Infinity, NaN])]).toEqual([0, 0, 0, 130, 255, 255, 255, 0, 0]);
+    expect([...toBytes([-1.5, -1, -0.998, 0.02, 1, 7, Infinity, -Infinity, NaN])]).toEqual([
+      0, 0, 0, 130, 255, 255, 255, 0, 0,
+    ]);
   });
 
   test('toImages cuts a batch', () => {

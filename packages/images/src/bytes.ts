@@ -21,14 +21,24 @@ export function fromBytes(bytes: ArrayLike<number>): Float32Array {
  * @param shape [n, h, w, c]
  * @throws RangeError if `values` does not have that shape
  */
-export function toImages(values: ArrayLike<number>, [n, h, w, c]: readonly [n: number, h: number, w: number, c: number]): ByteImage[] {
+export function toImages(
+  values: ArrayLike<number>,
+  [n, h, w, c]: readonly [n: number, h: number, w: number, c: number],
+): ByteImage[] {
   if (c !== 1 && c !== 3 && c !== 4) throw new RangeError(`toImages: channels must be 1, 3 or 4, got ${c}`);
   if (values.length !== n * h * w * c) {
-    throw new RangeError(`toImages: shape [${n}, ${h}, ${w}, ${c}] holds ${n * h * w * c} values, got ${values.length}`);
+    throw new RangeError(
+      `toImages: shape [${n}, ${h}, ${w}, ${c}] holds ${n * h * w * c} values, got ${values.length}`,
+    );
   }
   const bytes = toBytes(values);
   const size = h * w * c;
-  return Array.from({ length: n }, (_, i) => ({ width: w, height: h, channels: c, data: bytes.subarray(i * size, (i + 1) * size) }));
+  return Array.from({ length: n }, (_, i) => ({
+    width: w,
+    height: h,
+    channels: c,
+    data: bytes.subarray(i * size, (i + 1) * size),
+  }));
 }
 
 /**
@@ -49,8 +59,8 @@ export function toRgba({ width, height, channels, data }: ByteImage): Uint8Clamp
 }
 
 /**
- * The same image with another number of channels: gray is repeated, colour becomes luma (ITU-R BT.601, with the weights of
- * Pillow's `convert('L')` to the bit), a new alpha is opaque, and an alpha that goes is blended over the background.
+ * The same image with another number of channels: gray is repeated, colour becomes luma (ITU-R BT.601, with the weights
+ * of Pillow's `convert('L')` to the bit), a new alpha is opaque, and an alpha that goes is blended over the background.
  * @param options.background 0 … 255
  */
 export function withChannels(image: ByteImage, channels: Channels, { background = 255 } = {}): ByteImage {
@@ -84,7 +94,9 @@ type CanvasImageData = typeof globalThis extends { ImageData: { prototype: infer
  * @throws TypeError outside a browser
  */
 export function toImageData(image: ByteImage): CanvasImageData {
-  const { ImageData } = globalThis as { ImageData?: new (data: Uint8ClampedArray, width: number, height: number) => CanvasImageData };
+  const { ImageData } = globalThis as {
+    ImageData?: new (data: Uint8ClampedArray, width: number, height: number) => CanvasImageData;
+  };
   if (!ImageData) throw new TypeError('toImageData: ImageData exists only in a browser; use toRgba');
   return new ImageData(toRgba(image), image.width, image.height);
 }

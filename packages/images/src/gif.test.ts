@@ -29,7 +29,9 @@ const colourFrame = (width: number, height: number, colour: (x: number, y: numbe
   width,
   height,
   channels: 3,
-  data: Uint8Array.from(Array.from({ length: width * height }, (_, i) => colour(i % width, Math.floor(i / width))).flat()),
+  data: Uint8Array.from(
+    Array.from({ length: width * height }, (_, i) => colour(i % width, Math.floor(i / width))).flat(),
+  ),
 });
 
 test('frames with up to 256 colours keep them, each frame its own', async () => {
@@ -44,17 +46,28 @@ test('frames with up to 256 colours keep them, each frame its own', async () => 
 });
 
 /**
- * What Pillow 13.0 makes of a picture of too many colours, as the mean difference of a channel (scripts/compare-gif.mjs):
+ * What Pillow 13.0 makes of a picture of too many colours, as the mean difference of a channel
+ * (scripts/compare-gif.mjs):
  * Image.fromarray(a).quantize(256, method=m), m = 0 (median cut, which save uses), 1 (maximum coverage), 2 (octree).
  */
 test.each([
-  { name: '2,048 in a plane', frame: colourFrame(64, 32, (x, y) => [96 + x, 112 + y, 128]), pillow: [0.459, 0.43, 2.667] },
-  { name: '2,048 in a slanted plane', frame: colourFrame(64, 32, (x, y) => [4 * x, 8 * y, 2 * (x + y)]), pillow: [3.41, 3.112, 4.8] },
+  {
+    name: '2,048 in a plane',
+    frame: colourFrame(64, 32, (x, y) => [96 + x, 112 + y, 128]),
+    pillow: [0.459, 0.43, 2.667],
+  },
+  {
+    name: '2,048 in a slanted plane',
+    frame: colourFrame(64, 32, (x, y) => [4 * x, 8 * y, 2 * (x + y)]),
+    pillow: [3.41, 3.112, 4.8],
+  },
   {
     name: '4,092 in waves',
     frame: colourFrame(64, 64, (x, y) => {
       const [u, v] = [x / 63, y / 63];
-      return [Math.sin(3 * u + 2 * v), Math.cos(4 * u * v + 1), Math.sin(5 * (u - v))].map((wave) => Math.round(127.5 + 127.5 * wave));
+      return [Math.sin(3 * u + 2 * v), Math.cos(4 * u * v + 1), Math.sin(5 * (u - v))].map((wave) =>
+        Math.round(127.5 + 127.5 * wave),
+      );
     }),
     pillow: [5.693, 5.44, 7.61],
   },

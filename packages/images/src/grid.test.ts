@@ -18,7 +18,8 @@ test('imageGrid lays images out row by row', () => {
 
 test('imageGrid chooses the columns that make the picture near square', () => {
   const columns = (n: number, width: number, height: number) =>
-    imageGrid(new Array(n).fill({ width, height, channels: 1, data: new Uint8Array(width * height) }), { padding: 0 }).width / width;
+    imageGrid(new Array(n).fill({ width, height, channels: 1, data: new Uint8Array(width * height) }), { padding: 0 })
+      .width / width;
   expect([1, 2, 3, 4, 5, 9, 10, 64].map((n) => columns(n, 1, 1))).toEqual([1, 2, 2, 2, 3, 3, 4, 8]);
   expect(columns(8, 2, 1)).toBe(2);
   expect(columns(8, 1, 2)).toBe(4);

@@ -24,7 +24,9 @@ export function checkImage({ width, height, channels, data }: ByteImage, who: st
     throw new RangeError(`${who}: width and height must be whole numbers of at least 1, got ${width}×${height}`);
   }
   if (data.length !== width * height * channels) {
-    throw new RangeError(`${who}: a ${width}×${height}×${channels} image has ${width * height * channels} bytes, got ${data.length}`);
+    throw new RangeError(
+      `${who}: a ${width}×${height}×${channels} image has ${width * height * channels} bytes, got ${data.length}`,
+    );
   }
 }
 

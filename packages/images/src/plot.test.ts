@@ -40,7 +40,10 @@ test('a range is an area around the line, within the axes', () => {
   const numbers = area(draw([3, 3, 3]))!
     .match(/[\d.]+/g)!
     .map(Number);
-  expect([Math.min(...numbers.filter((_, i) => i % 2 === 1)), Math.max(...numbers.filter((_, i) => i % 2 === 1))]).toEqual([34, 152]);
+  expect([
+    Math.min(...numbers.filter((_, i) => i % 2 === 1)),
+    Math.max(...numbers.filter((_, i) => i % 2 === 1)),
+  ]).toEqual([34, 152]);
   expect(area(draw([3, NaN, 3]))).not.toMatch(/NaN/);
   expect(() => draw([3])).toThrow('plotLines: line 0 has 3 y and a range of 3 and 1');
 });

@@ -63,10 +63,17 @@ export function plotLines(
   const drawn = lines.map(({ name = '', x, y, smooth: points, range }, i) => {
     if (x && x.length !== y.length) throw new RangeError(`plotLines: line ${i} has ${x.length} x and ${y.length} y`);
     if (range && (range.low.length !== y.length || range.high.length !== y.length))
-      throw new RangeError(`plotLines: line ${i} has ${y.length} y and a range of ${range.low.length} and ${range.high.length}`);
+      throw new RangeError(
+        `plotLines: line ${i} has ${y.length} y and a range of ${range.low.length} and ${range.high.length}`,
+      );
     const color = COLORS[i % COLORS.length];
-    const toPoints = (ys: ArrayLike<number>) => Array.from(ys, (value, k) => ({ color, x: x ? x[k] : k, y: onAxis(value) }));
-    const spans: Span[] = Array.from(range?.low ?? [], (low, k) => ({ x: x ? x[k] : k, low: onAxis(low), high: onAxis(range!.high[k]) }));
+    const toPoints = (ys: ArrayLike<number>) =>
+      Array.from(ys, (value, k) => ({ color, x: x ? x[k] : k, y: onAxis(value) }));
+    const spans: Span[] = Array.from(range?.low ?? [], (low, k) => ({
+      x: x ? x[k] : k,
+      low: onAxis(low),
+      high: onAxis(range!.high[k]),
+    }));
     const area = spans.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
     return { name, color, area, raw: points ? toPoints(y) : [], line: toPoints(points ? smooth(y, points) : y) };
   });
@@ -135,8 +142,8 @@ export function plotLines(
 }
 
 /**
- * An SVG document as a PNG file. Text is drawn in Inter (Latin, Greek and some mathematical signs), which comes with this
- * package, so the picture is the same on every machine.
+ * An SVG document as a PNG file. Text is drawn in Inter (Latin, Greek and some mathematical signs), which comes with
+ * this package, so the picture is the same on every machine.
  * @param options.scale pixels of the PNG for each unit of the SVG
  * @throws Error if it is not SVG
  */

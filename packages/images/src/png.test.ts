@@ -63,19 +63,25 @@ describe('decodePng', () => {
     expect(wide[24]).toBe(16);
     expect(decodePng(wide).data).toEqual(image.data);
     // The upper 8 bits, where rounding would give 129.
-    const gray16 = sharp(Uint16Array.of(0x80ff, 0xffff, 0x00ff), { raw: { width: 3, height: 1, channels: 1 } }).toColourspace('grey16');
+    const gray16 = sharp(Uint16Array.of(0x80ff, 0xffff, 0x00ff), {
+      raw: { width: 3, height: 1, channels: 1 },
+    }).toColourspace('grey16');
     expect([...decodePng(await gray16.png().toBuffer()).data]).toEqual([0x80, 0xff, 0x00]);
   });
 
   test('converts to the channels asked for', () => {
     const gray = picture(3, 2, 1);
-    expect(decodePng(encodePng(gray), { channels: 3 }).data).toEqual(Uint8Array.from([...gray.data].flatMap((v) => [v, v, v])));
+    expect(decodePng(encodePng(gray), { channels: 3 }).data).toEqual(
+      Uint8Array.from([...gray.data].flatMap((v) => [v, v, v])),
+    );
   });
 
   test('refuses a picture larger than it was told, whatever the file size', () => {
     const small = deflateSync(new Uint8Array(10));
     expect(() => decodePng(pngOf(2 ** 31 - 1, 2 ** 31 - 1, 6, 0, small))).toThrow(/is more than 67108864 pixels/);
-    expect(() => decodePng(encodePng(picture(20, 20, 1)), { maxPixels: 399 })).toThrow('PNG: 20×20 is more than 399 pixels');
+    expect(() => decodePng(encodePng(picture(20, 20, 1)), { maxPixels: 399 })).toThrow(
+      'PNG: 20×20 is more than 399 pixels',
+    );
     // 64 MB of zeros in 64 kB: more than 4×4 pixels need.
     const bomb = deflateSync(new Uint8Array(2 ** 26));
     for (const interlace of [0, 1]) {
@@ -116,7 +122,8 @@ describe('decodePng', () => {
   test('every truncation and any damage gives the picture or one clear line', () => {
     const image = picture(9, 8, 3);
     const png = encodePng(image);
-    for (let length = 0; length < png.length - 12; length++) expect(() => decodePng(png.subarray(0, length))).toThrow(/^PNG: [^\n]+$/);
+    for (let length = 0; length < png.length - 12; length++)
+      expect(() => decodePng(png.subarray(0, length))).toThrow(/^PNG: [^\n]+$/);
     const interlaced = pngOf(4, 4, 2, 1, deflateSync(new Uint8Array(80)));
     for (let k = 0; k < 2000; k++) {
       const damaged = Uint8Array.from(k % 2 ? png : interlaced);

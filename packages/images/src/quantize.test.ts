@@ -7,8 +7,16 @@ const squared = (rgb: Uint8Array, palette: readonly number[][], p: number, k: nu
 
 test('far colours stay, and near ones become their mean', () => {
   // 255 corners of a lattice, and a cluster of 27 far from all of them, one colour of it three times.
-  const lattice = Array.from({ length: 255 }, (_, i) => [40 * (i % 6), 40 * (Math.floor(i / 6) % 6), 30 * Math.floor(i / 36)]);
-  const cluster = Array.from({ length: 27 }, (_, i) => [240 + (i % 3), 240 + (Math.floor(i / 3) % 3), 249 + Math.floor(i / 9)]);
+  const lattice = Array.from({ length: 255 }, (_, i) => [
+    40 * (i % 6),
+    40 * (Math.floor(i / 6) % 6),
+    30 * Math.floor(i / 36),
+  ]);
+  const cluster = Array.from({ length: 27 }, (_, i) => [
+    240 + (i % 3),
+    240 + (Math.floor(i / 3) % 3),
+    249 + Math.floor(i / 9),
+  ]);
   const pixels = [...cluster, ...lattice, cluster[26], cluster[26]];
   const { palette, index } = quantize(Uint8Array.from(pixels.flat()));
   const shown = Array.from(index, (k) => palette[k]);

@@ -22,7 +22,8 @@ const channel = (rgb: number, axis: number) => (rgb >> (16 - 8 * axis)) & 255;
 const unpack = (rgb: number): Colour => [channel(rgb, 0), channel(rgb, 1), channel(rgb, 2)];
 
 /**
- * An image in at most 256 colours: in its own, if they are no more, otherwise in those that a search for the least squared error finds.
+ * An image in at most 256 colours: in its own, if they are no more, otherwise in those that a search for the least
+ * squared error finds.
  * Every bit of a channel counts.
  * @param rgb [pixels, 3], fewer than 2²⁹ pixels
  */
@@ -30,7 +31,8 @@ export function quantize(rgb: Uint8Array): Indexed {
   const pixels = rgb.length / 3;
   // The colour and the place of a pixel in one number: once sorted, pixels of one colour stand together.
   const sorted = new Float64Array(pixels);
-  for (let p = 0; p < pixels; p++) sorted[p] = ((rgb[3 * p] << 16) | (rgb[3 * p + 1] << 8) | rgb[3 * p + 2]) * pixels + p;
+  for (let p = 0; p < pixels; p++)
+    sorted[p] = ((rgb[3 * p] << 16) | (rgb[3 * p + 1] << 8) | rgb[3 * p + 2]) * pixels + p;
   sorted.sort();
   const found = new Uint32Array(pixels);
   const counts = new Uint32Array(pixels);
@@ -73,7 +75,9 @@ function means({ rgb, counts }: Colours, chosen: Uint8Array, palette: readonly C
 /** The place in the palette that is nearest to each colour. */
 function nearest(rgb: Uint32Array, palette: readonly Colour[]): Uint8Array {
   const bySum = palette.map(([r, g, b], k) => ({ r, g, b, k, sum: r + g + b })).sort((x, y) => x.sum - y.sum);
-  const [reds, greens, blues] = (['r', 'g', 'b'] as const).map((name) => Float64Array.from(bySum, (colour) => colour[name]));
+  const [reds, greens, blues] = (['r', 'g', 'b'] as const).map((name) =>
+    Float64Array.from(bySum, (colour) => colour[name]),
+  );
   const sums = Float64Array.of(...bySum.map(({ sum }) => sum), Infinity);
   const firstAbove = new Uint16Array(3 * 255 + 1);
   for (let sum = 0, at = 0; sum < firstAbove.length; sum++) {
@@ -114,8 +118,8 @@ interface Box {
 }
 
 /**
- * The means of 256 boxes, cut in two where the squared error falls most (Wu 1991, "Efficient statistical computations for optimal color
- * quantization", who has 5 bits a channel).
+ * The means of 256 boxes, cut in two where the squared error falls most (Wu 1991, "Efficient statistical computations
+ * for optimal color quantization", who has 5 bits a channel).
  */
 function boxMeans(colours: Colours): Colour[] {
   const rgb = colours.rgb.slice();

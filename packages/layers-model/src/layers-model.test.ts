@@ -18,10 +18,15 @@ function denoiser({
   const xt = tf.input({ shape: [4, 4, 1] });
   const told = conditions.length === 0 ? t : (layers.concatenate().apply([t, ...conditions]) as tf.SymbolicTensor);
   const shift = layers.dense({ units: 3, kernelInitializer: initial(1) }).apply(told) as tf.SymbolicTensor;
-  const features = layers.conv2d({ filters: 3, kernelSize: 3, padding: 'same', kernelInitializer: initial(2) }).apply(xt);
+  const features = layers
+    .conv2d({ filters: 3, kernelSize: 3, padding: 'same', kernelInitializer: initial(2) })
+    .apply(xt);
   const shifted = layers
     .add()
-    .apply([features as tf.SymbolicTensor, layers.reshape({ targetShape: [1, 1, 3] }).apply(shift) as tf.SymbolicTensor]);
+    .apply([
+      features as tf.SymbolicTensor,
+      layers.reshape({ targetShape: [1, 1, 3] }).apply(shift) as tf.SymbolicTensor,
+    ]);
   const through = [...between, layers.activation({ activation: 'relu' })].reduce(
     (x, layer) => layer.apply(x) as tf.SymbolicTensor,
     shifted as tf.SymbolicTensor,
@@ -36,7 +41,9 @@ const x = tf.tensor4d(
 const t = tf.tensor1d([1, 5]);
 const variables = ({ layers: places }: ReturnType<typeof networkFromLayersModel>) =>
   new Map(
-    places.flatMap((layer, i) => Object.entries(layer).map(([name, value]) => [`layers.${i}.${name}`, value as tf.Variable] as const)),
+    places.flatMap((layer, i) =>
+      Object.entries(layer).map(([name, value]) => [`layers.${i}.${name}`, value as tf.Variable] as const),
+    ),
   );
 
 describe('networkFromLayersModel', () => {
@@ -56,9 +63,13 @@ describe('networkFromLayersModel', () => {
   ])('gives t as the input declares it: %s', (_, input) => {
     const t32 = input();
     const xt = tf.input({ shape: [4, 4, 1] });
-    const embedded = layers.embedding({ inputDim: 8, outputDim: 16, embeddingsInitializer: initial(4) }).apply(t32) as tf.SymbolicTensor;
+    const embedded = layers
+      .embedding({ inputDim: 8, outputDim: 16, embeddingsInitializer: initial(4) })
+      .apply(t32) as tf.SymbolicTensor;
     const image = layers.reshape({ targetShape: [4, 4, 1] }).apply(embedded) as tf.SymbolicTensor;
-    const network = networkFromLayersModel(tf.model({ inputs: [xt, t32], outputs: layers.add().apply([xt, image]) as tf.SymbolicTensor }));
+    const network = networkFromLayersModel(
+      tf.model({ inputs: [xt, t32], outputs: layers.add().apply([xt, image]) as tf.SymbolicTensor }),
+    );
     const table = variables(network).get('layers.1.embeddings')!;
     const expected = tf.add(x, tf.reshape(tf.gather(table, tf.cast(t, 'int32')), [2, 4, 4, 1]));
     expect([...network.apply(x, t).dataSync()]).toEqual([...expected.dataSync()]);
@@ -79,22 +90,40 @@ describe('networkFromLayersModel', () => {
   test('names parameters by the places of their layers, whatever was made before', () => {
     const [first, second] = [denoiser(), denoiser()];
     expect(first.weights.map(({ name }) => name)).not.toEqual(second.weights.map(({ name }) => name));
-    const names = ['layers.2.kernel', 'layers.2.bias', 'layers.3.kernel', 'layers.3.bias', 'layers.7.kernel', 'layers.7.bias'];
+    const names = [
+      'layers.2.kernel',
+      'layers.2.bias',
+      'layers.3.kernel',
+      'layers.3.bias',
+      'layers.7.kernel',
+      'layers.7.bias',
+    ];
     for (const model of [first, second]) expect([...variables(networkFromLayersModel(model)).keys()]).toEqual(names);
   });
 
   test('names those of models, wrappers and both directions within', () => {
     const xt = tf.input({ shape: [4, 4, 1] });
     const t1 = tf.input({ shape: [1] });
-    const inner = tf.sequential({ layers: [layers.reshape({ inputShape: [4, 4, 1], targetShape: [4, 4] }), layers.dense({ units: 4 })] });
-    const each = layers.timeDistributed({ layer: layers.dense({ units: 4 }) }).apply(inner.apply(xt)) as tf.SymbolicTensor;
-    const both = layers.bidirectional({ layer: layers.simpleRNN({ units: 2, returnSequences: true }), mergeMode: 'concat' });
-    const time = layers.reshape({ targetShape: [4, 4] }).apply(layers.dense({ units: 16 }).apply(t1)) as tf.SymbolicTensor;
+    const inner = tf.sequential({
+      layers: [layers.reshape({ inputShape: [4, 4, 1], targetShape: [4, 4] }), layers.dense({ units: 4 })],
+    });
+    const each = layers
+      .timeDistributed({ layer: layers.dense({ units: 4 }) })
+      .apply(inner.apply(xt)) as tf.SymbolicTensor;
+    const both = layers.bidirectional({
+      layer: layers.simpleRNN({ units: 2, returnSequences: true }),
+      mergeMode: 'concat',
+    });
+    const time = layers
+      .reshape({ targetShape: [4, 4] })
+      .apply(layers.dense({ units: 16 }).apply(t1)) as tf.SymbolicTensor;
     const sum = layers.add().apply([both.apply(each) as tf.SymbolicTensor, time]) as tf.SymbolicTensor;
     const output = layers.reshape({ targetShape: [4, 4, 1] }).apply(sum) as tf.SymbolicTensor;
     const network = networkFromLayersModel(tf.model({ inputs: [xt, t1], outputs: output }));
     const paths = (value: object, path: string): string[] =>
-      value instanceof tf.Tensor ? [path] : Object.entries(value).flatMap(([key, inner]) => paths(inner as object, `${path}.${key}`));
+      value instanceof tf.Tensor
+        ? [path]
+        : Object.entries(value).flatMap(([key, inner]) => paths(inner as object, `${path}.${key}`));
     expect(paths(network.layers, 'layers')).toEqual([
       ...['layers.1.layers.1.kernel', 'layers.1.layers.1.bias'],
       ...['layers.3.kernel', 'layers.3.bias', 'layers.4.kernel', 'layers.4.bias'],
@@ -134,7 +163,10 @@ describe('networkFromLayersModel', () => {
       'a model that is not told t',
       () => {
         const xt = tf.input({ shape: [4, 4, 1], name: 'image' });
-        return tf.model({ inputs: xt, outputs: layers.conv2d({ filters: 1, kernelSize: 1 }).apply(xt) as tf.SymbolicTensor });
+        return tf.model({
+          inputs: xt,
+          outputs: layers.conv2d({ filters: 1, kernelSize: 1 }).apply(xt) as tf.SymbolicTensor,
+        });
       },
       "networkFromLayersModel: the model's inputs should be x_t, t and conditions, not only image",
     ],
@@ -168,7 +200,9 @@ describe('networkFromLayersModel', () => {
   });
 
   test('allows dropout that drops nothing, and layer normalisation', () => {
-    const network = networkFromLayersModel(denoiser({ between: [layers.dropout({ rate: 0 }), layers.layerNormalization()] }));
+    const network = networkFromLayersModel(
+      denoiser({ between: [layers.dropout({ rate: 0 }), layers.layerNormalization()] }),
+    );
     expect(network.apply(x, t).shape).toEqual([2, 4, 4, 1]);
   });
 });

@@ -40,19 +40,24 @@ export interface LayersModelLayer {
 export type LayerParameters = Readonly<Record<string, tf.Variable>> | { readonly layers: readonly LayerParameters[] };
 
 /**
- * A `tf.LayersModel` as a network. Its inputs are x_t [n, h, w, c], t ([n] or [n, 1], of the type that the input declares), and then conditions
- * by their input names; it has one output.
+ * A `tf.LayersModel` as a network. Its inputs are x_t [n, h, w, c], t ([n] or [n, 1], of the type that the input
+ * declares), and then conditions by their input names; it has one output.
  *
- * The parameters are named by the places of their layers in the model, `layers.3.kernel`, which are the same in every process; the names
- * that tfjs-layers gives them count all layers that the process has made. Training and sampling apply the model alike.
- * @throws RangeError if the inputs or outputs are others, or a layer works differently in training (Dropout, BatchNormalization and other layers
- * with random numbers or weights that are not trained), keeps a state, or has a constraint or regularizer, which only tfjs-layers' own training obeys
+ * The parameters are named by the places of their layers in the model, `layers.3.kernel`, which are the same in every
+ * process; the names that tfjs-layers gives them count all layers that the process has made. Training and sampling
+ * apply the model alike.
+ * @throws RangeError if the inputs or outputs are others, or a layer works differently in training (Dropout,
+ * BatchNormalization and other layers with random numbers or weights that are not trained), keeps a state, or has a
+ * constraint or regularizer, which only tfjs-layers' own training obeys
  */
 export function networkFromLayersModel(model: LayersModel): Network & { readonly layers: readonly LayerParameters[] } {
   const { inputs, inputNames, outputs } = model;
   if (inputs.length < 2)
-    throw new RangeError(`networkFromLayersModel: the model's inputs should be x_t, t and conditions, not only ${inputNames.join(', ')}`);
-  if (outputs.length !== 1) throw new RangeError(`networkFromLayersModel: the model should have one output, not ${outputs.length}`);
+    throw new RangeError(
+      `networkFromLayersModel: the model's inputs should be x_t, t and conditions, not only ${inputNames.join(', ')}`,
+    );
+  if (outputs.length !== 1)
+    throw new RangeError(`networkFromLayersModel: the model should have one output, not ${outputs.length}`);
   const { shape: tShape, dtype = 'float32' } = inputs[1];
   if (tShape.length > 2 || (tShape.length === 2 && tShape[1] !== 1))
     throw new RangeError(
@@ -102,7 +107,10 @@ function check(layer: LayersModelLayer, path: string): void {
   };
   const config = layer.getConfig();
   const random = RANDOM.find((name) => typeof config[name] === 'number' && config[name] > 0);
-  if (random) refuse(`draws random numbers in training (${random} ${String(config[random])}), which is not supported; leave it out`);
+  if (random)
+    refuse(
+      `draws random numbers in training (${random} ${String(config[random])}), which is not supported; leave it out`,
+    );
   if (layer.stateful) refuse('keeps a state from one call to the next, which is not supported');
   if (layer.losses.length > 0) refuse('has a regularizer, which is not supported; use weight decay');
   const fixed = layer.weights.filter(({ trainable }) => !trainable).map(lastName);
@@ -115,4 +123,5 @@ function check(layer: LayersModelLayer, path: string): void {
   if (layer.layer) check(layer.layer, path);
 }
 
-const lastName = ({ originalName }: { readonly originalName: string }) => originalName.slice(originalName.lastIndexOf('/') + 1);
+const lastName = ({ originalName }: { readonly originalName: string }) =>
+  originalName.slice(originalName.lastIndexOf('/') + 1);

@@ -1,10 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 
-/** An element-wise function whose derivative is known in closed form, which is cheaper than deriving it operation by operation. */
+/**
+ * An element-wise function whose derivative is known in closed form, which is cheaper than deriving it operation by
+ * operation.
+ */
 function elementwise(forward: (x: tf.Tensor) => tf.Tensor, derivative: (x: tf.Tensor) => tf.Tensor) {
   const withGradient = tf.customGrad((x, save) => {
     (save as tf.GradSaveFunc)([x as tf.Tensor]);
-    return { value: forward(x as tf.Tensor), gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => tf.mul(dy, derivative(saved)) };
+    return {
+      value: forward(x as tf.Tensor),
+      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => tf.mul(dy, derivative(saved)),
+    };
   });
   return <T extends tf.Tensor>(x: T): T => withGradient(x) as T;
 }

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * Scaled dot-product attention (Vaswani et al. 2017, eq. 1): softmax(q kᵀ / √d + mask) v. All are [n, heads, positions, d]; the mask
- * broadcasts to [n, heads, queries, keys].
+ * Scaled dot-product attention (Vaswani et al. 2017, eq. 1): softmax(q kᵀ / √d + mask) v. All are [n, heads, positions,
+ * d]; the mask broadcasts to [n, heads, queries, keys].
  */
 export function attend(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, mask?: tf.Tensor): tf.Tensor4D {
   const scores = tf.matMul(tf.mul(q, q.shape[3] ** -0.5), k, false, true); // [n, heads, queries, keys]

@@ -16,7 +16,10 @@ export interface AttentionOptions {
   rng: Random;
 }
 
-/** Multi-head self-attention over all positions of images (Vaswani et al. 2017), quadratic in h·w; q, k and v as one convolution. */
+/**
+ * Multi-head self-attention over all positions of images (Vaswani et al. 2017), quadratic in h·w; q, k and v as one
+ * convolution.
+ */
 export class Attention {
   /** 1×1, without bias, to q, k and v. */
   readonly toQkv: Conv2d;

@@ -52,7 +52,13 @@ export class ConvTranspose2d {
     const grow = (size: number) => (size - 1) * this.stride + kernelSize - 2 * this.padding;
     const [n, h, w] = x.shape;
     return tf.tidy(() => {
-      const y = tf.conv2dTranspose(x, this.weight as tf.Tensor4D, [n, grow(h), grow(w), outChannels], this.stride, this.padding);
+      const y = tf.conv2dTranspose(
+        x,
+        this.weight as tf.Tensor4D,
+        [n, grow(h), grow(w), outChannels],
+        this.stride,
+        this.padding,
+      );
       return tf.add(y, this.bias);
     });
   }

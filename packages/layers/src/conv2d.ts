@@ -25,7 +25,9 @@ export interface Conv2dOptions {
   rng: Random;
 }
 
-/** Convolution as PyTorch's `Conv2d`, with its initialisation: a size that the stride does not divide is rounded down. */
+/**
+ * Convolution as PyTorch's `Conv2d`, with its initialisation: a size that the stride does not divide is rounded down.
+ */
 export class Conv2d {
   /** (out, in, h, w). */
   static readonly torchAxes: TorchAxes = { weight: [3, 2, 0, 1] };

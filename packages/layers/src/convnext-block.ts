@@ -25,8 +25,8 @@ export interface ConvNextBlockOptions {
 }
 
 /**
- * Depthwise 7×7 → + time → norm → conv 3×3 → GELU → norm → conv 3×3, with a residual connection (after Liu et al. 2022, "A ConvNet
- * for the 2020s"); the time embedding goes through GELU and a linear layer.
+ * Depthwise 7×7 → + time → norm → conv 3×3 → GELU → norm → conv 3×3, with a residual connection (after Liu et al. 2022,
+ * "A ConvNet for the 2020s"); the time embedding goes through GELU and a linear layer.
  */
 export class ConvNextBlock {
   /** timeEmbDim → dim, added after the depthwise convolution. */

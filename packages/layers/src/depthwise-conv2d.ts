@@ -18,7 +18,17 @@ export class DepthwiseConv2d {
    * @param options.padding zeros added on every side, in pixels
    * @throws RangeError unless every size is a whole number of at least 1.
    */
-  constructor({ channels, kernelSize, padding = 0, rng }: { channels: number; kernelSize: number; padding?: number; rng: Random }) {
+  constructor({
+    channels,
+    kernelSize,
+    padding = 0,
+    rng,
+  }: {
+    channels: number;
+    kernelSize: number;
+    padding?: number;
+    rng: Random;
+  }) {
     checkSizes('DepthwiseConv2d', { channels, kernelSize });
     this.weight = uniformParameter(rng, [kernelSize, kernelSize, channels, 1], kernelSize * kernelSize);
     this.bias = uniformParameter(rng, [channels], kernelSize * kernelSize);

@@ -29,9 +29,14 @@ export class Embedding {
     this.weight = parameter(values, [numEmbeddings, embeddingDim]);
   }
 
-  /** ids: [n] int32, each from 0 to numEmbeddings − 1 → [n, embeddingDim]. @throws TypeError if the ids are not int32. */
+  /**
+   * ids: [n] int32, each from 0 to numEmbeddings − 1 → [n, embeddingDim]. @throws TypeError if the ids are not int32.
+   */
   apply(ids: tf.Tensor1D): tf.Tensor2D;
-  /** ids: [n, length] int32, each from 0 to numEmbeddings − 1 → [n, length, embeddingDim]. @throws TypeError if the ids are not int32. */
+  /**
+   * ids: [n, length] int32, each from 0 to numEmbeddings − 1 → [n, length, embeddingDim]. @throws TypeError if the ids
+   * are not int32.
+   */
   apply(ids: tf.Tensor2D): tf.Tensor3D;
   apply(ids: tf.Tensor1D | tf.Tensor2D): tf.Tensor {
     if (ids.dtype !== 'int32') throw new TypeError(`Embedding: ids must be int32, got ${ids.dtype}`);

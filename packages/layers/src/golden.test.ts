@@ -23,8 +23,8 @@ import type { TensorValues } from './index';
 import type { Module } from '../test/sequences';
 import { sequences } from '../test/sequences';
 
-// Inputs, parameters, outputs and gradients of the tutorial's own layers, and of PyTorch's (test/sequences.py), run in float64 by PyTorch: images are
-// NCHW there, and the parameters in PyTorch's layout, under the names of our fields.
+// Inputs, parameters, outputs and gradients of the tutorial's own layers, and of PyTorch's (test/sequences.py), run in
+// float64 by PyTorch: images are NCHW there, and the parameters in PyTorch's layout, under the names of our fields.
 const golden = new Map(
   ['golden', 'sequences'].flatMap((file) => [
     ...(readSafetensors(readFileSync(`test/${file}.safetensors`)).tensors as unknown as Map<string, TensorValues>),
@@ -80,7 +80,9 @@ describe.each(Object.keys(cases))('%s', (name) => {
     const axes = torchAxes(module);
 
     tf.tidy(() => {
-      const inputs = [0, 1, 2].filter((i) => golden.has(`${name}/input.${i}`)).map((i) => toNhwc(goldenTensor(`${name}/input.${i}`)));
+      const inputs = [0, 1, 2]
+        .filter((i) => golden.has(`${name}/input.${i}`))
+        .map((i) => toNhwc(goldenTensor(`${name}/input.${i}`)));
       const cotangent = toNhwc(goldenTensor(`${name}/cotangent`));
 
       const loaded = tf.memory().numTensors;
@@ -102,7 +104,9 @@ describe.each(Object.keys(cases))('%s', (name) => {
       if (floats.length > 0) {
         // The float inputs come before the others.
         const others = inputs.slice(floats.length);
-        const inputGradients = tf.grads((...xs: tf.Tensor[]) => tf.sum(tf.mul(module.apply(...xs, ...others), cotangent)))(floats);
+        const inputGradients = tf.grads((...xs: tf.Tensor[]) =>
+          tf.sum(tf.mul(module.apply(...xs, ...others), cotangent)),
+        )(floats);
         inputGradients.forEach((gradient, i) => {
           expect(relativeError(gradient, toNhwc(goldenTensor(`${name}/grad_input.${i}`)))).toBeLessThan(1e-4);
         });

@@ -4,7 +4,8 @@ import { normalise } from './normalise';
 import { parameter } from './parameter';
 
 /**
- * Group normalisation (Wu & He 2018): mean 0 and variance 1 over each image's groups of channels, then a scale and shift for each channel.
+ * Group normalisation (Wu & He 2018): mean 0 and variance 1 over each image's groups of channels, then a scale and
+ * shift for each channel.
  * As PyTorch's `GroupNorm`: eps 1e-5, biased variance.
  */
 export class GroupNorm {

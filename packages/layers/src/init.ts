@@ -26,4 +26,5 @@ export const normalInit =
     rng.normals(count).map((z) => std * z);
 
 /** U(±√(6 / (fanIn + fanOut))) (Glorot & Bengio 2010), PyTorch's `xavier_uniform_`. */
-export const xavierInit: Init = (rng, count, { fanIn, fanOut }) => uniforms(rng, count, Math.sqrt(6 / (fanIn + fanOut)));
+export const xavierInit: Init = (rng, count, { fanIn, fanOut }) =>
+  uniforms(rng, count, Math.sqrt(6 / (fanIn + fanOut)));

@@ -4,7 +4,8 @@ import { normalise } from './normalise';
 import { parameter } from './parameter';
 
 /**
- * Layer normalisation (Ba et al. 2016): mean 0 and variance 1 over the last axis, then a scale and shift for each feature.
+ * Layer normalisation (Ba et al. 2016): mean 0 and variance 1 over the last axis, then a scale and shift for each
+ * feature.
  * As PyTorch's `LayerNorm`: eps 1e-5, biased variance.
  */
 export class LayerNorm {

@@ -40,7 +40,8 @@ import {
 import type { Init, TorchAxes } from './index';
 
 const rng = new Random(5);
-const image = (...shape: [number, number, number, number]) => tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
+const image = (...shape: [number, number, number, number]) =>
+  tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape);
 const numbers = (x: tf.Tensor) => [...x.dataSync()];
 
 describe('shapes', () => {
@@ -64,7 +65,9 @@ describe('Linear', () => {
     const x = image(2, 4, 5, 3);
     const y = linear.apply(x);
     expect(y.shape).toEqual([2, 4, 5, 2]);
-    expect(linear.apply(tf.reshape(tf.slice(x, [1, 2, 3, 0], [1, 1, 1, 3]), [3])).arraySync()).toEqual(y.arraySync()[1][2][3]);
+    expect(linear.apply(tf.reshape(tf.slice(x, [1, 2, 3, 0], [1, 1, 1, 3]), [3])).arraySync()).toEqual(
+      y.arraySync()[1][2][3],
+    );
   });
 });
 
@@ -83,7 +86,9 @@ describe('sinusoidalEmbedding', () => {
   test('is sines, then cosines, of t by frequencies that fall from 1', () => {
     const [zero, three, fractional] = rows(sinusoidalEmbedding(t(), { dim: 4 }));
     expect(zero).toEqual([0, 0, 1, 1]);
-    [Math.sin(3), Math.sin(0.03), Math.cos(3), Math.cos(0.03)].forEach((value, i) => expect(three[i]).toBeCloseTo(value, 6));
+    [Math.sin(3), Math.sin(0.03), Math.cos(3), Math.cos(0.03)].forEach((value, i) =>
+      expect(three[i]).toBeCloseTo(value, 6),
+    );
     expect(fractional[1]).toBeCloseTo(Math.sin(0.025), 6);
   });
   test('may end in 1/maxPeriod, have another period, and begin with the cosines', () => {
@@ -99,7 +104,8 @@ describe('masks', () => {
   const x = tf.tensor3d(rng.normals(32), [2, 4, 4]);
   /** Which positions of x the output at a position depends on, in the first sequence. */
   const seenBy = (position: number, mask?: tf.Tensor) => {
-    const output = (from: tf.Tensor) => tf.sum(tf.slice(attention.apply(from as tf.Tensor3D, { mask }), [0, position, 0], [1, 1, 3]));
+    const output = (from: tf.Tensor) =>
+      tf.sum(tf.slice(attention.apply(from as tf.Tensor3D, { mask }), [0, position, 0], [1, 1, 3]));
     const gradient = tf.sum(tf.abs(tf.grad(output)(x)), 2).arraySync() as number[][];
     return gradient[0].flatMap((size, i) => (size > 0 ? [i] : []));
   };
@@ -108,7 +114,9 @@ describe('masks', () => {
     expect(seenBy(1, causalMask(4))).toEqual([0, 1]);
     expect(seenBy(3, causalMask(4))).toEqual([0, 1, 2, 3]);
     expect(seenBy(1, paddingMask(keys))).toEqual([0, 1, 2]);
-    expect(seenBy(2, tf.add(paddingMask(tf.tensor2d([0, 1, 1, 1, 1, 1, 1, 1], [2, 4], 'bool')), causalMask(4)))).toEqual([1, 2]);
+    expect(
+      seenBy(2, tf.add(paddingMask(tf.tensor2d([0, 1, 1, 1, 1, 1, 1, 1], [2, 4], 'bool')), causalMask(4))),
+    ).toEqual([1, 2]);
   });
   test('of all keys give finite numbers', () => {
     const y = attention.apply(x, { mask: paddingMask(tf.zeros([2, 4])) });
@@ -119,15 +127,20 @@ describe('masks', () => {
 describe('a block’s time embedding', () => {
   const time = tf.zeros<tf.Rank.R2>([1, 6]);
   const blocks = { ResnetBlock, ConvNextBlock };
-  test.each(['ResnetBlock', 'ConvNextBlock'] as const)('of a %s is given where it is expected, and only there', (name) => {
-    const told = new blocks[name]({ dim: 8, dimOut: 8, timeEmbDim: 6, rng });
-    const untold = new blocks[name]({ dim: 8, dimOut: 8, rng });
-    const x = image(1, 2, 2, 8);
-    expect(() => told.apply(x)).toThrow(`${name}: expected a time embedding [1, 6], got none`);
-    expect(() => told.apply(x, tf.zeros([2, 6]))).toThrow(`${name}: expected a time embedding [1, 6], got [2, 6]`);
-    expect(() => untold.apply(x, time)).toThrow(`${name}: made without timeEmbDim, so it takes no time embedding, got [1, 6]`);
-    expect(told.apply(x, time).shape).toEqual(untold.apply(x).shape);
-  });
+  test.each(['ResnetBlock', 'ConvNextBlock'] as const)(
+    'of a %s is given where it is expected, and only there',
+    (name) => {
+      const told = new blocks[name]({ dim: 8, dimOut: 8, timeEmbDim: 6, rng });
+      const untold = new blocks[name]({ dim: 8, dimOut: 8, rng });
+      const x = image(1, 2, 2, 8);
+      expect(() => told.apply(x)).toThrow(`${name}: expected a time embedding [1, 6], got none`);
+      expect(() => told.apply(x, tf.zeros([2, 6]))).toThrow(`${name}: expected a time embedding [1, 6], got [2, 6]`);
+      expect(() => untold.apply(x, time)).toThrow(
+        `${name}: made without timeEmbDim, so it takes no time embedding, got [1, 6]`,
+      );
+      expect(told.apply(x, time).shape).toEqual(untold.apply(x).shape);
+    },
+  );
 });
 
 describe('namedParameters', () => {
@@ -142,7 +155,13 @@ describe('namedParameters', () => {
       heads: new Set([variable(), { bias: variable() }, shared]),
       list: [variable()],
     };
-    expect([...namedParameters(module).keys()]).toEqual(['blocks.down.weight', 'blocks.2', 'heads.0', 'heads.1.bias', 'list.0']);
+    expect([...namedParameters(module).keys()]).toEqual([
+      'blocks.down.weight',
+      'blocks.2',
+      'heads.0',
+      'heads.1.bias',
+      'list.0',
+    ]);
   });
   test('refuses two variables of the same path', () => {
     const module = { table: new Map<unknown, tf.Variable>([['1', variable()], [1, variable()]]) }; // prettier-ignore
@@ -164,17 +183,21 @@ describe('readingOnly', () => {
     expect(tf.memory().numTensors).toBe(tensors);
   });
   test('names the variables that its body reads besides, and what reads them', () => {
-    const body = () => tf.tidy(() => tf.matMul(tf.add(tf.matMul(x, reached as tf.Tensor2D), hidden), unnamed as tf.Tensor2D));
+    const body = () =>
+      tf.tidy(() => tf.matMul(tf.add(tf.matMul(x, reached as tf.Tensor2D), hidden), unnamed as tf.Tensor2D));
     expect(() => readingOnly([reached], body, 'mine')).toThrow(
       /^mine reads variables that its fields do not reach, .*: "shift" \[2\] \(read by Add\), \[2, 1\] \(read by BatchMatMul\); keep them in its fields .*$/,
     );
     expect(() => readingOnly([reached, hidden, unnamed], body)).not.toThrow();
   });
   test('sees what lies in a list, in a gradient, and within itself', () => {
-    const body = () => tf.tidy(() => tf.variableGrads(() => tf.sum<tf.Scalar>(tf.concat([x, tf.reshape(hidden, [1, 2])]))).value);
+    const body = () =>
+      tf.tidy(() => tf.variableGrads(() => tf.sum<tf.Scalar>(tf.concat([x, tf.reshape(hidden, [1, 2])]))).value);
     expect(() => readingOnly([reached], body)).toThrow('"shift" [2] (read by Reshape)');
     expect(() => readingOnly([], () => readingOnly([hidden], body))).toThrow('"shift" [2] (read by Reshape)');
-    expect(() => readingOnly([reached], () => tf.tidy(() => tf.concat([tf.transpose(x), unnamed])))).toThrow('[2, 1] (read by Concat)');
+    expect(() => readingOnly([reached], () => tf.tidy(() => tf.concat([tf.transpose(x), unnamed])))).toThrow(
+      '[2, 1] (read by Concat)',
+    );
   });
   test('names variables that its body makes', () => {
     let made: tf.Variable | undefined;
@@ -194,7 +217,10 @@ describe('readingOnly', () => {
       throw failed;
     };
     expect(() => readingOnly([reached], body, 'mine')).toThrow(
-      expect.objectContaining({ message: expect.stringMatching(/^mine reads variables .*"shift" \[2\]/), cause: failed }),
+      expect.objectContaining({
+        message: expect.stringMatching(/^mine reads variables .*"shift" \[2\]/),
+        cause: failed,
+      }),
     );
     expect(() => readingOnly([hidden], body, 'mine')).toThrow(failed);
   });
@@ -245,7 +271,8 @@ describe('initialisation', () => {
       [new DepthwiseConv2d({ channels: 60, kernelSize: 7, rng }), 49],
     ] as const) {
       const bound = 1 / Math.sqrt(fanIn);
-      for (const values of [numbers(weight), numbers(bias!)]) expect(Math.max(...values.map(Math.abs))).toBeLessThan(bound);
+      for (const values of [numbers(weight), numbers(bias!)])
+        expect(Math.max(...values.map(Math.abs))).toBeLessThan(bound);
       const values = numbers(weight);
       expect(Math.max(...values)).toBeGreaterThan(0.99 * bound);
       const variance = values.reduce((sum, v) => sum + v * v, 0) / values.length;
@@ -275,7 +302,9 @@ describe('initialisation', () => {
   test('of an Embedding is N(0, 1), or what init says', () => {
     const values = numbers(new Embedding({ numEmbeddings: 50, embeddingDim: 40, rng }).weight);
     expect(Math.abs(values.reduce((sum, v) => sum + v * v, 0) / 2000 - 1)).toBeLessThan(0.13); // four times √(2/2000)
-    expect(numbers(new Embedding({ numEmbeddings: 3, embeddingDim: 2, init: zeroInit, rng }).weight)).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(numbers(new Embedding({ numEmbeddings: 3, embeddingDim: 2, init: zeroInit, rng }).weight)).toEqual([
+      0, 0, 0, 0, 0, 0,
+    ]);
   });
   test('depends on the generator alone', () => {
     const make = (seed: number) => numbers(new Linear({ inFeatures: 3, outFeatures: 3, rng: new Random(seed) }).weight);
@@ -290,7 +319,14 @@ describe('parameters', () => {
     const module = block();
     expect([...namedParameters(module).keys()]).toEqual([
       ...['mlp.weight', 'mlp.bias', 'block1.proj.weight', 'block1.proj.bias', 'block1.norm.weight', 'block1.norm.bias'],
-      ...['block2.proj.weight', 'block2.proj.bias', 'block2.norm.weight', 'block2.norm.bias', 'resConv.weight', 'resConv.bias'],
+      ...[
+        'block2.proj.weight',
+        'block2.proj.bias',
+        'block2.norm.weight',
+        'block2.norm.bias',
+        'resConv.weight',
+        'resConv.bias',
+      ],
     ]);
     expect(parameterCount(module)).toBe(6 * 8 + 8 + (9 * 4 * 8 + 24) + (9 * 8 * 8 + 24) + (4 * 8 + 8));
   });
@@ -321,7 +357,8 @@ describe('parameters', () => {
   test('one error lists all that is wrong, and nothing changes', async () => {
     const module = new Linear({ inFeatures: 2, outFeatures: 3, rng });
     const before = await parameterValues(module);
-    const load = (entries: [string, { shape: number[]; data: Float32Array }][]) => () => loadParameters(module, new Map(entries));
+    const load = (entries: [string, { shape: number[]; data: Float32Array }][]) => () =>
+      loadParameters(module, new Map(entries));
     expect(
       load([
         ['weight', { shape: [3, 2], data: new Float32Array(6) }],
@@ -382,13 +419,19 @@ describe('names what is wrong', () => {
       'ConvNextBlock: dimOut·mult must be a whole number of at least 1, got 4.5',
     ],
     [() => new Downsample({ dim: 0, rng }), 'Downsample: dim must be a whole number of at least 1, got 0'],
-    [() => new PreNorm({ dim: 0, fn: { apply: (x) => x } }), 'PreNorm: dim must be a whole number of at least 1, got 0'],
+    [
+      () => new PreNorm({ dim: 0, fn: { apply: (x) => x } }),
+      'PreNorm: dim must be a whole number of at least 1, got 0',
+    ],
     [() => new LayerNorm({ features: 0 }), 'LayerNorm: features must be a whole number of at least 1, got 0'],
     [
       () => new Embedding({ numEmbeddings: 0, embeddingDim: 1, rng }),
       'Embedding: numEmbeddings must be a whole number of at least 1, got 0',
     ],
-    [() => new MultiHeadAttention({ dim: 6, heads: 4, rng }), 'MultiHeadAttention: dim (6) must be a multiple of heads (4)'],
+    [
+      () => new MultiHeadAttention({ dim: 6, heads: 4, rng }),
+      'MultiHeadAttention: dim (6) must be a multiple of heads (4)',
+    ],
     [
       () => new MultiHeadAttention({ dim: 6, heads: 4, dimHead: 0, rng }),
       'MultiHeadAttention: dimHead must be a whole number of at least 1, got 0',
@@ -398,18 +441,36 @@ describe('names what is wrong', () => {
       () => sinusoidalEmbedding(tf.zeros([1]), { dim: 2, endpoint: true }),
       'sinusoidalEmbedding: dim must be an even number of at least 4, got 2',
     ],
-    [() => sinusoidalEmbedding(tf.zeros([1]), { dim: 7 }), 'sinusoidalEmbedding: dim must be an even number of at least 2, got 7'],
+    [
+      () => sinusoidalEmbedding(tf.zeros([1]), { dim: 7 }),
+      'sinusoidalEmbedding: dim must be an even number of at least 2, got 7',
+    ],
     [
       () => new Conv2d({ inChannels: 0, outChannels: 1, kernelSize: 3, rng }),
       'Conv2d: inChannels must be a whole number of at least 1, got 0',
     ],
-    [() => new Linear({ inFeatures: 2, outFeatures: 2.5, rng }), 'Linear: outFeatures must be a whole number of at least 1, got 2.5'],
+    [
+      () => new Linear({ inFeatures: 2, outFeatures: 2.5, rng }),
+      'Linear: outFeatures must be a whole number of at least 1, got 2.5',
+    ],
     [() => new Attention({ dim: 4, heads: 0, rng }), 'Attention: heads must be a whole number of at least 1, got 0'],
-    [() => new Linear({ inFeatures: 2, outFeatures: 3, rng }).apply(tf.zeros([4, 3])), 'Linear: expected a tensor [..., 2], got [4, 3]'],
-    [() => new Linear({ inFeatures: 2, outFeatures: 3, rng }).apply(tf.scalar(2)), 'Linear: expected a tensor [..., 2], got []'],
+    [
+      () => new Linear({ inFeatures: 2, outFeatures: 3, rng }).apply(tf.zeros([4, 3])),
+      'Linear: expected a tensor [..., 2], got [4, 3]',
+    ],
+    [
+      () => new Linear({ inFeatures: 2, outFeatures: 3, rng }).apply(tf.scalar(2)),
+      'Linear: expected a tensor [..., 2], got []',
+    ],
     [() => new LayerNorm({ features: 2 }).apply(tf.zeros([2, 3])), 'LayerNorm: expected a tensor [..., 2], got [2, 3]'],
-    [() => new Embedding({ numEmbeddings: 3, embeddingDim: 2, rng }).apply(tf.zeros([2])), 'Embedding: ids must be int32, got float32'],
-    [() => sinusoidalEmbedding(tf.zeros([4, 1]) as never, { dim: 8 }), 'sinusoidalEmbedding: expected t as a tensor [n], got [4, 1]'],
+    [
+      () => new Embedding({ numEmbeddings: 3, embeddingDim: 2, rng }).apply(tf.zeros([2])),
+      'Embedding: ids must be int32, got float32',
+    ],
+    [
+      () => sinusoidalEmbedding(tf.zeros([4, 1]) as never, { dim: 8 }),
+      'sinusoidalEmbedding: expected t as a tensor [n], got [4, 1]',
+    ],
     [() => paddingMask(tf.zeros([4]) as never), 'paddingMask: expected a tensor [n, keys], got [4]'],
   ])('%#', (wrong, message) => expect(wrong).toThrow(message));
 
@@ -429,19 +490,27 @@ describe('names what is wrong', () => {
     ['PreNorm', new PreNorm({ dim: 8, fn: new Conv2d({ inChannels: 8, outChannels: 8, kernelSize: 1, rng }) })],
   ])('%s, of images of other channels', (name, layer) => {
     expect(() => layer.apply(image(1, 4, 4, 3))).toThrow(`${name}: expected a tensor [n, h, w, 8], got [1, 4, 4, 3]`);
-    expect(() => layer.apply(tf.zeros([4, 4, 8]) as never)).toThrow(`${name}: expected a tensor [n, h, w, 8], got [4, 4, 8]`);
+    expect(() => layer.apply(tf.zeros([4, 4, 8]) as never)).toThrow(
+      `${name}: expected a tensor [n, h, w, 8], got [4, 4, 8]`,
+    );
   });
 
   test('MultiHeadAttention, of its inputs', () => {
     const attention = new MultiHeadAttention({ dim: 4, heads: 2, contextDim: 3, rng });
     const [x, context] = [tf.zeros<tf.Rank.R3>([2, 5, 4]), tf.zeros<tf.Rank.R3>([2, 6, 3])];
     const masked = (mask: tf.Tensor) => () => attention.apply(x, { context, mask });
-    expect(() => attention.apply(tf.zeros([2, 5, 3]))).toThrow('MultiHeadAttention: expected a tensor [n, queries, 4], got [2, 5, 3]');
+    expect(() => attention.apply(tf.zeros([2, 5, 3]))).toThrow(
+      'MultiHeadAttention: expected a tensor [n, queries, 4], got [2, 5, 3]',
+    );
     expect(() => attention.apply(x)).toThrow('MultiHeadAttention: expected a context [2, keys, 3], got [2, 5, 4]');
-    expect(() => attention.apply(x, { context: tf.zeros([1, 6, 3]) })).toThrow('expected a context [2, keys, 3], got [1, 6, 3]');
+    expect(() => attention.apply(x, { context: tf.zeros([1, 6, 3]) })).toThrow(
+      'expected a context [2, keys, 3], got [1, 6, 3]',
+    );
     expect(masked(causalMask(5))).toThrow('MultiHeadAttention: a mask must broadcast to [2, 2, 5, 6], got [5, 5]');
     expect(masked(tf.zeros([1, 2, 2, 5, 6]))).toThrow('a mask must broadcast to [2, 2, 5, 6], got [1, 2, 2, 5, 6]');
-    expect(masked(tf.ones([5, 6], 'bool'))).toThrow('MultiHeadAttention: a mask is added to the scores, so it must be float32, got bool');
+    expect(masked(tf.ones([5, 6], 'bool'))).toThrow(
+      'MultiHeadAttention: a mask is added to the scores, so it must be float32, got bool',
+    );
     expect(masked(tf.zeros([5, 6]))().shape).toEqual([2, 5, 4]);
   });
 });

@@ -5,11 +5,11 @@ import { Conv2d } from './conv2d';
 import { GroupNorm } from './group-norm';
 
 /**
- * Attention whose cost is linear in h·w (Shen et al. 2018, "Efficient Attention"): q is normalised over its features, k over the positions,
- * and q reads from the context kᵀ v, which is dimHead × dimHead.
+ * Attention whose cost is linear in h·w (Shen et al. 2018, "Efficient Attention"): q is normalised over its features, k
+ * over the positions, and q reads from the context kᵀ v, which is dimHead × dimHead.
  *
- * Products are taken in the order that needs least: with v = x W_v, kᵀ v = (kᵀ x) W_v, and q (kᵀ v) W_out = q (kᵀ v W_out), so that neither
- * v nor what the heads read is ever written out for all positions.
+ * Products are taken in the order that needs least: with v = x W_v, kᵀ v = (kᵀ x) W_v, and q (kᵀ v) W_out = q (kᵀ v
+ * W_out), so that neither v nor what the heads read is ever written out for all positions.
  */
 export class LinearAttention {
   /** 1×1, without bias, to q, k and v. */
@@ -51,10 +51,17 @@ export class LinearAttention {
       // Each head's own weights: [heads, dim, dimHead] and [heads, dimHead, dim].
       const toV = tf.transpose(tf.reshape(weightV, [dim, heads, dimHead]), [1, 0, 2]);
       const toOut = tf.reshape(this.outConv.weight, [heads, dimHead, dim]);
-      const byHead = tf.transpose(tf.reshape(tf.matMul(keys, tf.reshape(x, [n, positions, dim])), [n, heads, dimHead, dim]), [1, 0, 2, 3]);
+      const byHead = tf.transpose(
+        tf.reshape(tf.matMul(keys, tf.reshape(x, [n, positions, dim])), [n, heads, dimHead, dim]),
+        [1, 0, 2, 3],
+      );
       const context = tf.matMul(tf.reshape(byHead, [heads, n * dimHead, dim]), toV); // kᵀ v: [heads, n·dimHead, dimHead]
       const readout = tf.mul(tf.matMul(context, toOut), dimHead ** -0.5); // [heads, n·dimHead, dim]
-      const readouts = tf.reshape(tf.transpose(tf.reshape(readout, [heads, n, dimHead, dim]), [1, 0, 2, 3]), [n, features, dim]);
+      const readouts = tf.reshape(tf.transpose(tf.reshape(readout, [heads, n, dimHead, dim]), [1, 0, 2, 3]), [
+        n,
+        features,
+        dim,
+      ]);
       const out = tf.add(tf.matMul(tf.reshape(q, [n, positions, features]), readouts), this.outConv.bias!);
       return this.outNorm.apply(tf.reshape(out, [n, h, w, dim]));
     });

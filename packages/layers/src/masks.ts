@@ -5,12 +5,15 @@ import { checkShape, checkSizes } from './check';
 const MASKED = -1e9;
 
 /**
- * A mask for `MultiHeadAttention` by which no position sees a later one: [length, length], 0 or −10⁹. Masks are added together.
+ * A mask for `MultiHeadAttention` by which no position sees a later one: [length, length], 0 or −10⁹. Masks are added
+ * together.
  * @throws RangeError unless length is a whole number of at least 1.
  */
 export function causalMask(length: number): tf.Tensor2D {
   checkSizes('causalMask', { length });
-  const values = Float32Array.from({ length: length * length }, (_, i) => (i % length > Math.floor(i / length) ? MASKED : 0));
+  const values = Float32Array.from({ length: length * length }, (_, i) =>
+    i % length > Math.floor(i / length) ? MASKED : 0,
+  );
   return tf.tensor2d(values, [length, length]);
 }
 

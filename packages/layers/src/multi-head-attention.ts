@@ -37,8 +37,20 @@ export class MultiHeadAttention {
   readonly toOut: Linear;
   readonly heads: number;
 
-  /** @throws RangeError unless every size is a whole number of at least 1, and heads divides dim where dimHead is not given. */
-  constructor({ dim, heads, dimHead, contextDim = dim, qkvBias = true, init, outInit = init, rng }: MultiHeadAttentionOptions) {
+  /**
+   * @throws RangeError unless every size is a whole number of at least 1, and heads divides dim where dimHead is not
+   * given.
+   */
+  constructor({
+    dim,
+    heads,
+    dimHead,
+    contextDim = dim,
+    qkvBias = true,
+    init,
+    outInit = init,
+    rng,
+  }: MultiHeadAttentionOptions) {
     checkSizes('MultiHeadAttention', { dim, heads, contextDim });
     if (dimHead === undefined) checkDivides('MultiHeadAttention', ['dim', dim], ['heads', heads]);
     else checkSizes('MultiHeadAttention', { dimHead });
@@ -53,7 +65,8 @@ export class MultiHeadAttention {
   /**
    * x: [n, queries, dim] → [n, queries, dim].
    * @param options.context [n, keys, contextDim]; x itself by default
-   * @param options.mask float32, added to the scores, broadcastable to [n, heads, queries, keys]: `causalMask`, `paddingMask`, or their sum
+   * @param options.mask float32, added to the scores, broadcastable to [n, heads, queries, keys]: `causalMask`,
+   * `paddingMask`, or their sum
    * @throws RangeError if one of them is of another shape, TypeError if the mask is not float32.
    */
   apply(x: tf.Tensor3D, { context = x, mask }: { context?: tf.Tensor3D; mask?: tf.Tensor } = {}): tf.Tensor3D {
@@ -61,7 +74,9 @@ export class MultiHeadAttention {
     checkShape('MultiHeadAttention', context, [x.shape[0], 'keys', this.toK.weight.shape[0]], 'a context');
     if (mask) checkMask(mask, [x.shape[0], this.heads, x.shape[1], context.shape[1]]);
     return tf.tidy(() => {
-      const [q, k, v] = [this.toQ.apply(x), this.toK.apply(context), this.toV.apply(context)].map((part) => splitHeads(part, this.heads));
+      const [q, k, v] = [this.toQ.apply(x), this.toK.apply(context), this.toV.apply(context)].map((part) =>
+        splitHeads(part, this.heads),
+      );
       return this.toOut.apply(joinHeads(attend(q, k, v, mask)));
     });
   }
@@ -76,6 +91,8 @@ function checkMask(mask: tf.Tensor, scores: readonly number[]): void {
   }
   const start = scores.length - mask.rank;
   if (start < 0 || mask.shape.some((size, i) => size !== 1 && size !== scores[start + i])) {
-    throw new RangeError(`MultiHeadAttention: a mask must broadcast to [${scores.join(', ')}], got [${mask.shape.join(', ')}]`);
+    throw new RangeError(
+      `MultiHeadAttention: a mask must broadcast to [${scores.join(', ')}], got [${mask.shape.join(', ')}]`,
+    );
   }
 }

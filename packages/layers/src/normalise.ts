@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /**
  * (x − E[x]) / √(Var[x] + eps) over the given axes, with biased variance. The gradient,
- * dx = (dy − E[dy] − x̂ E[dy·x̂]) / √(Var[x] + eps), is stated because deriving it step by step costs several more passes over x.
+ * dx = (dy − E[dy] − x̂ E[dy·x̂]) / √(Var[x] + eps), is stated because deriving it step by step costs several more
+ * passes over x.
  */
 export function normalise(x: tf.Tensor, axes: number[], eps: number): tf.Tensor {
   const normaliseWithGradient = tf.customGrad((input, save) => {

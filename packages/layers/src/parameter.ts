@@ -9,14 +9,19 @@ export function parameter(values: Float32Array, shape: number[]): tf.Variable {
   return tf.tidy(() => tf.variable(tf.tensor(values, shape, 'float32')));
 }
 
-/** Every element drawn from U(−1/√fanIn, 1/√fanIn): PyTorch's default for the weights and biases of linear and convolution layers. */
+/**
+ * Every element drawn from U(−1/√fanIn, 1/√fanIn): PyTorch's default for the weights and biases of linear and
+ * convolution layers.
+ */
 export function uniformParameter(rng: Random, shape: number[], fanIn: number): tf.Variable {
   return parameter(uniforms(rng, tf.util.sizeFromShape(shape), 1 / Math.sqrt(fanIn)), shape);
 }
 
 /** A weight as `init` draws it, or else as PyTorch does. */
 export function weightParameter(rng: Random, shape: number[], fans: Fans, init?: Init): tf.Variable {
-  return init ? parameter(init(rng, tf.util.sizeFromShape(shape), fans), shape) : uniformParameter(rng, shape, fans.fanIn);
+  return init
+    ? parameter(init(rng, tf.util.sizeFromShape(shape), fans), shape)
+    : uniformParameter(rng, shape, fans.fanIn);
 }
 
 /** The bias beside such a weight: zeros where an `init` was given, or else as PyTorch draws it. */

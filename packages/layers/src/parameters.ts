@@ -29,7 +29,8 @@ export function heldParameters(module: object): Map<string, Held> {
     if (typeof value !== 'object' || value === null || seen.has(value)) return;
     seen.add(value);
     if (value instanceof tf.Variable) {
-      if (parameters.has(path)) throw new Error(`namedParameters: two parameters have the path ${path}; name one otherwise`);
+      if (parameters.has(path))
+        throw new Error(`namedParameters: two parameters have the path ${path}; name one otherwise`);
       parameters.set(path, { variable: value as tf.Variable, owner, field });
     } else if (!(value instanceof tf.Tensor) && !ArrayBuffer.isView(value)) {
       for (const [key, child] of fieldsOf(value)) visit(child, path === '' ? key : `${path}.${key}`, value, key);
@@ -40,9 +41,10 @@ export function heldParameters(module: object): Map<string, Held> {
 }
 
 /**
- * Every `tf.Variable` reachable through the module's fields, by its path (`downs.0.block1.conv1.weight`), in the order of the fields:
- * public ones, of objects and arrays, and the entries of Maps, by their keys, and of Sets, by their places. A variable reachable by two paths
- * appears once, by the first.
+ * Every `tf.Variable` reachable through the module's fields, by its path (`downs.0.block1.conv1.weight`), in the order
+ * of the fields:
+ * public ones, of objects and arrays, and the entries of Maps, by their keys, and of Sets, by their places. A variable
+ * reachable by two paths appears once, by the first.
  * @throws Error if two variables have the same path, as of a Map's keys 1 and '1'
  */
 export function namedParameters(module: object): Map<string, tf.Variable> {
@@ -88,7 +90,10 @@ export function assign(variable: tf.Variable, values: Float32Array): void {
 /** Tensors that a message names at most. */
 const NAMED = 5;
 
-/** @throws Error that names the first tensors that are missing, unexpected, misshapen or not float32, and says how many more are. */
+/**
+ * @throws Error that names the first tensors that are missing, unexpected, misshapen or not float32, and says how many
+ * more are.
+ */
 export function checkTensors(
   who: string,
   expected: ReadonlyMap<string, readonly number[]>,

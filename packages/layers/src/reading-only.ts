@@ -4,8 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 const DESCRIBED = 3;
 
 /**
- * Runs `body`, which may read no variables but the given ones, and make none: such would be neither trained nor saved. It does so on whichever
- * backend is active, and while `@ddpm/compile` traces it.
+ * Runs `body`, which may read no variables but the given ones, and make none: such would be neither trained nor saved.
+ * It does so on whichever backend is active, and while `@ddpm/compile` traces it.
  * @param variables what may be read: `namedParameters(network).values()`
  * @param who what the error begins with: whose function it is
  * @returns what `body` returns
@@ -20,7 +20,9 @@ export function readingOnly<T>(variables: Iterable<tf.Variable>, body: () => T, 
   const runKernel = engine.runKernel.bind(engine);
   const own = Object.getOwnPropertyDescriptor(engine, 'runKernel');
   // Every operation of tfjs runs its kernels by this function, on all backends.
-  engine.runKernel = <R extends tf.Tensor | tf.Tensor[]>(...[kernel, inputs, attrs]: Parameters<typeof runKernel>): R => {
+  engine.runKernel = <R extends tf.Tensor | tf.Tensor[]>(
+    ...[kernel, inputs, attrs]: Parameters<typeof runKernel>
+  ): R => {
     for (const input of Object.values(inputs) as (tf.Variable | undefined)[])
       if (input instanceof tf.Variable && !allowed.has(input) && !others.has(input)) others.set(input, kernel);
     return runKernel(kernel, inputs, attrs);

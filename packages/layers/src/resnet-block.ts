@@ -7,7 +7,10 @@ import { checkDivides, checkImages, checkSizes } from './check';
 import { Conv2d } from './conv2d';
 import { Linear } from './linear';
 
-/** Two `Block`s with a residual connection (He et al. 2015); the time embedding, through SiLU and a linear layer, is added between them. */
+/**
+ * Two `Block`s with a residual connection (He et al. 2015); the time embedding, through SiLU and a linear layer, is
+ * added between them.
+ */
 export class ResnetBlock {
   /** timeEmbDim → dimOut. */
   readonly mlp?: Linear;

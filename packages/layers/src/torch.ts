@@ -3,14 +3,14 @@ import type { TensorValues } from './parameters';
 import { checkTensors, heldParameters, namedParameters } from './parameters';
 
 /**
- * For those fields of a class whose axes PyTorch has in another order: which of our axes each of PyTorch's is. A class says so itself,
- * as `static readonly torchAxes: TorchAxes = { weight: [1, 0] }`.
+ * For those fields of a class whose axes PyTorch has in another order: which of our axes each of PyTorch's is. A class
+ * says so itself, as `static readonly torchAxes: TorchAxes = { weight: [1, 0] }`.
  */
 export type TorchAxes = Readonly<Record<string, readonly number[]>>;
 
 /**
- * Which axis of ours each of PyTorch's is, for every parameter of a module by its path, as the classes that hold them say: `tf.transpose` by
- * them brings a parameter, or its gradient, into PyTorch's layout.
+ * Which axis of ours each of PyTorch's is, for every parameter of a module by its path, as the classes that hold them
+ * say: `tf.transpose` by them brings a parameter, or its gradient, into PyTorch's layout.
  */
 export function torchAxes(module: object): Map<string, number[]> {
   return new Map(
@@ -27,7 +27,11 @@ export function torchAxes(module: object): Map<string, number[]> {
  * @param nameOf PyTorch's name of the parameter at a path; the path itself by default
  * @throws Error that names tensors that are missing, unexpected, or not of their parameter's shape.
  */
-export function loadTorchTensors(module: object, tensors: ReadonlyMap<string, TensorValues>, nameOf = (path: string) => path): void {
+export function loadTorchTensors(
+  module: object,
+  tensors: ReadonlyMap<string, TensorValues>,
+  nameOf = (path: string) => path,
+): void {
   const allAxes = torchAxes(module);
   const parameters = [...namedParameters(module)].map(([path, variable]) => {
     const axes = allAxes.get(path)!;
@@ -45,7 +49,10 @@ export function loadTorchTensors(module: object, tensors: ReadonlyMap<string, Te
  * @param nameOf PyTorch's name of the parameter at a path; the path itself by default
  * @returns float32 values by PyTorch's names, in PyTorch's layout
  */
-export async function toTorchTensors(module: object, nameOf = (path: string) => path): Promise<Map<string, TensorValues>> {
+export async function toTorchTensors(
+  module: object,
+  nameOf = (path: string) => path,
+): Promise<Map<string, TensorValues>> {
   const tensors = new Map<string, TensorValues>();
   const axes = torchAxes(module);
   for (const [path, variable] of namedParameters(module)) {

@@ -1,6 +1,17 @@
 import { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
-import { causalMask, Embedding, gelu, geluTanh, LayerNorm, Linear, MultiHeadAttention, paddingMask, quickGelu, silu } from '../src/index';
+import {
+  causalMask,
+  Embedding,
+  gelu,
+  geluTanh,
+  LayerNorm,
+  Linear,
+  MultiHeadAttention,
+  paddingMask,
+  quickGelu,
+  silu,
+} from '../src/index';
 
 /* For tests: what makes the cases of sequences.safetensors. */
 
@@ -41,7 +52,10 @@ class TextEncoder {
   apply(ids: tf.Tensor, present: tf.Tensor): tf.Tensor {
     return tf.tidy(() => {
       const mask = tf.add(paddingMask(present as tf.Tensor2D), causalMask(4));
-      const embedded = tf.add<tf.Tensor3D>(this.token.apply(ids as tf.Tensor2D), this.position.apply(tf.range(0, 4, 1, 'int32')));
+      const embedded = tf.add<tf.Tensor3D>(
+        this.token.apply(ids as tf.Tensor2D),
+        this.position.apply(tf.range(0, 4, 1, 'int32')),
+      );
       const attended = tf.add<tf.Tensor3D>(embedded, this.attention.apply(this.norm1.apply(embedded), { mask }));
       return this.final.apply(tf.add(attended, this.down.apply(quickGelu(this.up.apply(this.norm2.apply(attended))))));
     });
@@ -69,8 +83,9 @@ export const sequences: Readonly<Record<string, () => unknown>> = {
       attention.apply(x, { context: context as tf.Tensor3D, mask: paddingMask(present as tf.Tensor2D) }),
     ),
   attention_wide: () =>
-    attending(new MultiHeadAttention({ dim: 8, heads: 2, dimHead: 5, contextDim: 6, qkvBias: false, rng }), (attention, x, context) =>
-      attention.apply(x, { context: context as tf.Tensor3D }),
+    attending(
+      new MultiHeadAttention({ dim: 8, heads: 2, dimHead: 5, contextDim: 6, qkvBias: false, rng }),
+      (attention, x, context) => attention.apply(x, { context: context as tf.Tensor3D }),
     ),
   text: () => new TextEncoder(rng),
 };

@@ -9,7 +9,9 @@ export function classNumber(classNames: readonly string[], asked: string): numbe
   if (byName >= 0) return byName;
   const number = asked.trim() === '' ? NaN : Number(asked);
   if (Number.isInteger(number) && number >= 0 && number < classNames.length) return number;
-  throw new RangeError(`expected a class, ${classNames.join(', ')}, or its number from 0 to ${classNames.length - 1}; got '${asked}'`);
+  throw new RangeError(
+    `expected a class, ${classNames.join(', ')}, or its number from 0 to ${classNames.length - 1}; got '${asked}'`,
+  );
 }
 
 /** The condition `label` of so many images: all of one class, or, where none is named, the classes in turn. */

@@ -14,8 +14,9 @@ export interface CompiledNetwork extends AsyncNetworkFunction {
 }
 
 /**
- * A network as a function that is executed: compiled, or eagerly. It works with the values that its parameters have when it is called, or, where
- * they are `fixed`, for good with those that they have now, which ONNX Runtime multiplies by a little faster.
+ * A network as a function that is executed: compiled, or eagerly. It works with the values that its parameters have
+ * when it is called, or, where they are `fixed`, for good with those that they have now, which ONNX Runtime multiplies
+ * by a little faster.
  * @param options.image the shape of its images
  * @param options.condition examples of what else it is given; their values do not matter
  * @throws RangeError if the condition is not what the network takes
@@ -33,10 +34,18 @@ export async function compileNetwork(
   checkCondition('compileNetwork', network, condition);
   const names = network.conditions ?? [];
   const fn = (x: tf.Tensor4D, told: tf.Tensor1D, ...values: tf.Tensor[]) =>
-    network.apply(x, told, names.length > 0 ? Object.fromEntries(names.map((name, i) => [name, values[i]])) : undefined);
+    network.apply(
+      x,
+      told,
+      names.length > 0 ? Object.fromEntries(names.map((name, i) => [name, values[i]])) : undefined,
+    );
   const withExamples = async <T>(use: (examples: tf.Tensor[]) => Promise<T>): Promise<T> => {
     const given = names.map((name) => ({ item: condition[name].item, dtype: dtypeOf(condition[name]) }));
-    const examples = [tf.zeros([1, ...image]), tf.zeros([1]), ...given.map(({ item, dtype }) => tf.zeros([1, ...item], dtype))];
+    const examples = [
+      tf.zeros([1, ...image]),
+      tf.zeros([1]),
+      ...given.map(({ item, dtype }) => tf.zeros([1, ...item], dtype)),
+    ];
     try {
       return await use(examples);
     } finally {

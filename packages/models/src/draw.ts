@@ -29,7 +29,10 @@ export interface DrawOptions {
   onStep?: (step: SampleStep & { readonly first: number }) => void | Promise<void>;
 }
 
-/** Draws images, [count, h, w, c] in about [−1, 1]. An image depends on the seed and its number alone, not on the batch that it is drawn in. */
+/**
+ * Draws images, [count, h, w, c] in about [−1, 1]. An image depends on the seed and its number alone, not on the batch
+ * that it is drawn in.
+ */
 export async function draw({
   network,
   parameterisation,
@@ -52,7 +55,11 @@ export async function draw({
     let x0: tf.Tensor4D | undefined;
     try {
       const denoise = denoiser(network, { parameterisation, condition: given });
-      x0 = await sample(clip ? clipped(denoise) : denoise, xT, { sampler, rng, onStep: (step) => onStep?.({ ...step, first }) });
+      x0 = await sample(clip ? clipped(denoise) : denoise, xT, {
+        sampler,
+        rng,
+        onStep: (step) => onStep?.({ ...step, first }),
+      });
       values.set(await x0.data<'float32'>(), first * size);
     } finally {
       tf.dispose([xT, x0, Object.values(given ?? {})]);

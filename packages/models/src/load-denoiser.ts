@@ -17,7 +17,8 @@ export interface Denoiser extends DenoiserMeaning {
 /**
  * The denoiser that a checkpoint holds.
  * @param options.run the run folder that it lies in, from which a network's file is found
- * @param options.bases folders or files from which network packages are looked up, after the current folder and the run folder
+ * @param options.bases folders or files from which network packages are looked up, after the current folder and the run
+ * folder
  * @throws Error in one line that says what of the checkpoint is not as expected
  */
 export async function loadDenoiser(

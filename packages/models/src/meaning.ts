@@ -51,7 +51,9 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
   if (!result.success) {
     const [{ path, message }] = result.error.issues;
     // The message quotes the file.
-    throw new Error(`its ${['meaning', ...path].join('.')} is not as expected: ${message.replace(/\s+/g, ' ').slice(0, 300)}`);
+    throw new Error(
+      `its ${['meaning', ...path].join('.')} is not as expected: ${message.replace(/\s+/g, ' ').slice(0, 300)}`,
+    );
   }
   const { image: shape, parameterisation, levels, classNames } = result.data;
   return {

@@ -31,7 +31,10 @@ const conditional = (): Network & { table: tf.Variable } => {
     conditions: ['label'],
     apply: (x, t, condition) =>
       tf.tidy(() =>
-        tf.add(tf.mul(x, 0.5), tf.reshape(tf.add(tf.gather(table, condition!.label as tf.Tensor1D), tf.mul(t, 0.01)), [-1, 1, 1, 1])),
+        tf.add(
+          tf.mul(x, 0.5),
+          tf.reshape(tf.add(tf.gather(table, condition!.label as tf.Tensor1D), tf.mul(t, 0.01)), [-1, 1, 1, 1]),
+        ),
       ),
   };
 };
@@ -60,15 +63,23 @@ describe('a checkpoint', () => {
     [{ ...checkpoint.meaning, task: 'dreaming' }, 'its meaning.task is not as expected: only denoising is known'],
     [{ ...checkpoint.meaning, image: [4, 0, 1] }, 'its meaning.image.1 is not as expected: Too small'],
     [{ ...checkpoint.meaning, 'a\nb': 1 }, 'its meaning is not as expected: Unrecognized key: "a b"'],
-    [{ ...checkpoint.meaning, parameterisation: 'score' }, 'its meaning.parameterisation is not as expected: Invalid option'],
+    [
+      { ...checkpoint.meaning, parameterisation: 'score' },
+      'its meaning.parameterisation is not as expected: Invalid option',
+    ],
   ])('with another meaning is refused', (json, message) => expect(() => meaningFromJson(json)).toThrow(message));
   test('becomes its network, with its weights', async () => {
     const name = join(folder, 'network.mjs');
     const tfjs = import.meta.resolve('@tensorflow/tfjs-core');
-    await writeFile(name, `import * as tf from '${tfjs}'; export default () => ({ w: tf.variable(tf.zeros([2])), apply: (x) => x });`);
+    await writeFile(
+      name,
+      `import * as tf from '${tfjs}'; export default () => ({ w: tf.variable(tf.zeros([2])), apply: (x) => x });`,
+    );
     const denoiser = await loadDenoiser({ ...checkpoint, networks: { denoiser: { name, options: {} } } });
     expect([...denoiser.parameters.get('denoiser.w')!.dataSync()]).toEqual([7, 8]);
-    await expect(loadDenoiser({ ...checkpoint, networks: {} })).rejects.toThrow('it has no denoiser, but only no network');
+    await expect(loadDenoiser({ ...checkpoint, networks: {} })).rejects.toThrow(
+      'it has no denoiser, but only no network',
+    );
   });
 });
 
@@ -78,7 +89,11 @@ describe('compileNetwork', () => {
       const network = conditional();
       const parameters = namedParameters({ denoiser: network });
       const run = await compileNetwork(execution, network, { parameters, image, condition: label });
-      const [x, t, given] = [tf.ones<tf.Rank.R4>([2, ...image]), tf.tensor1d([0, 1]), { label: tf.tensor1d([2, 1], 'int32') }];
+      const [x, t, given] = [
+        tf.ones<tf.Rank.R4>([2, ...image]),
+        tf.tensor1d([0, 1]),
+        { label: tf.tensor1d([2, 1], 'int32') },
+      ];
       const first = async () => {
         const output = await run(x, t, given);
         const values = await output.data();
@@ -111,8 +126,15 @@ describe('compileNetwork', () => {
   test('compiled, traces nothing anew where only weights and the number of images change', async () => {
     const network = conditional();
     let applied = 0;
-    const counted: Network = { conditions: network.conditions, apply: (...inputs) => (applied++, network.apply(...inputs)) };
-    const run = await compileNetwork(executions[0], counted, { parameters: namedParameters({ network }), image, condition: label });
+    const counted: Network = {
+      conditions: network.conditions,
+      apply: (...inputs) => (applied++, network.apply(...inputs)),
+    };
+    const run = await compileNetwork(executions[0], counted, {
+      parameters: namedParameters({ network }),
+      image,
+      condition: label,
+    });
     const after = applied;
     const first: number[] = [];
     for (const n of [1, 3, 40]) {
@@ -146,8 +168,18 @@ describe('draw', () => {
     const all: Float32Array[] = [];
     for (const execution of executions) {
       const network = conditional();
-      const run = await compileNetwork(execution, network, { parameters: namedParameters({ network }), image, condition: label });
-      const options = { network: run, parameterisation: epsilon, sampler: ancestral(trailing(schedule)), image, seed: 3 };
+      const run = await compileNetwork(execution, network, {
+        parameters: namedParameters({ network }),
+        image,
+        condition: label,
+      });
+      const options = {
+        network: run,
+        parameterisation: epsilon,
+        sampler: ancestral(trailing(schedule)),
+        image,
+        seed: 3,
+      };
       const before = tf.memory().numTensors;
       const whole = await draw({ ...options, count: 6, condition: labels(6, { classes: 3 }) });
       expect(await draw({ ...options, count: 6, batch: 4, condition: labels(6, { classes: 3 }) })).toEqual(whole);
@@ -162,7 +194,15 @@ describe('draw', () => {
   test('tells of every step, and clips where it is asked to', async () => {
     const network: Network = { apply: (x) => tf.mul(x, -3) };
     const steps: string[] = [];
-    const options = { network, parameterisation: epsilon, sampler: ddim(trailing(schedule, 2)), image, count: 3, seed: 0, batch: 2 };
+    const options = {
+      network,
+      parameterisation: epsilon,
+      sampler: ddim(trailing(schedule, 2)),
+      image,
+      count: 3,
+      seed: 0,
+      batch: 2,
+    };
     const clipped = await draw({
       ...options,
       onStep: ({ first, index, steps: all, x }) => void steps.push(`${first} ${index}/${all} ${x.shape[0]}`),
@@ -177,6 +217,8 @@ describe('draw', () => {
 test('a class is meant by its name or its number', () => {
   const names = ['T-shirt', 'Sneaker'];
   expect([classNumber(names, 'sneaker'), classNumber(names, '0')]).toEqual([1, 0]);
-  expect(() => classNumber(names, '2')).toThrow("expected a class, T-shirt, Sneaker, or its number from 0 to 1; got '2'");
+  expect(() => classNumber(names, '2')).toThrow(
+    "expected a class, T-shirt, Sneaker, or its number from 0 to 1; got '2'",
+  );
   expect([...labels(5, { classes: 2 }).label.data]).toEqual([0, 1, 0, 1, 0]);
 });

@@ -25,7 +25,8 @@ describe('Random', () => {
 
   test('seeds and their parts give unrelated streams', () => {
     const first = new Set<number>();
-    for (let seed = 0; seed < 50; seed++) for (let part = 0; part < 50; part++) first.add(new Random([seed, part]).uniform());
+    for (let seed = 0; seed < 50; seed++)
+      for (let part = 0; part < 50; part++) first.add(new Random([seed, part]).uniform());
     expect(first.size).toBe(2500);
     expect(new Random([1, 2]).uniform()).not.toBe(new Random([2, 1]).uniform());
     expect(new Random(2 ** 32).uniform()).not.toBe(new Random(0).uniform());

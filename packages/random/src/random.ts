@@ -12,9 +12,11 @@ export interface NormalSource {
 }
 
 /**
- * A seeded generator of random numbers (xoroshiro128+) whose whole state can be saved. The same seed gives the same numbers on every machine.
+ * A seeded generator of random numbers (xoroshiro128+) whose whole state can be saved. The same seed gives the same
+ * numbers on every machine.
  *
- * A seed may have several parts, numbers and names, `new Random([seed, 'train', step])`: each combination is a stream of its own.
+ * A seed may have several parts, numbers and names, `new Random([seed, 'train', step])`: each combination is a stream
+ * of its own.
  * @throws RangeError if a number in the seed is not a whole number up to 2^53 − 1.
  */
 export class Random implements NormalSource {
@@ -24,7 +26,8 @@ export class Random implements NormalSource {
   /** @internal */
   constructor(generator: JumpableRandomGenerator);
   constructor(seed: Seed | JumpableRandomGenerator) {
-    this.generator = typeof seed === 'number' || 'length' in seed ? xoroshiro128plusFromState(stateFromSeed(seed)) : seed;
+    this.generator =
+      typeof seed === 'number' || 'length' in seed ? xoroshiro128plusFromState(stateFromSeed(seed)) : seed;
   }
 
   /**
@@ -50,7 +53,8 @@ export class Random implements NormalSource {
 
   /** Uniform over 0 … n − 1, without bias. */
   integer(n: number): number {
-    if (!Number.isSafeInteger(n) || n < 1) throw new RangeError(`Random.integer: n must be a whole number of at least 1, got ${n}`);
+    if (!Number.isSafeInteger(n) || n < 1)
+      throw new RangeError(`Random.integer: n must be a whole number of at least 1, got ${n}`);
     return uniformInt(this.generator, 0, n - 1);
   }
 
@@ -94,7 +98,8 @@ export class Random implements NormalSource {
 }
 
 /**
- * Draws equal shares from each source in turn, so that what one image of a batch receives does not depend on the others.
+ * Draws equal shares from each source in turn, so that what one image of a batch receives does not depend on the
+ * others.
  * @throws RangeError if `count` is not a multiple of the number of sources.
  */
 export function sideBySide(sources: readonly NormalSource[]): NormalSource {

@@ -1,4 +1,7 @@
-/** One step of MurmurHash3 on 32-bit words (Appleby 2011, public domain), finished so that every input bit reaches every output bit. */
+/**
+ * One step of MurmurHash3 on 32-bit words (Appleby 2011, public domain), finished so that every input bit reaches every
+ * output bit.
+ */
 function hash(words: readonly number[], salt: number): number {
   let h = salt;
   for (const word of words) {
@@ -12,7 +15,10 @@ function hash(words: readonly number[], salt: number): number {
   return h ^ (h >>> 16);
 }
 
-/** A whole number up to 2^53 − 1, or several of them and names: `[42, 'train', 3]`. Each combination is a stream of its own. */
+/**
+ * A whole number up to 2^53 − 1, or several of them and names: `[42, 'train', 3]`. Each combination is a stream of its
+ * own.
+ */
 export type Seed = number | readonly (number | string)[];
 
 /** The upper word of a name, which no whole number up to 2^53 has. */
@@ -26,7 +32,8 @@ export function stateFromSeed(seed: Seed): number[] {
       words.push(part.length, NAME, ...Array.from({ length: part.length }, (_, i) => part.charCodeAt(i)));
       continue;
     }
-    if (!Number.isSafeInteger(part)) throw new RangeError(`Random: a seed must be a whole number up to 2^53 − 1, got ${part}`);
+    if (!Number.isSafeInteger(part))
+      throw new RangeError(`Random: a seed must be a whole number up to 2^53 − 1, got ${part}`);
     words.push(part | 0, Math.floor(part / 2 ** 32) | 0);
   }
   return [0x9e3779b9, 0x243f6a88, 0xb7e15162, 1].map((salt) => hash(words, salt) || salt);

@@ -1,4 +1,7 @@
-/** Element types of the format, each with what its bytes become. F16 and BF16 are widened to float32, which holds them exactly. */
+/**
+ * Element types of the format, each with what its bytes become. F16 and BF16 are widened to float32, which holds them
+ * exactly.
+ */
 export const dtypes = {
   F64: { size: 8, read: (bytes: ArrayBuffer) => new Float64Array(bytes) },
   I64: { size: 8, read: (bytes: ArrayBuffer) => new BigInt64Array(bytes) },
@@ -7,7 +10,11 @@ export const dtypes = {
   I32: { size: 4, read: (bytes: ArrayBuffer) => new Int32Array(bytes) },
   U32: { size: 4, read: (bytes: ArrayBuffer) => new Uint32Array(bytes) },
   F16: { size: 2, read: (bytes: ArrayBuffer) => Float32Array.from(new Uint16Array(bytes), float16) },
-  BF16: { size: 2, read: (bytes: ArrayBuffer) => new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer) },
+  BF16: {
+    size: 2,
+    read: (bytes: ArrayBuffer) =>
+      new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer),
+  },
   I16: { size: 2, read: (bytes: ArrayBuffer) => new Int16Array(bytes) },
   U16: { size: 2, read: (bytes: ArrayBuffer) => new Uint16Array(bytes) },
   I8: { size: 1, read: (bytes: ArrayBuffer) => new Int8Array(bytes) },

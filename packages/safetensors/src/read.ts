@@ -13,15 +13,19 @@ export interface Safetensors {
 /** The reference implementation's bound on the header, in bytes. */
 const MAX_HEADER = 100_000_000;
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 /** Names and values of the file as a message shows them: on one line, and not too long. */
 const show = (text: string) => (text.length > 60 ? `${JSON.stringify(text.slice(0, 60))}…` : JSON.stringify(text));
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /**
- * Reads a safetensors file: a u64 header length, a JSON header `{ name: { dtype, shape, data_offsets } }`, and the raw little-endian data.
- * Nothing in the file is executed, and no more is allocated than the file has bytes, but twice as much for the dtypes F16 and BF16.
- * @throws Error in one line that says what is wrong: another format, which is named where it is known, a truncated file, a header that is not JSON of this form, a dtype that is not known,
+ * Reads a safetensors file: a u64 header length, a JSON header `{ name: { dtype, shape, data_offsets } }`, and the raw
+ * little-endian data.
+ * Nothing in the file is executed, and no more is allocated than the file has bytes, but twice as much for the dtypes
+ * F16 and BF16.
+ * @throws Error in one line that says what is wrong: another format, which is named where it is known, a truncated
+ * file, a header that is not JSON of this form, a dtype that is not known,
  *   offsets that overlap, leave holes, go past the end or do not match the shape.
  */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
@@ -30,12 +34,17 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   };
   /** What is wrong with the header, unless it is that of another format. */
   const failHeader = (what: string) => fail(otherFormat(bytes) ?? what);
-  if (bytes.length < 8) failHeader(`the file has ${bytes.length} bytes, fewer than the 8 of its header length; it is cut off`);
+  if (bytes.length < 8)
+    failHeader(`the file has ${bytes.length} bytes, fewer than the 8 of its header length; it is cut off`);
   const headerLength = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
   if (headerLength > MAX_HEADER)
-    failHeader(`the header is said to have ${headerLength} bytes; at most ${MAX_HEADER} are allowed; this is no safetensors file`);
+    failHeader(
+      `the header is said to have ${headerLength} bytes; at most ${MAX_HEADER} are allowed; this is no safetensors file`,
+    );
   if (headerLength > bytes.length - 8)
-    failHeader(`the header is said to have ${headerLength} bytes, but only ${bytes.length - 8} follow; the file is cut off`);
+    failHeader(
+      `the header is said to have ${headerLength} bytes, but only ${bytes.length - 8} follow; the file is cut off`,
+    );
 
   let header: unknown;
   try {
@@ -63,9 +72,11 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
     const { dtype, shape, data_offsets: offsets } = entry;
     const who = `tensor ${show(name)}`;
     if (typeof dtype !== 'string') return fail(`${who} has no dtype`);
-    if (!Object.hasOwn(dtypes, dtype)) return fail(`${who} has dtype ${show(dtype)}; known are ${Object.keys(dtypes).join(', ')}`);
+    if (!Object.hasOwn(dtypes, dtype))
+      return fail(`${who} has dtype ${show(dtype)}; known are ${Object.keys(dtypes).join(', ')}`);
     if (!Array.isArray(shape) || !shape.every(isSize)) return fail(`${who} has no shape of whole numbers`);
-    if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) return fail(`${who} has no pair of data_offsets`);
+    if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
+      return fail(`${who} has no pair of data_offsets`);
     const [start, end] = offsets;
     if (start > end || end > data.length) {
       return fail(
@@ -83,7 +94,9 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   let reached = 0;
   for (const { name, start, end } of [...spans].sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (start !== reached) {
-      fail(`tensor ${show(name)} starts at byte ${start}, where ${reached} is due: its data overlaps another's or leaves a hole`);
+      fail(
+        `tensor ${show(name)} starts at byte ${start}, where ${reached} is due: its data overlaps another's or leaves a hole`,
+      );
     }
     reached = end;
   }

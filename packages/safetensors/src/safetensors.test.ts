@@ -62,8 +62,16 @@ describe('refuses, in one line, a file with', () => {
   const eight = new Uint8Array(8);
   test.each<[string, Uint8Array, string]>([
     ['too few bytes', Uint8Array.of(1, 2), 'the file has 2 bytes, fewer than the 8 of its header length'],
-    ['a huge header', file('{}', [], 2n ** 63n), 'the header is said to have 9223372036854776000 bytes; at most 100000000 are allowed'],
-    ['a truncated header', file('{}', [], 50n), 'the header is said to have 50 bytes, but only 2 follow; the file is cut off'],
+    [
+      'a huge header',
+      file('{}', [], 2n ** 63n),
+      'the header is said to have 9223372036854776000 bytes; at most 100000000 are allowed',
+    ],
+    [
+      'a truncated header',
+      file('{}', [], 50n),
+      'the header is said to have 50 bytes, but only 2 follow; the file is cut off',
+    ],
     ['a header that is no JSON', file('{"x":'), 'the header is not JSON'],
     ['a header that nests too deep', file('['.repeat(100_000)), 'the header is not JSON'],
     ['a header that is no object', file('[1]'), 'the header is not a JSON object'],
@@ -74,8 +82,16 @@ describe('refuses, in one line, a file with', () => {
     ['an inherited dtype', file(tensor({ dtype: 'toString' }), eight), 'has dtype "toString"'],
     ['a negative dimension', file(tensor({ shape: [-2] }), eight), 'tensor "x" has no shape of whole numbers'],
     ['a fractional offset', file(tensor({ data_offsets: [0, 7.5] }), eight), 'tensor "x" has no pair of data_offsets'],
-    ['data past the end', file(tensor({}), [1, 2, 3]), 'tensor "x" lies at bytes 0 … 8, outside the 3 bytes of data; the file is cut off'],
-    ['a shape unlike its data', file(tensor({ shape: [3] }), eight), 'tensor "x" of F32 [3] needs 12 bytes, but its data_offsets span 8'],
+    [
+      'data past the end',
+      file(tensor({}), [1, 2, 3]),
+      'tensor "x" lies at bytes 0 … 8, outside the 3 bytes of data; the file is cut off',
+    ],
+    [
+      'a shape unlike its data',
+      file(tensor({ shape: [3] }), eight),
+      'tensor "x" of F32 [3] needs 12 bytes, but its data_offsets span 8',
+    ],
     ['a shape that overflows', file(tensor({ shape: [2 ** 52, 2 ** 52] }), eight), 'its data_offsets span 8'],
     ['overlapping tensors', file({ ...tensor({}), y: tensor({}).x }, eight), 'overlaps another'],
     ['a hole', file(tensor({ data_offsets: [4, 12] }), new Uint8Array(12)), 'starts at byte 4, where 0 is due'],
@@ -95,14 +111,25 @@ describe('says what a file of another kind is:', () => {
       ),
       'this is a Git LFS pointer, not the file that it stands for; fetch that with git lfs pull',
     ],
-    ['a web page', text('\uFEFF\n<!DOCTYPE html>\n<html lang="en">'), 'this is a web page (HTML), not what the link was to lead to'],
+    [
+      'a web page',
+      text('\uFEFF\n<!DOCTYPE html>\n<html lang="en">'),
+      'this is a web page (HTML), not what the link was to lead to',
+    ],
     [
       // python: z = zipfile.ZipFile(f, 'w'); z.writestr('archive/data.pkl', b'')
       'what torch.save writes',
-      hex('504b03041400000000004f7a5c5b00000000000000000000000010000000' + Buffer.from('archive/data.pkl').toString('hex')),
+      hex(
+        '504b03041400000000004f7a5c5b00000000000000000000000010000000' +
+          Buffer.from('archive/data.pkl').toString('hex'),
+      ),
       'this is a PyTorch pickle (zip); convert it in Python with safetensors.torch.save_file',
     ],
-    ['another zip archive', hex('504b03041400000000004f7a5c5b0000000000000000000000000b000000782f64612e706b6c'), 'this is a zip archive'],
+    [
+      'another zip archive',
+      hex('504b03041400000000004f7a5c5b0000000000000000000000000b000000782f64612e706b6c'),
+      'this is a zip archive',
+    ],
     [
       // The magic number with which PyTorch before 1.6 begins: pickle.dumps(0x1950a86a20f9469cfc6c, protocol=2)
       'what torch.save wrote once',
@@ -123,7 +150,9 @@ describe('says what a file of another kind is:', () => {
     );
     expect([...whole.subarray(0, 2)]).toEqual([0x80, 2]);
     expect(readSafetensors(whole).tensors.size).toBe(1);
-    expect(() => readSafetensors(whole.subarray(0, 200))).toThrow('the header is said to have 640 bytes, but only 192 follow');
+    expect(() => readSafetensors(whole.subarray(0, 200))).toThrow(
+      'the header is said to have 640 bytes, but only 192 follow',
+    );
   });
 });
 
@@ -147,7 +176,10 @@ test('says it in one short line, however long and deep what it says it of', () =
 
 test('many names for the same bytes are refused before they are copied', () => {
   const size = 2 ** 20;
-  const names = Array.from({ length: 5000 }, (_, i) => [`t${i}`, { dtype: 'U8', shape: [size], data_offsets: [0, size] }]);
+  const names = Array.from({ length: 5000 }, (_, i) => [
+    `t${i}`,
+    { dtype: 'U8', shape: [size], data_offsets: [0, size] },
+  ]);
   const bytes = file(Object.fromEntries(names), new Uint8Array(size));
   const before = process.memoryUsage().arrayBuffers;
   expect(() => readSafetensors(bytes)).toThrow('tensor "t1" starts at byte 0, where 1048576 is due');
@@ -178,7 +210,8 @@ test('random damage gives either tensors or one clear error', () => {
 });
 
 test('the writer names a shape that does not fit', () => {
-  const write = (name: string, shape: number[]) => () => writeSafetensors(new Map([[name, { shape, data: new Float32Array(4) }]]));
+  const write = (name: string, shape: number[]) => () =>
+    writeSafetensors(new Map([[name, { shape, data: new Float32Array(4) }]]));
   expect(write('w', [3])).toThrow('writeSafetensors: w has 4 elements, which is not its shape [3]');
   expect(write('__metadata__', [4])).toThrow('a tensor cannot be called __metadata__');
 });
@@ -187,7 +220,13 @@ test('the dtype of an array of another realm is that of its kind, and of no dtyp
   const foreign = runInNewContext('[Float32Array.of(1.5), Int32Array.of(-2), Float64Array.of(0.1)]') as Float32Array[];
   const tensors = foreign.map((data, i): [string, StoredTensor] => [`${i}`, { shape: [1], data }]);
   const read = readSafetensors(writeSafetensors(new Map(tensors))).tensors;
-  expect(['0', '1', '2'].map((name) => read.get(name)!.data)).toEqual([Float32Array.of(1.5), Int32Array.of(-2), Float64Array.of(0.1)]);
+  expect(['0', '1', '2'].map((name) => read.get(name)!.data)).toEqual([
+    Float32Array.of(1.5),
+    Int32Array.of(-2),
+    Float64Array.of(0.1),
+  ]);
   const clamped = new Map([['c', { shape: [1], data: Uint8ClampedArray.of(1) as unknown as Uint8Array }]]);
-  expect(() => writeSafetensors(clamped)).toThrow(/^writeSafetensors: c must be one of Float64Array, .*; got Uint8ClampedArray$/);
+  expect(() => writeSafetensors(clamped)).toThrow(
+    /^writeSafetensors: c must be one of Float64Array, .*; got Uint8ClampedArray$/,
+  );
 });

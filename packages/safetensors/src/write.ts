@@ -19,16 +19,22 @@ function dtypeOf(name: string, data: TensorData): Dtype {
   const tag = data[Symbol.toStringTag] as string | undefined;
   const dtype = dtypesByTag[tag ?? ''];
   if (!dtype)
-    throw new TypeError(`writeSafetensors: ${name} must be one of ${Object.keys(dtypesByTag).join(', ')}; got ${tag ?? typeof data}`);
+    throw new TypeError(
+      `writeSafetensors: ${name} must be one of ${Object.keys(dtypesByTag).join(', ')}; got ${tag ?? typeof data}`,
+    );
   return dtype;
 }
 
 /**
- * The bytes of a safetensors file. A tensor's dtype follows from its typed array. The same tensors in the same order give the same bytes.
+ * The bytes of a safetensors file. A tensor's dtype follows from its typed array. The same tensors in the same order
+ * give the same bytes.
  * @throws TypeError if the data are of another kind of array, which has no dtype.
  * @throws RangeError if a shape does not match its data, or a tensor is called `__metadata__`.
  */
-export function writeSafetensors(tensors: ReadonlyMap<string, StoredTensor>, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   // Wider elements first, so that each tensor starts at a multiple of its element's size.
   const ordered = [...tensors]
     .map(([name, tensor]) => ({ name, ...tensor, dtype: dtypeOf(name, tensor.data) }))
@@ -39,7 +45,9 @@ export function writeSafetensors(tensors: ReadonlyMap<string, StoredTensor>, met
   for (const { name, shape, data, dtype } of ordered) {
     if (name === '__metadata__') throw new RangeError('writeSafetensors: a tensor cannot be called __metadata__');
     if (shape.reduce((product, dimension) => product * dimension, 1) !== data.length) {
-      throw new RangeError(`writeSafetensors: ${name} has ${data.length} elements, which is not its shape [${shape.join(', ')}]`);
+      throw new RangeError(
+        `writeSafetensors: ${name} has ${data.length} elements, which is not its shape [${shape.join(', ')}]`,
+      );
     }
     entries.push([name, { dtype, shape, data_offsets: [length, (length += data.byteLength)] }]);
   }

@@ -3,7 +3,8 @@ import type { NoiseSchedule } from './noise-schedule';
 import { scheduleFromBetas } from './noise-schedule';
 
 /**
- * ᾱ_t ∝ cos²((t/T + s)/(1 + s) · π/2), with β_t kept within [minBeta, maxBeta] (Nichol & Dhariwal 2021, eq. 17; they use maxBeta 0.999).
+ * ᾱ_t ∝ cos²((t/T + s)/(1 + s) · π/2), with β_t kept within [minBeta, maxBeta] (Nichol & Dhariwal 2021, eq. 17; they
+ * use maxBeta 0.999).
  * x_T is pure noise at any T.
  * @param options.timesteps T, the number of noise levels
  * @param options.s keeps β from vanishing near t = 0
@@ -15,6 +16,8 @@ export function cosineSchedule({ timesteps = 1000, s = 0.008, minBeta = 1e-4, ma
   checkTimesteps('cosineSchedule', timesteps);
   const alphaBar = (t: number) => Math.cos(((t / timesteps + s) / (1 + s)) * Math.PI * 0.5) ** 2;
   return scheduleFromBetas(
-    Float64Array.from({ length: timesteps }, (_, t) => Math.min(Math.max(1 - alphaBar(t + 1) / alphaBar(t), minBeta), maxBeta)),
+    Float64Array.from({ length: timesteps }, (_, t) =>
+      Math.min(Math.max(1 - alphaBar(t + 1) / alphaBar(t), minBeta), maxBeta),
+    ),
   );
 }

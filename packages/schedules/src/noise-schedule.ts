@@ -1,6 +1,6 @@
 /**
- * The forward process q(x_t | x_0) = N(√ᾱ_t x_0, (1 − ᾱ_t) I) for t = 0 … T − 1 (Ho et al. 2020, §2), with every coefficient that
- * training and sampling need. Each array has one float64 for each t. Treat it as immutable.
+ * The forward process q(x_t | x_0) = N(√ᾱ_t x_0, (1 − ᾱ_t) I) for t = 0 … T − 1 (Ho et al. 2020, §2), with every
+ * coefficient that training and sampling need. Each array has one float64 for each t. Treat it as immutable.
  */
 export interface NoiseSchedule {
   /** T, the number of noise levels. */
@@ -30,7 +30,8 @@ export function scheduleFromBetas(betas: ArrayLike<number>): NoiseSchedule {
   const beta = Float64Array.from(betas);
   if (beta.length === 0) throw new RangeError('scheduleFromBetas: at least one β is needed, got none');
   const wrong = beta.findIndex((b, t) => !(b > 0 && (b < 1 || (b === 1 && t === beta.length - 1))));
-  if (wrong >= 0) throw new RangeError(`scheduleFromBetas: every β must lie between 0 and 1, got ${beta[wrong]} at t = ${wrong}`);
+  if (wrong >= 0)
+    throw new RangeError(`scheduleFromBetas: every β must lie between 0 and 1, got ${beta[wrong]} at t = ${wrong}`);
 
   const alphas = beta.map((b) => 1 - b);
   let product = 1;

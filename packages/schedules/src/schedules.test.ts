@@ -16,7 +16,12 @@ import type { NoiseSchedule } from './index';
 
 // Made by the tutorial's own schedule functions in float64: {schedule}/{T} → its arrays, by their PyTorch names.
 const golden = JSON.parse(readFileSync('test/golden.json', 'utf8')) as Record<string, Record<string, number[]>>;
-const schedules = { linear: linearSchedule, cosine: cosineSchedule, quadratic: quadraticSchedule, sigmoid: sigmoidSchedule };
+const schedules = {
+  linear: linearSchedule,
+  cosine: cosineSchedule,
+  quadratic: quadraticSchedule,
+  sigmoid: sigmoidSchedule,
+};
 const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 
 describe.each(Object.entries(golden))('%s', (name, arrays) => {
@@ -25,7 +30,9 @@ describe.each(Object.entries(golden))('%s', (name, arrays) => {
   test.each(Object.entries(arrays))('%s agrees with the tutorial to 1e-12', (key, expected) => {
     const actual = schedule[camel(key) as Exclude<keyof NoiseSchedule, 'timesteps'>];
     expect(actual).toHaveLength(expected.length);
-    expected.forEach((value, t) => expect(Math.abs(actual[t] - value)).toBeLessThanOrEqual(1e-12 * Math.max(1, Math.abs(value))));
+    expected.forEach((value, t) =>
+      expect(Math.abs(actual[t] - value)).toBeLessThanOrEqual(1e-12 * Math.max(1, Math.abs(value))),
+    );
   });
 });
 
@@ -37,7 +44,8 @@ test('the tutorial’s linear schedule leaves a trace of the image at T = 200; c
 });
 
 test('one timestep is a schedule too', () => {
-  for (const make of Object.values(schedules)) expect(make({ timesteps: 1 }).posteriorVariance).toEqual(Float64Array.of(0));
+  for (const make of Object.values(schedules))
+    expect(make({ timesteps: 1 }).posteriorVariance).toEqual(Float64Array.of(0));
 });
 
 test('the signal-to-noise ratio falls, and is 1 where signal and noise have equal shares', () => {
@@ -58,7 +66,10 @@ test('v-prediction’s cosine is √ᾱ_t = cos(π/2 · (t + 1)/T), a right angl
   const { sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod } = velocityCosineSchedule({ timesteps: 30 });
   for (let t = 0; t < 30; t++) {
     expect(sqrtAlphasCumprod[t]).toBeCloseTo(Math.cos(((t + 1) / 30) * (Math.PI / 2)), 12);
-    expect(Math.atan2(sqrtOneMinusAlphasCumprod[t], sqrtAlphasCumprod[t])).toBeCloseTo(((t + 1) / 30) * (Math.PI / 2), 12);
+    expect(Math.atan2(sqrtOneMinusAlphasCumprod[t], sqrtAlphasCumprod[t])).toBeCloseTo(
+      ((t + 1) / 30) * (Math.PI / 2),
+      12,
+    );
   }
   expect(sqrtAlphasCumprod[29]).toBe(0);
 });
@@ -89,10 +100,18 @@ describe('zero terminal SNR', () => {
 });
 
 test('names what is wrong', () => {
-  expect(() => linearSchedule({ timesteps: 0 })).toThrow('linearSchedule: timesteps must be a whole number of at least 1, got 0');
-  expect(() => cosineSchedule({ timesteps: 2.5 })).toThrow('cosineSchedule: timesteps must be a whole number of at least 1, got 2.5');
-  expect(() => stretchedLinearSchedule({ timesteps: 20 })).toThrow('stretchedLinearSchedule: timesteps must be above 20');
-  expect(() => linearSchedule({ timesteps: 10, betaEnd: 1.5 })).toThrow('scheduleFromBetas: every β must lie between 0 and 1, got 1.');
+  expect(() => linearSchedule({ timesteps: 0 })).toThrow(
+    'linearSchedule: timesteps must be a whole number of at least 1, got 0',
+  );
+  expect(() => cosineSchedule({ timesteps: 2.5 })).toThrow(
+    'cosineSchedule: timesteps must be a whole number of at least 1, got 2.5',
+  );
+  expect(() => stretchedLinearSchedule({ timesteps: 20 })).toThrow(
+    'stretchedLinearSchedule: timesteps must be above 20',
+  );
+  expect(() => linearSchedule({ timesteps: 10, betaEnd: 1.5 })).toThrow(
+    'scheduleFromBetas: every β must lie between 0 and 1, got 1.',
+  );
   expect(() => quadraticSchedule({ timesteps: 3, betaStart: -1 })).toThrow('got NaN at t = 0');
   expect(() => zeroTerminalSnr(linearSchedule({ timesteps: 1 }))).toThrow(
     'zeroTerminalSnr: the schedule must have at least 2 timesteps, got 1',

@@ -11,5 +11,7 @@ import { scheduleFromBetas } from './noise-schedule';
  */
 export function sigmoidSchedule({ timesteps = 1000, betaStart = 1e-4, betaEnd = 0.02 } = {}): NoiseSchedule {
   checkTimesteps('sigmoidSchedule', timesteps);
-  return scheduleFromBetas(linspace(-6, 6, timesteps).map((x) => (betaEnd - betaStart) / (1 + Math.exp(-x)) + betaStart));
+  return scheduleFromBetas(
+    linspace(-6, 6, timesteps).map((x) => (betaEnd - betaStart) / (1 + Math.exp(-x)) + betaStart),
+  );
 }

@@ -4,9 +4,9 @@ import { prefixed, under } from './state';
 import type { Values } from './task';
 
 /**
- * Adam (Kingma & Ba 2015, Algorithm 1) with PyTorch's defaults, on plain arrays: the arithmetic of each element is in float64 and stored as float32,
- * so that every engine takes the same step. With `weightDecay` it is AdamW (Loshchilov & Hutter 2019): each parameter also shrinks by
- * learningRate·weightDecay of itself.
+ * Adam (Kingma & Ba 2015, Algorithm 1) with PyTorch's defaults, on plain arrays: the arithmetic of each element is in
+ * float64 and stored as float32, so that every engine takes the same step. With `weightDecay` it is AdamW (Loshchilov &
+ * Hutter 2019): each parameter also shrinks by learningRate·weightDecay of itself.
  * @param options.beta1 decay of the mean of the gradients
  * @param options.beta2 decay of the mean of their squares
  * @param options.epsilon keeps the step finite where both are near zero
@@ -27,7 +27,8 @@ export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay =
           change(parameter, gradient, m.get(name)!, v.get(name)!, { beta1, beta2, epsilon, stepSize, scale, kept });
         }
       },
-      state: () => new Map<string, Values>([['step', Float64Array.of(step)], ...prefixed('m/', m), ...prefixed('v/', v)]),
+      state: () =>
+        new Map<string, Values>([['step', Float64Array.of(step)], ...prefixed('m/', m), ...prefixed('v/', v)]),
       restore(state) {
         step = state.get('step')![0];
         for (const [name, values] of under('m/', state)) m.get(name)!.set(values);
@@ -37,13 +38,23 @@ export function adam({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay =
   };
 }
 
-/** The step of one parameter. A function of its own, with its numbers in local variables, since engines then run the loop twice as fast. */
+/**
+ * The step of one parameter. A function of its own, with its numbers in local variables, since engines then run the
+ * loop twice as fast.
+ */
 function change(
   parameter: Float32Array,
   gradient: Float32Array,
   m: Float32Array,
   v: Float32Array,
-  { beta1, beta2, epsilon, stepSize, scale, kept }: Record<'beta1' | 'beta2' | 'epsilon' | 'stepSize' | 'scale' | 'kept', number>,
+  {
+    beta1,
+    beta2,
+    epsilon,
+    stepSize,
+    scale,
+    kept,
+  }: Record<'beta1' | 'beta2' | 'epsilon' | 'stepSize' | 'scale' | 'kept', number>,
 ): void {
   for (let i = 0; i < parameter.length; i++) {
     const g = gradient[i];

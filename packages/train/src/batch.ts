@@ -19,12 +19,17 @@ export type Inputs = Readonly<Record<string, tf.Tensor>>;
  * @throws RangeError unless there is a field, and all have the same whole number of examples, at least 1
  */
 export function count(batch: Batch): number {
-  const counts = Object.entries(batch).map(([name, { data, item }]) => ({ name, n: data.length / tf.util.sizeFromShape([...item]) }));
+  const counts = Object.entries(batch).map(([name, { data, item }]) => ({
+    name,
+    n: data.length / tf.util.sizeFromShape([...item]),
+  }));
   if (counts.length === 0) throw new RangeError('batch: expected at least one field, got none');
   const [first] = counts;
   for (const { name, n } of counts) {
     if (!Number.isInteger(n) || n < 1 || n !== first.n)
-      throw new RangeError(`batch: ${name} has ${n} examples, and ${first.name} ${first.n}; expected the same whole number, at least 1`);
+      throw new RangeError(
+        `batch: ${name} has ${n} examples, and ${first.name} ${first.n}; expected the same whole number, at least 1`,
+      );
   }
   return first.n;
 }

@@ -2,8 +2,8 @@ import { prefixed, under } from './state';
 import type { Arrays, State, Values } from './task';
 
 /**
- * An exponential moving average of the weights, which samples better than the weights themselves: after update k = 0, 1, …,
- * ema ← d·ema + (1 − d)·weights with d = min(decay, (1 + k)/(10 + k)), so that the beginning is forgotten soon.
+ * An exponential moving average of the weights, which samples better than the weights themselves: after update k = 0,
+ * 1, …, ema ← d·ema + (1 − d)·weights with d = min(decay, (1 + k)/(10 + k)), so that the beginning is forgotten soon.
  */
 export interface Ema {
   /** By name; the average's own arrays. */

@@ -40,7 +40,9 @@ describe('a batch', () => {
   });
   test('whose fields have different numbers of examples is refused', () => {
     const wrong = { ...batch(3), label: { data: Int32Array.of(1), item: [] } };
-    expect(() => count(wrong)).toThrow('batch: label has 1 examples, and x 3; expected the same whole number, at least 1');
+    expect(() => count(wrong)).toThrow(
+      'batch: label has 1 examples, and x 3; expected the same whole number, at least 1',
+    );
     expect(() => count({})).toThrow('batch: expected at least one field, got none');
   });
 });
@@ -59,14 +61,19 @@ describe('eagerGradients', () => {
     }
     expect(result.gradients.get('unused')?.[0] ?? 0).toBe(0);
     expect([...result.losses.keys()]).toEqual(['loss', 'error']);
-    result.losses.get('loss')!.forEach((loss, i) => expect(loss).toBeCloseTo(result.losses.get('error')![i] + data.label.data[i], 5));
+    result.losses
+      .get('loss')!
+      .forEach((loss, i) => expect(loss).toBeCloseTo(result.losses.get('error')![i] + data.label.data[i], 5));
     expect(result.loss).toBeCloseTo(result.losses.get('loss')!.reduce((sum, x) => sum + x, 0) / 3, 5);
     expect(tf.memory().numTensors).toBe(before);
   });
 
   test('say which loss is not one number for each example', async () => {
     const { initial, parameters, loss } = affine();
-    const wrong = eagerGradients({ parameters, loss: (inputs) => ({ ...loss(inputs), wide: inputs.x as tf.Tensor1D }) });
+    const wrong = eagerGradients({
+      parameters,
+      loss: (inputs) => ({ ...loss(inputs), wide: inputs.x as tf.Tensor1D }),
+    });
     await expect(wrong(initial, batch(3))).rejects.toThrow(
       "task: the loss 'wide' should have one number for each of 3 examples, [3], not [3, 2, 2]",
     );
@@ -88,5 +95,6 @@ test('inParts averages the parts to the whole, the last and smaller one included
   const [expected, actual] = [await whole(initial, data), await inParts(whole, 3)(initial, data)];
   expect(actual.loss).toBeCloseTo(expected.loss, 6);
   for (const name of ['loss', 'error']) expect([...actual.losses.get(name)!]).toEqual([...expected.losses.get(name)!]);
-  for (const name of ['a', 'b']) expect(actual.gradients.get(name)![0]).toBeCloseTo(expected.gradients.get(name)![0], 6);
+  for (const name of ['a', 'b'])
+    expect(actual.gradients.get(name)![0]).toBeCloseTo(expected.gradients.get(name)![0], 6);
 });

@@ -7,13 +7,18 @@ import type { Arrays, Task } from './task';
 export interface GradientsResult {
   /** The mean of the task's loss over the batch. */
   readonly loss: number;
-  /** Of that mean, by parameter; valid until the next call. A parameter that the loss does not depend on may be missing. */
+  /**
+   * Of that mean, by parameter; valid until the next call. A parameter that the loss does not depend on may be missing.
+   */
   readonly gradients: Arrays;
   /** Every loss of each example, by the names that the task gives them; `loss` among them. */
   readonly losses: Arrays;
 }
 
-/** Loss and gradients of a batch at given parameters, wherever they are computed: by tfjs, compiled, in parts, by several processes. */
+/**
+ * Loss and gradients of a batch at given parameters, wherever they are computed: by tfjs, compiled, in parts, by
+ * several processes.
+ */
 export interface Gradients {
   (parameters: Arrays, batch: Batch): Promise<GradientsResult>;
   /** Frees what computes them. */
@@ -21,7 +26,8 @@ export interface Gradients {
 }
 
 /**
- * A task's loss and gradients by the tfjs backend that is active. Needs tfjs's gradients: import `@tensorflow/tfjs` once in the application.
+ * A task's loss and gradients by the tfjs backend that is active. Needs tfjs's gradients: import `@tensorflow/tfjs`
+ * once in the application.
  * The task's variables are set to the values that each call is given.
  * @throws RangeError, when called, if a loss is not one number for each example
  */
@@ -61,7 +67,9 @@ export function checkLosses<T extends Readonly<Record<string, tf.Tensor>>>(losse
     throw new TypeError(`task: loss should return { loss, … }, tensors of one number for each example`);
   for (const [name, { shape }] of Object.entries(losses)) {
     if (shape.length !== 1 || shape[0] !== n)
-      throw new RangeError(`task: the loss '${name}' should have one number for each of ${n} examples, [${n}], not [${shape.join(', ')}]`);
+      throw new RangeError(
+        `task: the loss '${name}' should have one number for each of ${n} examples, [${n}], not [${shape.join(', ')}]`,
+      );
   }
   return losses;
 }

@@ -2,8 +2,8 @@ import { count, part } from './batch';
 import type { Gradients, GradientsResult } from './gradients';
 
 /**
- * Gradient accumulation: the gradients of a large batch from parts of at most `size` examples, averaged with each part's share, so that
- * memory is that of a part and the result that of the whole. Not for tasks that are coupled.
+ * Gradient accumulation: the gradients of a large batch from parts of at most `size` examples, averaged with each
+ * part's share, so that memory is that of a part and the result that of the whole. Not for tasks that are coupled.
  * @param size examples in a part
  */
 export function inParts(gradients: Gradients, size: number): Gradients {

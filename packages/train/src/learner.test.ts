@@ -48,7 +48,12 @@ describe('a learner', () => {
     await it.step(batch, 1);
     expect(it.weights.get('w')![0]).toBeCloseTo(0.1, 6);
     const saved = it.save();
-    expect([...saved.weights.keys(), ...saved.state.keys()]).toEqual(['w', 'optimizer/v/w', 'parameters/w', 'ema/updates']);
+    expect([...saved.weights.keys(), ...saved.state.keys()]).toEqual([
+      'w',
+      'optimizer/v/w',
+      'parameters/w',
+      'ema/updates',
+    ]);
     const other = await fixed([0, 0], { emaDecay: 0.5 });
     other.restore(saved);
     expect(other.weights).toEqual(it.weights);
@@ -61,7 +66,10 @@ describe('a learner', () => {
     expect(() => it.restore({ weights: new Map(), state: before.state })).toThrow(
       'learner: the state is not one of these parameters and this optimizer: weights/w is missing',
     );
-    const many = new Map([...before.state, ...Array.from({ length: 50 }, (_, i) => [`z${i}`, new Float32Array(1)] as const)]);
+    const many = new Map([
+      ...before.state,
+      ...Array.from({ length: 50 }, (_, i) => [`z${i}`, new Float32Array(1)] as const),
+    ]);
     many.set('optimizer/step', Float32Array.of(1));
     expect(() => it.restore({ ...before, state: many })).toThrow(
       'optimizer/step should have 1 float64, not 1 float32; z0 has no place in it; z1 has no place in it; z2 has no place in it; and 47 more',
@@ -71,7 +79,9 @@ describe('a learner', () => {
 
   test('counts further than float32 can', async () => {
     const it = await fixed([1, 0], { optimizer: adam(), emaDecay: 0.9 });
-    const state = new Map(it.save().state).set('optimizer/step', Float64Array.of(2 ** 24)).set('ema/updates', Float64Array.of(2 ** 24));
+    const state = new Map(it.save().state)
+      .set('optimizer/step', Float64Array.of(2 ** 24))
+      .set('ema/updates', Float64Array.of(2 ** 24));
     it.restore({ ...it.save(), state });
     await it.step(batch, 1e-3);
     expect(it.save().state.get('optimizer/step')![0]).toBe(2 ** 24 + 1);
@@ -79,7 +89,10 @@ describe('a learner', () => {
   });
 });
 
-/** Learns the mean of what it is shown, plus noise; it counts how often it was told of a step, as importance sampling would. */
+/**
+ * Learns the mean of what it is shown, plus noise; it counts how often it was told of a step, as importance sampling
+ * would.
+ */
 function meanTask(): Task {
   const mean = tf.variable(tf.scalar(0));
   let told = 0;

@@ -36,7 +36,10 @@ export interface StepResult {
 export interface Saved {
   /** The weights to use the model with: their moving average, or the parameters where there is none. */
   readonly weights: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
-  /** All else: the optimizer's arrays, the parameters where the weights are their average, and what the task has learned. */
+  /**
+   * All else: the optimizer's arrays, the parameters where the weights are their average, and what the task has
+   * learned.
+   */
   readonly state: State;
 }
 
@@ -62,12 +65,19 @@ export interface Learner {
 }
 
 /**
- * A learner that begins with the values of the task's variables. Its parameters and optimizer live in plain arrays. A step whose loss or
- * gradient is not finite is not taken.
+ * A learner that begins with the values of the task's variables. Its parameters and optimizer live in plain arrays. A
+ * step whose loss or gradient is not finite is not taken.
  */
-export async function learner({ task, gradients, optimizer = adam(), clipNorm, emaDecay }: LearnerOptions): Promise<Learner> {
+export async function learner({
+  task,
+  gradients,
+  optimizer = adam(),
+  clipNorm,
+  emaDecay,
+}: LearnerOptions): Promise<Learner> {
   const parameters = new Map<string, Float32Array>();
-  for (const [name, variable] of task.parameters) parameters.set(name, Float32Array.from(await variable.data<'float32'>()));
+  for (const [name, variable] of task.parameters)
+    parameters.set(name, Float32Array.from(await variable.data<'float32'>()));
   const steps = optimizer(parameters);
   const average = emaDecay === undefined ? undefined : ema(parameters, { decay: emaDecay });
   const weights = average?.weights ?? parameters;
@@ -75,7 +85,9 @@ export async function learner({ task, gradients, optimizer = adam(), clipNorm, e
   const state = (): Map<string, Values> =>
     new Map<string, Values>([
       ...prefixed('optimizer/', steps.state()),
-      ...(average ? [...prefixed('parameters/', parameters), ['ema/updates', average.state().get('updates')!] as const] : []),
+      ...(average
+        ? [...prefixed('parameters/', parameters), ['ema/updates', average.state().get('updates')!] as const]
+        : []),
       ...prefixed('task/', task.state?.() ?? new Map<string, Float32Array>()),
     ]);
   const withWeights = (own: State, values: Arrays): State =>
@@ -90,7 +102,8 @@ export async function learner({ task, gradients, optimizer = adam(), clipNorm, e
       const gradNorm = globalNorm(unclipped);
       const skipped = !Number.isFinite(loss) || !Number.isFinite(gradNorm);
       if (!skipped) {
-        const clipped = clipNorm !== undefined && gradNorm > clipNorm ? scaled(unclipped, clipNorm / gradNorm) : unclipped;
+        const clipped =
+          clipNorm !== undefined && gradNorm > clipNorm ? scaled(unclipped, clipNorm / gradNorm) : unclipped;
         steps.update(parameters, clipped, learningRate);
         average?.update(parameters);
         task.observe?.(inputs, losses);
@@ -98,7 +111,9 @@ export async function learner({ task, gradients, optimizer = adam(), clipNorm, e
       return { loss, losses, gradNorm, skipped };
     },
     save: () => ({
-      weights: new Map([...weights].map(([name, data]) => [name, { shape: task.parameters.get(name)!.shape, data: data.slice() }])),
+      weights: new Map(
+        [...weights].map(([name, data]) => [name, { shape: task.parameters.get(name)!.shape, data: data.slice() }]),
+      ),
       state: state(),
     }),
     restore(saved) {

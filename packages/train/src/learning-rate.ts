@@ -4,8 +4,8 @@ export type Decay = 'constant' | 'linear' | 'cosine';
 export const decays: readonly Decay[] = ['constant', 'linear', 'cosine'];
 
 /**
- * The learning rate of each step: up from base/warmup in even steps to `base`, then constant, or down to 0 at the end in a straight line or
- * along a half cosine (Loshchilov & Hutter 2017).
+ * The learning rate of each step: up from base/warmup in even steps to `base`, then constant, or down to 0 at the end
+ * in a straight line or along a half cosine (Loshchilov & Hutter 2017).
  * @param options.base the rate in full
  * @param options.warmup steps until `base` is reached
  * @param options.decay how it goes on

@@ -1,6 +1,8 @@
 import type { Arrays, State } from './task';
 
-/** Changes parameters in place, given their gradients. Its state has the same names and lengths from the beginning on. */
+/**
+ * Changes parameters in place, given their gradients. Its state has the same names and lengths from the beginning on.
+ */
 export interface Optimizer {
   /** One step. A parameter without a gradient counts as one whose gradient is zero. */
   update(parameters: Arrays, gradients: Arrays, learningRate: number): void;

@@ -3,7 +3,8 @@ import { zerosLike } from './optimizer';
 import { prefixed, under } from './state';
 
 /**
- * Stochastic gradient descent with momentum as PyTorch has it: v ← momentum·v + g, parameter ← parameter − learningRate·v.
+ * Stochastic gradient descent with momentum as PyTorch has it: v ← momentum·v + g, parameter ← parameter −
+ * learningRate·v.
  * @param options.momentum 0 is plain descent
  */
 export function sgd({ momentum = 0 } = {}): OptimizerFor {

@@ -7,7 +7,9 @@ export function prefixed(prefix: string, arrays: State): [string, Values][] {
 
 /** The arrays whose names begin with a prefix, without it. */
 export function under(prefix: string, state: State): State {
-  return new Map([...state].filter(([name]) => name.startsWith(prefix)).map(([name, values]) => [name.slice(prefix.length), values]));
+  return new Map(
+    [...state].filter(([name]) => name.startsWith(prefix)).map(([name, values]) => [name.slice(prefix.length), values]),
+  );
 }
 
 /** How many differences an error names. */
@@ -28,5 +30,7 @@ export function checkState(who: string, own: State, given: State): void {
   for (const name of given.keys()) if (!own.has(name)) wrong.push(`${name} has no place in it`);
   if (wrong.length === 0) return;
   const more = wrong.length > NAMED ? `; and ${wrong.length - NAMED} more` : '';
-  throw new Error(`${who}: the state is not one of these parameters and this optimizer: ${wrong.slice(0, NAMED).join('; ')}${more}`);
+  throw new Error(
+    `${who}: the state is not one of these parameters and this optimizer: ${wrong.slice(0, NAMED).join('; ')}${more}`,
+  );
 }

@@ -8,7 +8,10 @@ export type Arrays = ReadonlyMap<string, Float32Array>;
 /** Numbers as they are saved. */
 export type Values = Float32Array | Float64Array | Int32Array;
 
-/** All arrays that must be saved to go on exactly, by name. Counts are int32 or float64, which float32 would round from 2²⁴ on. */
+/**
+ * All arrays that must be saved to go on exactly, by name. Counts are int32 or float64, which float32 would round from
+ * 2²⁴ on.
+ */
 export type State = ReadonlyMap<string, Values>;
 
 /** A network's variables by the paths of its fields. */
@@ -21,7 +24,10 @@ export type Losses = { readonly loss: tf.Tensor1D } & Readonly<Record<string, tf
 export interface Task {
   /** What is trained. */
   readonly parameters: Variables;
-  /** Variables that the loss reads and that are not trained: a teacher, an encoder. Their values may change between steps. */
+  /**
+   * Variables that the loss reads and that are not trained: a teacher, an encoder. Their values may change between
+   * steps.
+   */
   readonly frozen?: Variables;
   /** Whether the loss of an example depends on the others (a contrastive loss), so that a batch may not be cut. */
   readonly coupled?: boolean;
@@ -29,7 +35,10 @@ export interface Task {
   draw(examples: Batch, rng: Random): Batch;
   /** A pure function of its inputs and the variables, so that it can be traced. Validation runs the same one. */
   readonly loss: (inputs: Inputs) => Losses;
-  /** Told after each step that was taken what its inputs were and what losses they had; importance sampling learns from it. */
+  /**
+   * Told after each step that was taken what its inputs were and what losses they had; importance sampling learns from
+   * it.
+   */
   observe?(inputs: Batch, losses: Arrays): void;
   /** What `observe` has learned. */
   state?(): State;

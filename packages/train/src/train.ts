@@ -29,9 +29,9 @@ export interface TrainStep extends StepResult {
 }
 
 /**
- * For each step: examples, all that is random (`task.draw`), and a step of the optimizer. Yields after each, so that the caller logs, saves
- * and stops. All that is random in a step follows from `seed` and its number, so that a run that starts at step k with what the learner saved
- * there goes on exactly.
+ * For each step: examples, all that is random (`task.draw`), and a step of the optimizer. Yields after each, so that
+ * the caller logs, saves and stops. All that is random in a step follows from `seed` and its number, so that a run that
+ * starts at step k with what the learner saved there goes on exactly.
  * @throws Error if the examples end before the last step
  */
 export async function* train({

@@ -41,7 +41,11 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
     { shape: number[]; data: Float32Array }
   >;
   const under = (prefix: string) =>
-    new Map([...golden].filter(([name]) => name.startsWith(prefix)).map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+    new Map(
+      [...golden]
+        .filter(([name]) => name.startsWith(prefix))
+        .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+    );
   let before: number;
   let unet: Unet;
 
@@ -75,10 +79,19 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
       const { signal, sigma } = levelsOf(t);
       const row = (x: tf.Tensor) => ({ data: x.dataSync<'float32'>().slice(), item: [] });
       const images = (x: tf.Tensor) => ({ data: x.dataSync<'float32'>().slice(), item: x.shape.slice(1) });
-      return { image: images(x0), noise: images(noise), signal: row(signal), sigma: row(sigma), time: row(t), weight: row(tf.onesLike(t)) };
+      return {
+        image: images(x0),
+        noise: images(noise),
+        signal: row(signal),
+        sigma: row(sigma),
+        time: row(t),
+        weight: row(tf.onesLike(t)),
+      };
     });
-  const taskWith = (loss: typeof l1) => denoising({ network: unet, parameters: namedParameters(unet), levels: uniform(schedule), loss });
-  const meanLoss = (loss: typeof l1) => tf.tidy(() => tf.mean<tf.Scalar>(taskWith(loss).loss(tensors(batchOf(''))).loss));
+  const taskWith = (loss: typeof l1) =>
+    denoising({ network: unet, parameters: namedParameters(unet), levels: uniform(schedule), loss });
+  const meanLoss = (loss: typeof l1) =>
+    tf.tidy(() => tf.mean<tf.Scalar>(taskWith(loss).loss(tensors(batchOf(''))).loss));
 
   function relativeError(actual: tf.Tensor, expected: tf.Tensor): number {
     expect(actual.shape).toEqual(expected.shape);
@@ -154,7 +167,10 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
       const { grads } = tf.variableGrads(() => meanLoss(huber), [...parameters.values()]);
       const errors = [...parameters].map(([path, variable]) => ({
         path,
-        error: relativeError(tf.transpose(grads[variable.name], axes.get(path)), stored(`grad_huber/${unetTorchName(path)}`)),
+        error: relativeError(
+          tf.transpose(grads[variable.name], axes.get(path)),
+          stored(`grad_huber/${unetTorchName(path)}`),
+        ),
       }));
       expect(errors.filter(({ error }) => !(error < 1e-4))).toEqual([]);
     }));
@@ -168,7 +184,8 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
       const { loss } = await trained.step(batchOf('adam/', i), 1e-3);
       expect(Math.abs(loss / golden.get('adam/loss')!.data[i] - 1)).toBeLessThan(1e-4);
     }
-    // In the L2 norm: Adam divides each element's gradient by its own size, so that one whose gradient is nearly zero is decided by rounding.
+    // In the L2 norm: Adam divides each element's gradient by its own size, so that one whose gradient is nearly zero
+    // is decided by rounding.
     const axes = torchAxes(unet);
     const errors = [...trained.parameters].map(([path, values]) =>
       tf.tidy(() => {
@@ -202,7 +219,11 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
     const rng = { normals: () => tf.tidy(() => image('chain/z', t--).dataSync() as Float32Array) };
     const xT = tf.tidy(() => image('chain/x_T'));
     let steps = 0;
-    const x0 = await sample(denoiser(unet), xT, { sampler: ancestral(trailing(schedule)), rng, onStep: () => void steps++ });
+    const x0 = await sample(denoiser(unet), xT, {
+      sampler: ancestral(trailing(schedule)),
+      rng,
+      onStep: () => void steps++,
+    });
     tf.tidy(() => expect(relativeError(x0, image('chain/x_0'))).toBeLessThan(1e-4));
     expect(steps).toBe(20);
     tf.dispose([xT, x0]);

@@ -15,7 +15,10 @@ const positions: Readonly<Record<string, string>> = {
 
 const levelParts = ['block1', 'block2', 'attention', '(?:down|up)sample'];
 
-/** The tutorial's `state_dict` name of the U-Net's parameter at a path: `downs.0.block1.conv1.weight` → `downs.0.0.net.1.weight`. */
+/**
+ * The tutorial's `state_dict` name of the U-Net's parameter at a path: `downs.0.block1.conv1.weight` →
+ * `downs.0.0.net.1.weight`.
+ */
 export function unetTorchName(path: string): string {
   const positional = levelParts
     .reduce((name, part, i) => name.replace(new RegExp(`^((?:down|up)s\\.\\d+)\\.${part}\\.`), `$1.${i}.`), path)
@@ -29,7 +32,10 @@ export function unetTorchName(path: string): string {
     .join('.');
 }
 
-/** What `DataParallel`, `torch.compile`, and classes that hold an average of the weights or the network put before every name. */
+/**
+ * What `DataParallel`, `torch.compile`, and classes that hold an average of the weights or the network put before every
+ * name.
+ */
 const wrapper = /^(module|_orig_mod|ema_model|model)\./;
 
 /** The tensors by the network's own names: without what wrappers of it put before all of them. */
@@ -42,7 +48,8 @@ function unwrapped<T>(tensors: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
 
 /**
  * Sets the U-Net's weights, all or none, from the tutorial's PyTorch `state_dict`, as `readSafetensors` gives it.
- * @param tensors float32 values by the tutorial's names, in PyTorch's layout; `module.`, `_orig_mod.`, `ema_model.` and `model.` before all
+ * @param tensors float32 values by the tutorial's names, in PyTorch's layout; `module.`, `_orig_mod.`, `ema_model.` and
+ * `model.` before all
  *   of the names are passed over
  * @throws Error that names tensors that are missing, unexpected or misshapen.
  */
@@ -51,7 +58,8 @@ export function loadTorchStateDict(unet: Unet, tensors: ReadonlyMap<string, Tens
 }
 
 /**
- * The U-Net's weights as the tutorial's PyTorch `state_dict`, for `writeSafetensors` and `load_state_dict`: what `loadTorchStateDict` takes, to the bit.
+ * The U-Net's weights as the tutorial's PyTorch `state_dict`, for `writeSafetensors` and `load_state_dict`: what
+ * `loadTorchStateDict` takes, to the bit.
  * @returns float32 values by the tutorial's names, in PyTorch's layout
  */
 export function toTorchStateDict(unet: Unet): Promise<Map<string, TensorValues>> {
@@ -59,7 +67,8 @@ export function toTorchStateDict(unet: Unet): Promise<Map<string, TensorValues>>
 }
 
 /**
- * The options of the U-Net whose `state_dict` this is (its names as `loadTorchStateDict` takes them), as far as the shapes tell: not the groups of ResNet blocks, for which the default stays.
+ * The options of the U-Net whose `state_dict` this is (its names as `loadTorchStateDict` takes them), as far as the
+ * shapes tell: not the groups of ResNet blocks, for which the default stays.
  * @throws Error if the names or shapes are not those of the tutorial's U-Net
  */
 export function unetOptionsFromTorch(
@@ -72,7 +81,8 @@ export function unetOptionsFromTorch(
     return size;
   };
   const useConvnext = tensors.has('downs.0.0.ds_conv.weight');
-  const width = (level: number) => axis(useConvnext ? `downs.${level}.0.net.4.weight` : `downs.${level}.0.block1.proj.weight`, 0);
+  const width = (level: number) =>
+    axis(useConvnext ? `downs.${level}.0.net.4.weight` : `downs.${level}.0.block1.proj.weight`, 0);
   const dim = width(0);
   const dimMults: number[] = [];
   while (tensors.has(`downs.${dimMults.length}.2.fn.norm.weight`)) {

@@ -9,7 +9,11 @@ const tiny = { dim: 4, dimMults: [1, 2], channels: 1, convnextMult: 1 };
 describe('Unet', () => {
   test.each<[string, UnetOptions, number]>([
     ['the tutorial’s model', { dim: 28, dimMults: [1, 2, 4], channels: 1 }, 2_996_315],
-    ['the same with ResNet blocks', { dim: 28, dimMults: [1, 2, 4], channels: 1, useConvnext: false, resnetBlockGroups: 4 }, 1_694_929],
+    [
+      'the same with ResNet blocks',
+      { dim: 28, dimMults: [1, 2, 4], channels: 1, useConvnext: false, resnetBlockGroups: 4 },
+      1_694_929,
+    ],
   ])('%s has as many parameters as in PyTorch', (_, options, count) => {
     const unet = makeUnet(options);
     expect(parameterCount(unet)).toBe(count);
@@ -21,7 +25,12 @@ describe('Unet', () => {
     ['odd, with one level', { ...tiny, dimMults: [1] }, [1, 5, 7, 1], 1],
     ['of four channels, to two', { ...tiny, channels: 4, outDim: 2 }, [1, 4, 4, 4], 2],
     ['without the time', { ...tiny, withTimeEmb: false, initDim: 3 }, [2, 4, 4, 1], 1],
-    ['with ResNet blocks', { dim: 4, dimMults: [1, 3], channels: 3, useConvnext: false, resnetBlockGroups: 2 }, [1, 2, 2, 3], 3],
+    [
+      'with ResNet blocks',
+      { dim: 4, dimMults: [1, 3], channels: 3, useConvnext: false, resnetBlockGroups: 2 },
+      [1, 2, 2, 3],
+      3,
+    ],
   ])('takes images %s', (_, options, shape, outDim) => {
     const unet = new Unet(options);
     tf.tidy(() => {
@@ -35,7 +44,9 @@ describe('Unet', () => {
   test('is told t, unless it is made not to be', () => {
     const differs = (withTimeEmb: boolean) => {
       const unet = new Unet({ ...tiny, withTimeEmb });
-      const [a, b] = [0, 7].map((t) => tf.tidy(() => unet.apply(tf.ones([1, 4, 4, 1]), tf.tensor1d([t], 'int32')).dataSync()));
+      const [a, b] = [0, 7].map((t) =>
+        tf.tidy(() => unet.apply(tf.ones([1, 4, 4, 1]), tf.tensor1d([t], 'int32')).dataSync()),
+      );
       disposeParameters(unet);
       return a.some((value, i) => value !== b[i]);
     };
@@ -57,7 +68,10 @@ describe('Unet', () => {
       });
 
     test('has the other weights of the U-Net without, at the same paths, and one more', async () => {
-      const [plain, told] = [await parameterValues(new Unet(tiny)), await parameterValues(new Unet({ ...tiny, classes: 5 }))];
+      const [plain, told] = [
+        await parameterValues(new Unet(tiny)),
+        await parameterValues(new Unet({ ...tiny, classes: 5 })),
+      ];
       expect([...told.keys()].filter((name) => !plain.has(name))).toEqual(['classEmbedding.weight']);
       expect(told.get('classEmbedding.weight')!.shape).toEqual([6, 16]);
       for (const [name, values] of plain) expect(told.get(name)).toEqual(values);
@@ -75,7 +89,9 @@ describe('Unet', () => {
 
     test('begins with N(0, 1) vectors, or with zeros, where it is the U-Net without classes to the bit and learns them', async () => {
       const normal = (await parameterValues(new Unet({ ...tiny, classes: 99 }))).get('classEmbedding.weight')!.data;
-      const [mean, square] = [1, 2].map((power) => normal.reduce((sum, value) => sum + value ** power, 0) / normal.length);
+      const [mean, square] = [1, 2].map(
+        (power) => normal.reduce((sum, value) => sum + value ** power, 0) / normal.length,
+      );
       // 1,600 numbers: deviations of 0.025 and 0.035.
       expect(Math.abs(mean)).toBeLessThan(0.1);
       expect(Math.abs(square - 1)).toBeLessThan(0.14);
@@ -105,9 +121,13 @@ describe('Unet', () => {
       const unet = new Unet({ ...tiny, classes: 2 });
       expect(applied(unet)).toThrow('Unet: expected the conditions label [2], got none');
       expect(applied(unet, { label: label(1) })).toThrow('Unet: expected the conditions label [2], got label [1]');
-      expect(applied(new Unet(tiny), { label: label(1, 0) })).toThrow('Unet: expected the conditions none, got label [2]');
+      expect(applied(new Unet(tiny), { label: label(1, 0) })).toThrow(
+        'Unet: expected the conditions none, got label [2]',
+      );
       expect(applied(unet, { label: tf.tensor1d([0, 1]) })).toThrow('Embedding: ids must be int32, got float32');
-      expect(() => new Unet({ ...tiny, classes: 0 })).toThrow('Unet: classes must be a whole number of at least 1, got 0');
+      expect(() => new Unet({ ...tiny, classes: 0 })).toThrow(
+        'Unet: classes must be a whole number of at least 1, got 0',
+      );
       expect(() => new Unet({ ...tiny, classes: 2, withTimeEmb: false })).toThrow(
         'Unet: classes are added to the time embedding, so withTimeEmb must not be false',
       );
@@ -128,8 +148,16 @@ describe('Unet', () => {
       () => new Unet({ dim: 28, dimMults: [1, 2, 4], useConvnext: false }),
       'Unet: resnetBlockGroups (8) must divide every width, but not so 28 (dim 28 × dimMults)',
     ],
-    ['odd dim', () => new Unet({ dim: 7 }), "Unet: dim must be an even number of at least 4 for the time's sinusoids, got 7"],
-    ['dim of 2', () => new Unet({ dim: 2, initDim: 2 }), "Unet: dim must be an even number of at least 4 for the time's sinusoids, got 2"],
+    [
+      'odd dim',
+      () => new Unet({ dim: 7 }),
+      "Unet: dim must be an even number of at least 4 for the time's sinusoids, got 7",
+    ],
+    [
+      'dim of 2',
+      () => new Unet({ dim: 2, initDim: 2 }),
+      "Unet: dim must be an even number of at least 4 for the time's sinusoids, got 2",
+    ],
     [
       'size',
       () => new Unet({ ...tiny, dimMults: [1, 1, 1] }).apply(tf.zeros([1, 6, 8, 1]), tf.zeros([1], 'int32')),
@@ -149,9 +177,11 @@ describe('Unet', () => {
 
   test('a state_dict that does not fit is one short error that names what is wrong', () => {
     const unet = new Unet({ ...tiny, dimMults: [1] });
-    const load = (name: string) => () => loadTorchStateDict(unet, new Map([[name, { shape: [1], data: new Float32Array(1) }]]));
+    const load = (name: string) => () =>
+      loadTorchStateDict(unet, new Map([[name, { shape: [1], data: new Float32Array(1) }]]));
     const count = namedParameters(unet).size;
-    const first = 'init_conv.weight is missing; init_conv.bias is missing; time_mlp.1.weight is missing; time_mlp.1.bias is missing';
+    const first =
+      'init_conv.weight is missing; init_conv.bias is missing; time_mlp.1.weight is missing; time_mlp.1.bias is missing';
     expect(load('downs.0.0.net.9.weight')).toThrow(
       new Error(`loadTorchTensors: ${first}; time_mlp.3.weight is missing; and ${count + 1 - 5} more`),
     );

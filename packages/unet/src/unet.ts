@@ -32,18 +32,25 @@ export interface UnetOptions {
   channels?: number;
   /** Whether the network is told t; true by default. */
   withTimeEmb?: boolean;
-  /** Groups of the ResNet blocks' norms, which must divide every level's width; 8 by default, without effect on ConvNeXt blocks. */
+  /**
+   * Groups of the ResNet blocks' norms, which must divide every level's width; 8 by default, without effect on ConvNeXt
+   * blocks.
+   */
   resnetBlockGroups?: number;
   /** ConvNeXt blocks (the default), or ResNet blocks. */
   useConvnext?: boolean;
   /** Inner width of the ConvNeXt blocks, as a multiple of their outer width; 2 by default. */
   convnextMult?: number;
   /**
-   * Makes it take the condition `label`: classes 0 … classes − 1, and `classes` for none of them, which guidance needs. Each has a vector that is added to
-   * the time embedding. Without classes, the default, it is the tutorial's U-Net, and takes no condition.
+   * Makes it take the condition `label`: classes 0 … classes − 1, and `classes` for none of them, which guidance needs.
+   * Each has a vector that is added to the time embedding. Without classes, the default, it is the tutorial's U-Net,
+   * and takes no condition.
    */
   classes?: number;
-  /** How the classes' vectors begin: from N(0, 1), `'normal'`, the default, or at 0, `'zero'`, where a label changes nothing at first. */
+  /**
+   * How the classes' vectors begin: from N(0, 1), `'normal'`, the default, or at 0, `'zero'`, where a label changes
+   * nothing at first.
+   */
   classInit?: 'normal' | 'zero';
   /** The initial weights are a function of it; 0 by default. With classes, those of all else stay the same. */
   seed?: number;
@@ -57,8 +64,8 @@ type UnetBlock = ConvNextBlock | ResnetBlock;
 type AttentionLayer = Residual<PreNorm<LinearAttention>>;
 
 /**
- * The U-Net of Ho et al. 2020 (appendix B; Ronneberger et al. 2015) as the tutorial builds it: two blocks and linear attention at every level,
- * full attention in the middle, the time embedding in every block but the last.
+ * The U-Net of Ho et al. 2020 (appendix B; Ronneberger et al. 2015) as the tutorial builds it: two blocks and linear
+ * attention at every level, full attention in the middle, the time embedding in every block but the last.
  */
 export class Unet {
   /** 7×7, to initDim channels at full size. */
@@ -138,7 +145,8 @@ export class Unet {
       useConvnext
         ? new ConvNextBlock({ dim: from, dimOut: to, timeEmbDim: time, mult: convnextMult, rng })
         : new ResnetBlock({ dim: from, dimOut: to, timeEmbDim: time, groups: resnetBlockGroups, rng });
-    const attention = (width: number) => new Residual({ fn: new PreNorm({ dim: width, fn: new LinearAttention({ dim: width, rng }) }) });
+    const attention = (width: number) =>
+      new Residual({ fn: new PreNorm({ dim: width, fn: new LinearAttention({ dim: width, rng }) }) });
 
     this.initConv = new Conv2d({ inChannels: channels, outChannels: initDim, kernelSize: 7, padding: 3, rng });
     if (timeEmbDim !== undefined) {
@@ -151,7 +159,12 @@ export class Unet {
     if (classes !== undefined && timeEmbDim !== undefined) {
       // From a stream of its own, so that the classes change no other weight.
       const own = new Random([seed, 'classes']);
-      this.classEmbedding = new Embedding({ numEmbeddings: classes + 1, embeddingDim: timeEmbDim, init: classInits[classInit], rng: own });
+      this.classEmbedding = new Embedding({
+        numEmbeddings: classes + 1,
+        embeddingDim: timeEmbDim,
+        init: classInits[classInit],
+        rng: own,
+      });
     }
     this.downs = widths.map((width, level) => ({
       block1: block(level === 0 ? initDim : widths[level - 1], width, timeEmbDim),
@@ -177,7 +190,8 @@ export class Unet {
   }
 
   /**
-   * xt: [n, h, w, channels], t: [n] → [n, h, w, outDim]; h and w multiples of 2^(levels − 1). With classes, `label`: [n] int32.
+   * xt: [n, h, w, channels], t: [n] → [n, h, w, outDim]; h and w multiples of 2^(levels − 1). With classes, `label`:
+   * [n] int32.
    * @throws RangeError if they are not; TypeError if the labels are not int32.
    */
   apply(xt: tf.Tensor4D, t: tf.Tensor1D, condition: Readonly<Record<string, tf.Tensor>> = {}): tf.Tensor4D {
@@ -224,7 +238,8 @@ export class Unet {
     const channels = this.initConv.weight.shape[2]!;
     const factor = 2 ** (this.downs.length - 1);
     const [n, h, w, c] = xt.shape;
-    if (xt.rank !== 4 || c !== channels) throw new RangeError(`Unet: expected images [n, h, w, ${channels}], got [${xt.shape.join(', ')}]`);
+    if (xt.rank !== 4 || c !== channels)
+      throw new RangeError(`Unet: expected images [n, h, w, ${channels}], got [${xt.shape.join(', ')}]`);
     if (h % factor !== 0 || w % factor !== 0) {
       throw new RangeError(
         `Unet: height and width must be multiples of ${factor}, since ${this.downs.length} levels halve them; got ${h}×${w}`,
@@ -235,6 +250,8 @@ export class Unet {
     const given = Object.entries(condition).map(([name, { shape }]) => `${name} [${shape.join(', ')}]`);
     const expected = this.conditions.map((name) => `${name} [${n}]`);
     if (given.join() !== expected.join())
-      throw new RangeError(`Unet: expected the conditions ${expected.join(', ') || 'none'}, got ${given.join(', ') || 'none'}`);
+      throw new RangeError(
+        `Unet: expected the conditions ${expected.join(', ') || 'none'}, got ${given.join(', ') || 'none'}`,
+      );
   }
 }

@@ -35,7 +35,11 @@ async function draw() {
     line.textContent = `${index + 1} of ${steps} steps, on tfjs's ${tf.getBackend()} backend`;
   };
   const denoise = clipped(denoiser(unet, { parameterisation: epsilon }));
-  const x0 = await sample(denoise, tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape), { sampler, rng, onStep });
+  const x0 = await sample(denoise, tf.tensor4d(rng.normals(tf.util.sizeFromShape(shape)), shape), {
+    sampler,
+    rng,
+    onStep,
+  });
   await show(x0);
 }
 

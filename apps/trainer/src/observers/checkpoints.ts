@@ -9,7 +9,9 @@ import { isDue } from './observer';
 export function checkpoints(
   run: Run,
   { folder, identity, start, tolerate }: { folder: string; identity: Identity; start: number; tolerate: Tolerate },
-): Observer & { /** After how many steps the last one was made; 0 where there is none. */ readonly saved: () => number } {
+): Observer & {
+  /** After how many steps the last one was made; 0 where there is none. */ readonly saved: () => number;
+} {
   const { settings } = run;
   let saved = start;
   const save = async (done: number) => {

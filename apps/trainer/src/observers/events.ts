@@ -6,11 +6,20 @@ import { createEventWriter } from '../tensorboard';
 import type { Observer, Tolerate } from './observer';
 
 /** TensorBoard's scalars for each step. */
-export function events(writer: EventWriter, { training, tolerate }: { training: Training; tolerate: Tolerate }): Observer {
+export function events(
+  writer: EventWriter,
+  { training, tolerate }: { training: Training; tolerate: Tolerate },
+): Observer {
   return {
     async step(step) {
       const { quartiles, losses = {}, loss, gradNorm, learningRate, imagesPerSecond } = metricsOf(step, training);
-      const scalars: Record<string, number | null> = { loss, gradNorm, learningRate, imagesPerSecond, ...step.measured };
+      const scalars: Record<string, number | null> = {
+        loss,
+        gradNorm,
+        learningRate,
+        imagesPerSecond,
+        ...step.measured,
+      };
       for (const [name, value] of Object.entries(losses)) scalars[`losses/${name}`] = value;
       quartiles.forEach((value, i) => (scalars[`quartiles/${i + 1}`] = value));
       await tolerate(() => {
@@ -22,4 +31,5 @@ export function events(writer: EventWriter, { training, tolerate }: { training: 
 }
 
 /** Opens the events of a run that goes on from a step. */
-export const openEvents = (folder: string, step: number): EventWriter => createEventWriter(join(folder, 'tensorboard'), { step });
+export const openEvents = (folder: string, step: number): EventWriter =>
+  createEventWriter(join(folder, 'tensorboard'), { step });

@@ -11,7 +11,12 @@ import { isDue } from './observer';
 /** A picture of what has been learned every so many steps and at the end: `previews/step-<step>.png`. */
 export function previews(
   { training, learner, settings, stepsPerEpoch }: Run,
-  { folder, writer, reporter, tolerate }: { folder: string; writer: EventWriter; reporter: Reporter; tolerate: Tolerate },
+  {
+    folder,
+    writer,
+    reporter,
+    tolerate,
+  }: { folder: string; writer: EventWriter; reporter: Reporter; tolerate: Tolerate },
 ): Observer {
   const every = settings.sampleEvery ?? stepsPerEpoch;
   const write = async (done: number) => {

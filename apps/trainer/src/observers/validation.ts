@@ -14,7 +14,10 @@ import { isDue } from './observer';
 /** Images scored at a time. */
 const BATCH = 64;
 
-/** Measures the task's own loss on the held-out images now and then, by the averaged weights, and keeps the best weights. */
+/**
+ * Measures the task's own loss on the held-out images now and then, by the averaged weights, and keeps the best
+ * weights.
+ */
 export function validation(
   run: Run,
   {
@@ -50,8 +53,15 @@ export function validation(
   };
 }
 
-/** The mean loss over a dataset. An image always gets the same of what is drawn, so that the number can be compared between steps and runs. */
-export async function meanLoss(losses: (inputs: Batch) => Promise<Arrays>, task: Task, dataset: Dataset): Promise<number> {
+/**
+ * The mean loss over a dataset. An image always gets the same of what is drawn, so that the number can be compared
+ * between steps and runs.
+ */
+export async function meanLoss(
+  losses: (inputs: Batch) => Promise<Arrays>,
+  task: Task,
+  dataset: Dataset,
+): Promise<number> {
   let sum = 0;
   for (let start = 0; start < dataset.size; start += BATCH) {
     const indices = Int32Array.from({ length: Math.min(BATCH, dataset.size - start) }, (_, i) => start + i);

@@ -28,7 +28,10 @@ export async function denoise({ settings, dataset, execution, resumed }: Ingredi
     options: networkOptions(settings, dataset.shape[2]),
     ...(before?.folder !== undefined && { folder: before.folder }),
   };
-  const network = await loadNetwork<Network>(reference, { run: resumed?.folder, bases: [fileURLToPath(import.meta.url)] });
+  const network = await loadNetwork<Network>(reference, {
+    run: resumed?.folder,
+    bases: [fileURLToPath(import.meta.url)],
+  });
   const parameters = namedParameters({ denoiser: network });
   const condition = conditionOf(network, dataset);
   const { timesteps, blind } = settings;
@@ -36,7 +39,14 @@ export async function denoise({ settings, dataset, execution, resumed }: Ingredi
   await checkNetwork(network, { name: settings.network, parameters, execution, image, condition, timesteps, blind });
 
   const weighting = settings.minSnr === undefined ? undefined : minSnr(parameterisation, { gamma: settings.minSnr });
-  const task = denoising({ network, parameters, levels: uniform(schedule), parameterisation, loss: losses[settings.loss], weighting });
+  const task = denoising({
+    network,
+    parameters,
+    levels: uniform(schedule),
+    parameterisation,
+    loss: losses[settings.loss],
+    weighting,
+  });
   const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition }));
   const classNames = condition && dataset.classNames;
   return {
@@ -64,11 +74,16 @@ export async function denoise({ settings, dataset, execution, resumed }: Ingredi
  */
 function conditionOf({ conditions = [] }: Network, dataset: Dataset): Batch | undefined {
   for (const name of conditions) {
-    if (name !== 'label') throw new Error(`the network takes the condition '${name}', which no dataset gives; they give 'label'`);
+    if (name !== 'label')
+      throw new Error(`the network takes the condition '${name}', which no dataset gives; they give 'label'`);
     if (!dataset.label || !dataset.classNames)
-      throw new Error("the network takes the condition 'label', but the dataset has no classes; folders have them as subfolders");
+      throw new Error(
+        "the network takes the condition 'label', but the dataset has no classes; folders have them as subfolders",
+      );
   }
-  return conditions.length > 0 ? { label: { data: Int32Array.of(dataset.classNames!.length - 1), item: [] } } : undefined;
+  return conditions.length > 0
+    ? { label: { data: Int32Array.of(dataset.classNames!.length - 1), item: [] } }
+    : undefined;
 }
 
 /** The mean of the losses in each quarter of the timesteps; null where there is none. */

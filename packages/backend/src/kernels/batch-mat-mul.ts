@@ -10,8 +10,10 @@ function transposed(x: tf.Tensor): tf.Tensor {
 }
 
 /**
- * a·b over the last two axes, the others broadcast: [...batch, rows, inner] · [...batch, inner, columns] → [...batch, rows, columns].
- * The backend's own kernel reaches XNNPACK only for one matrix that is not transposed, and is about 12 times slower otherwise.
+ * a·b over the last two axes, the others broadcast: [...batch, rows, inner] · [...batch, inner, columns] → [...batch,
+ * rows, columns].
+ * The backend's own kernel reaches XNNPACK only for one matrix that is not transposed, and is about 12 times slower
+ * otherwise.
  */
 export function batchMatMul({ inputs, attrs, backend }: KernelArguments): tf.TensorInfo {
   const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };

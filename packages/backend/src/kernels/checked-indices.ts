@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { KernelArguments } from '../wasm-backend';
 
 /**
- * Refuses indices that are not inside, each in its own axis: cpu's own kernels look at where a row of them leads as a whole, and wasm's read
- * and write outside the tensor. indices: [..., axes].
+ * Refuses indices that are not inside, each in its own axis: cpu's own kernels look at where a row of them leads as a
+ * whole, and wasm's read and write outside the tensor. indices: [..., axes].
  * @param name how the operation is called
  * @param into the shape that the indices point into
  */
@@ -17,7 +17,9 @@ export const checkedIndices =
     (tf.engine().readSync(indices.dataId) as Int32Array).forEach((index, i) => {
       const axis = i % axes;
       if (index >= 0 && index < shape[axis]) return;
-      throw new RangeError(`${name}: the index ${index} is not in [0, ${shape[axis] - 1}], axis ${axis} of [${shape.join(', ')}]`);
+      throw new RangeError(
+        `${name}: the index ${index} is not in [0, ${shape[axis] - 1}], axis ${axis} of [${shape.join(', ')}]`,
+      );
     });
     return original(args as Parameters<tf.KernelFunc>[0]) as tf.TensorInfo;
   };

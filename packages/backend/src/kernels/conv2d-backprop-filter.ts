@@ -6,15 +6,19 @@ import { convolution } from './convolution';
 import { matrixMultiply } from './matrix-multiply';
 import { padOrCrop } from './pad-or-crop';
 
-/** How many pixels one product sums over. A 1×1 filter has one product, whose cost is then the transposition before it: fast in small parts. */
+/**
+ * How many pixels one product sums over. A 1×1 filter has one product, whose cost is then the transposition before it:
+ * fast in small parts.
+ */
 const pixelsAtOnce = (positions: number) => (positions === 1 ? 1024 : 16384);
 
 /**
- * The gradient of conv2d in its filter: dW[kh, kw] = Σ x[n, h·s + kh − top, w·s + kw − left]ᵀ dy[n, h, w]. x: [n, h, w, in],
- * dy: [n, h', w', out] → filterShape [kh, kw, in, out].
+ * The gradient of conv2d in its filter: dW[kh, kw] = Σ x[n, h·s + kh − top, w·s + kw − left]ᵀ dy[n, h, w]. x: [n, h, w,
+ * in], dy: [n, h', w', out] → filterShape [kh, kw, in, out].
  *
- * Both are laid on one grid of pixels, with zeros around the images, so that for each filter position the matrix of all the pixels of x
- * that meet dy's is contiguous: the whole grid, moved by a constant. Each position is then one matrix product, and nothing is copied.
+ * Both are laid on one grid of pixels, with zeros around the images, so that for each filter position the matrix of all
+ * the pixels of x that meet dy's is contiguous: the whole grid, moved by a constant. Each position is then one matrix
+ * product, and nothing is copied.
  * With strides, each of the s·s phases of x is such a grid.
  */
 export function conv2dBackpropFilter({ inputs, attrs, backend }: KernelArguments): tf.TensorInfo {
@@ -77,7 +81,10 @@ export function conv2dBackpropFilter({ inputs, attrs, backend }: KernelArguments
   });
 }
 
-/** How one axis is laid out: `size` pixels for each of `stride` phases, how far outside its own image a filter reads, and where. */
+/**
+ * How one axis is laid out: `size` pixels for each of `stride` phases, how far outside its own image a filter reads,
+ * and where.
+ */
 interface AxisGrid {
   readonly stride: number;
   readonly size: number;
@@ -99,7 +106,9 @@ function axisGrid(inSize: number, outSize: number, filterSize: number, stride: n
   return { stride, size: Math.max(used + lead, outSize + trail), lead, trail, at };
 }
 
-/** [n, h, w, c] → [sw·sh, images·rows·columns, c]: pixel (sh·i + p, sw·j + q) is at phase q·sh + p. Zeros fill the grid. */
+/**
+ * [n, h, w, c] → [sw·sh, images·rows·columns, c]: pixel (sh·i + p, sw·j + q) is at phase q·sh + p. Zeros fill the grid.
+ */
 function phasesOf(x: tf.Tensor4D, images: number, vertical: AxisGrid, horizontal: AxisGrid): tf.Tensor3D {
   const [n, h, w, c] = x.shape;
   const [rows, columns, sh, sw] = [vertical.size, horizontal.size, vertical.stride, horizontal.stride];

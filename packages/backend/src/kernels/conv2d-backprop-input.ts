@@ -5,10 +5,12 @@ import type { ConvolutionAttributes } from './convolution';
 import { convolution } from './convolution';
 
 /**
- * The gradient of conv2d in its input, which is also the transposed convolution. dy: [n, h', w', out], filter: [kh, kw, in, out] → [n, h, w, in].
+ * The gradient of conv2d in its input, which is also the transposed convolution. dy: [n, h', w', out], filter: [kh, kw,
+ * in, out] → [n, h, w, in].
  *
- * With stride s, an input pixel s·g + r is reached by the filter's rows r + s·j from the outputs g − j. So the filter's s·s phases, each
- * reversed, are ordinary convolutions of dy; they are done as one with s·s times as many output channels, which are then spread over pixels.
+ * With stride s, an input pixel s·g + r is reached by the filter's rows r + s·j from the outputs g − j. So the filter's
+ * s·s phases, each reversed, are ordinary convolutions of dy; they are done as one with s·s times as many output
+ * channels, which are then spread over pixels.
  */
 export function conv2dBackpropInput({ inputs, attrs }: KernelArguments): tf.TensorInfo {
   const dy = inputs.dy as tf.Tensor4D;
@@ -47,9 +49,17 @@ export function conv2dBackpropInput({ inputs, attrs }: KernelArguments): tf.Tens
       [0, 0],
     ]);
     const grid = tf.conv2d(padded, reversed, 1, 'valid');
-    const spread = tf.transpose(tf.reshape(grid, [n * gridHeight, gridWidth, strideHeight, strideWidth * channels]), [0, 2, 1, 3]);
+    const spread = tf.transpose(
+      tf.reshape(grid, [n * gridHeight, gridWidth, strideHeight, strideWidth * channels]),
+      [0, 2, 1, 3],
+    );
     const image: tf.Tensor4D = tf.reshape(spread, [n, gridHeight * strideHeight, gridWidth * strideWidth, channels]);
     const crop = (before: number, size: number, from: number): [number, number] => [-before, size + before - from];
-    return padOrCrop(image, [[0, 0], crop(top, height, gridHeight * strideHeight), crop(left, width, gridWidth * strideWidth), [0, 0]]);
+    return padOrCrop(image, [
+      [0, 0],
+      crop(top, height, gridHeight * strideHeight),
+      crop(left, width, gridWidth * strideWidth),
+      [0, 0],
+    ]);
   });
 }

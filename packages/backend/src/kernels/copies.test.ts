@@ -104,7 +104,11 @@ test('nothing is lost where types are mixed', async () => {
 
 test('an index that is outside is an error that names it', async () => {
   const table = draws(6).tensor([3, 2]);
-  const outside = (...values: number[]): TensorSpec => ({ shape: [1, 2], dtype: 'int32', values: Int32Array.from(values) });
+  const outside = (...values: number[]): TensorSpec => ({
+    shape: [1, 2],
+    dtype: 'int32',
+    values: Int32Array.from(values),
+  });
   const gather = (x: tf.Tensor, at: tf.Tensor) => tf.gatherND(x, at);
   const scatter = (x: tf.Tensor, at: tf.Tensor) =>
     tf.tidy(() => tf.scatterND(at as tf.Tensor2D, tf.slice(tf.reshape(x, [6]), 0, 1), [3, 2]));
@@ -112,8 +116,12 @@ test('an index that is outside is an error that names it', async () => {
     await expect(computeOn(backend, [table, outside(0, 5)], gather)).rejects.toThrow(
       'gatherND: the index 5 is not in [0, 1], axis 1 of [3, 2]',
     );
-    await expect(computeOn(backend, [table, outside(-1, 1)], gather)).rejects.toThrow('gatherND: the index -1 is not in [0, 2], axis 0');
-    await expect(computeOn(backend, [table, outside(0, -1)], scatter)).rejects.toThrow('scatterND: the index -1 is not in [0, 1], axis 1');
+    await expect(computeOn(backend, [table, outside(-1, 1)], gather)).rejects.toThrow(
+      'gatherND: the index -1 is not in [0, 2], axis 0',
+    );
+    await expect(computeOn(backend, [table, outside(0, -1)], scatter)).rejects.toThrow(
+      'scatterND: the index -1 is not in [0, 1], axis 1',
+    );
   }
 });
 

@@ -10,7 +10,8 @@ type DepthwiseKernel = (args: KernelArguments) => tf.TensorInfo;
 
 /**
  * Depthwise convolution of x [n, h, w, c] by a filter [kh, kw, c, multiplier].
- * The backend's own kernel is as fast for 9 taps and about ten times slower for 49; it is used where the multiplier is not 1.
+ * The backend's own kernel is as fast for 9 taps and about ten times slower for 49; it is used where the multiplier is
+ * not 1.
  */
 export function depthwiseConv2d(original: DepthwiseKernel): DepthwiseKernel {
   return (args) => {
@@ -30,20 +31,34 @@ export function depthwiseConv2d(original: DepthwiseKernel): DepthwiseKernel {
   };
 }
 
-/** The gradient of the depthwise convolution in its filter. x: [n, h, w, c], dy: [n, h', w', c·multiplier] → filterShape. */
+/**
+ * The gradient of the depthwise convolution in its filter. x: [n, h, w, c], dy: [n, h', w', c·multiplier] →
+ * filterShape.
+ */
 export function depthwiseConv2dBackpropFilter({ inputs, attrs, backend }: KernelArguments): tf.TensorInfo {
   const x = inputs.x as tf.Tensor4D;
   const dy = inputs.dy as tf.Tensor4D;
   const { filterShape } = attrs as { filterShape: Shape4D };
   const [rows, columns, channels, multiplier] = filterShape;
-  const info = convolution('depthwiseConv2dBackpropFilter', x.shape, filterShape, attrs as unknown as ConvolutionAttributes, true);
+  const info = convolution(
+    'depthwiseConv2dBackpropFilter',
+    x.shape,
+    filterShape,
+    attrs as unknown as ConvolutionAttributes,
+    true,
+  );
   return tf.tidy(() => {
     const [n, h, w] = x.shape;
     // Channel c meets the gradients c·multiplier + m.
     const repeated: tf.Tensor4D =
       multiplier === 1
         ? x
-        : tf.reshape(tf.tile(tf.reshape(x, [n, h, w, channels, 1]), [1, 1, 1, 1, multiplier]), [n, h, w, channels * multiplier]);
+        : tf.reshape(tf.tile(tf.reshape(x, [n, h, w, channels, 1]), [1, 1, 1, 1, multiplier]), [
+            n,
+            h,
+            w,
+            channels * multiplier,
+          ]);
     const perImage = slide(backend as WasmBackend, repeated, dy, {
       size: [rows, columns],
       before: [info.padInfo.top, info.padInfo.left],
@@ -54,14 +69,23 @@ export function depthwiseConv2dBackpropFilter({ inputs, attrs, backend }: Kernel
   });
 }
 
-/** The gradient of the depthwise convolution in its input. dy: [n, h', w', c·multiplier], filter: [kh, kw, c, multiplier] → inputShape. */
+/**
+ * The gradient of the depthwise convolution in its input. dy: [n, h', w', c·multiplier], filter: [kh, kw, c,
+ * multiplier] → inputShape.
+ */
 export function depthwiseConv2dBackpropInput({ inputs, attrs, backend }: KernelArguments): tf.TensorInfo {
   const dy = inputs.dy as tf.Tensor4D;
   const filter = inputs.filter as tf.Tensor4D;
   const { inputShape } = attrs as { inputShape: Shape4D };
   const [n, height, width] = inputShape;
   const [rows, columns, channels, multiplier] = filter.shape;
-  const info = convolution('depthwiseConv2dBackpropInput', inputShape, filter.shape, attrs as unknown as ConvolutionAttributes, true);
+  const info = convolution(
+    'depthwiseConv2dBackpropInput',
+    inputShape,
+    filter.shape,
+    attrs as unknown as ConvolutionAttributes,
+    true,
+  );
   const { dilationHeight, dilationWidth, strideHeight, strideWidth, padInfo } = info;
   return tf.tidy(() => {
     const reversed: tf.Tensor4D = tf.reshape(tf.reverse(filter, [0, 1]), [1, rows, columns, channels * multiplier]);

@@ -7,10 +7,10 @@ import { padOrCrop } from './pad-or-crop';
 type Info = ReturnType<typeof convolution>;
 
 /**
- * Corrects a convolution kernel of the backend. It allocates an output of the size that tfjs defines and lets XNNPACK fill one of the size
- * that XNNPACK derives from the padding; with `dimRoundingMode` 'ceil' or 'round', and where tfjs applies the height's rule to the width
- * (a number as `pad` with unequal strides or filter sides), these differ, and memory is left unset or overwritten. Here the input is then
- * padded by just what the output needs.
+ * Corrects a convolution kernel of the backend. It allocates an output of the size that tfjs defines and lets XNNPACK
+ * fill one of the size that XNNPACK derives from the padding; with `dimRoundingMode` 'ceil' or 'round', and where tfjs
+ * applies the height's rule to the width (a number as `pad` with unequal strides or filter sides), these differ, and
+ * memory is left unset or overwritten. Here the input is then padded by just what the output needs.
  */
 export function exactPadding(depthwise: boolean) {
   return (original: tf.KernelFunc) =>
@@ -31,13 +31,19 @@ export function exactPadding(depthwise: boolean) {
       return tf.tidy(() => {
         const padded = padOrCrop(x, [[0, 0], ...margins, [0, 0]]);
         // A kernel may return an input as it is, so the result is a tensor of its own.
-        const out = call({ inputs: { ...args.inputs, x: padded }, attrs: { ...args.attrs, pad: 'valid', dimRoundingMode: undefined } });
+        const out = call({
+          inputs: { ...args.inputs, x: padded },
+          attrs: { ...args.attrs, pad: 'valid', dimRoundingMode: undefined },
+        });
         return tf.engine().makeTensorFromTensorInfo(out);
       });
     };
 }
 
-/** What must stand before and after the image for an output of the size that tfjs defines, unless that is what the padding gives. */
+/**
+ * What must stand before and after the image for an output of the size that tfjs defines, unless that is what the
+ * padding gives.
+ */
 function exactMargins(info: Info): 'as stated' | [[number, number], [number, number]] {
   const { top, bottom, left, right } = info.padInfo;
   const after = (outSize: number, stride: number, reach: number, before: number, inSize: number) =>

@@ -16,7 +16,8 @@ interface Attributes {
 }
 
 /**
- * activation(a·b + bias). The backend's own kernel is wrong where a or b is transposed or has a batch: it adds the bias of another column.
+ * activation(a·b + bias). The backend's own kernel is wrong where a or b is transposed or has a batch: it adds the bias
+ * of another column.
  */
 export function fusedMatMul({ inputs, attrs }: KernelArguments): tf.TensorInfo {
   const { a, b, bias, preluActivationWeights } = inputs as unknown as Inputs;

@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { TensorSpec } from '../../test/compare';
 import { compared, computeOn, draws, expectSame, greatestDifference } from '../../test/compare';
 
-const swap = (shape: number[], transposed: boolean) => (transposed ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape);
+const swap = (shape: number[], transposed: boolean) =>
+  transposed ? [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] : shape;
 
 test('matMul agrees with cpu for batches and transpositions', async () => {
   const random = draws(1);
@@ -12,8 +13,13 @@ test('matMul agrees with cpu for batches and transpositions', async () => {
     const batch = random.one([[], [3], [2, 3]]);
     const [a, b] = [random.uniform() < 0.5, random.uniform() < 0.5];
     const batchOfB = random.one([batch, batch.map(() => 1)]);
-    const inputs = [random.tensor(swap([...batch, rows, inner], a)), random.tensor(swap([...batchOfB, inner, columns], b))];
-    await expectSame(JSON.stringify(inputs.map(({ shape }) => shape)), inputs, (x: tf.Tensor, y: tf.Tensor) => tf.matMul(x, y, a, b));
+    const inputs = [
+      random.tensor(swap([...batch, rows, inner], a)),
+      random.tensor(swap([...batchOfB, inner, columns], b)),
+    ];
+    await expectSame(JSON.stringify(inputs.map(({ shape }) => shape)), inputs, (x: tf.Tensor, y: tf.Tensor) =>
+      tf.matMul(x, y, a, b),
+    );
   }
 });
 
@@ -21,7 +27,9 @@ test('matMul broadcasts one batch axis of each side as tiling does', async () =>
   const random = draws(2);
   const inputs = [random.tensor([3, 1, 4, 5]), random.tensor([3, 2, 5, 6])];
   const [broadcast] = await computeOn(compared, inputs, (a: tf.Tensor, b: tf.Tensor) => tf.matMul(a, b));
-  const [tiled] = await computeOn('cpu', inputs, (a: tf.Tensor, b: tf.Tensor) => tf.tidy(() => tf.matMul(tf.tile(a, [1, 2, 1, 1]), b)));
+  const [tiled] = await computeOn('cpu', inputs, (a: tf.Tensor, b: tf.Tensor) =>
+    tf.tidy(() => tf.matMul(tf.tile(a, [1, 2, 1, 1]), b)),
+  );
   expect(broadcast.shape).toEqual([3, 2, 4, 6]);
   expect(greatestDifference(tiled.values, broadcast.values)).toBeLessThan(1e-6);
 });
@@ -35,9 +43,16 @@ test('fused matMul agrees with cpu, whatever is transposed', async () => {
       [false, true],
       [true, true],
     ]) {
-      const inputs = [random.tensor(swap([5, 60], transposeA)), random.tensor(swap([60, 4], transposeB)), random.tensor([4])];
-      await expectSame(`${activation} ${transposeA} ${transposeB}`, inputs, (a: tf.Tensor2D, b: tf.Tensor2D, bias: tf.Tensor) =>
-        tf.fused.matMul({ a, b, transposeA: transposeA, transposeB: transposeB, bias, activation }),
+      const inputs = [
+        random.tensor(swap([5, 60], transposeA)),
+        random.tensor(swap([60, 4], transposeB)),
+        random.tensor([4]),
+      ];
+      await expectSame(
+        `${activation} ${transposeA} ${transposeB}`,
+        inputs,
+        (a: tf.Tensor2D, b: tf.Tensor2D, bias: tf.Tensor) =>
+          tf.fused.matMul({ a, b, transposeA: transposeA, transposeB: transposeB, bias, activation }),
       );
     }
   }
@@ -60,7 +75,9 @@ describe('einsum', () => {
   function writtenOut(equation: string, inputs: readonly TensorSpec[]) {
     const [left, right] = equation.split('->');
     const terms = left.split(',');
-    const sizes = new Map(terms.flatMap((term, i) => Array.from(term, (letter, axis) => [letter, inputs[i].shape[axis]] as const)));
+    const sizes = new Map(
+      terms.flatMap((term, i) => Array.from(term, (letter, axis) => [letter, inputs[i].shape[axis]] as const)),
+    );
     const letters = Array.from(sizes.keys());
     const size = (term: string) => Array.from(term).reduce((product, letter) => product * sizes.get(letter)!, 1);
     const place = (term: string, at: ReadonlyMap<string, number>) =>
@@ -81,7 +98,8 @@ describe('einsum', () => {
     const random = draws(4);
     const inputs = shapes.map((shape) => random.tensor(shape));
     const compute = (...tensors: tf.Tensor[]) => tf.einsum(equation, ...tensors);
-    const gradients = (...tensors: tf.Tensor[]) => tf.tidy(() => tf.grads((...xs) => tf.sum(tf.square(compute(...xs))))(tensors));
+    const gradients = (...tensors: tf.Tensor[]) =>
+      tf.tidy(() => tf.grads((...xs) => tf.sum(tf.square(compute(...xs))))(tensors));
     const expected = writtenOut(equation, inputs);
     for (const backend of ['cpu', compared] as const) {
       const [actual] = await computeOn(backend, inputs, compute);

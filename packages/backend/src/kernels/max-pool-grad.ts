@@ -3,8 +3,8 @@ import type { KernelArguments, WasmBackend } from '../wasm-backend';
 import type { ConvolutionAttributes } from './convolution';
 
 /**
- * The gradient of max pooling: each window's dy goes to the first of its greatest inputs. dy: [n, h', w', c], input: [n, h, w, c]. The
- * backend's own kernel loses gradients for some sizes of windows and strides.
+ * The gradient of max pooling: each window's dy goes to the first of its greatest inputs. dy: [n, h', w', c], input:
+ * [n, h, w, c]. The backend's own kernel loses gradients for some sizes of windows and strides.
  */
 export function maxPoolGrad({ inputs, attrs, backend: any }: KernelArguments): tf.TensorInfo {
   const backend = any as WasmBackend;

@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { KernelArguments } from '../wasm-backend';
 
 /**
- * Casts inputs of several types to the widest of them, float32 before int32 before bool, so that nothing is lost: the backends' own kernels
- * write all that they are given as the first one's type.
+ * Casts inputs of several types to the widest of them, float32 before int32 before bool, so that nothing is lost: the
+ * backends' own kernels write all that they are given as the first one's type.
  * @param names the inputs to cast; all, if they are a list
  */
 export const mixedTypes =
@@ -18,7 +18,10 @@ export const mixedTypes =
     if (types.every((type) => type === types[0])) return call(inputs);
     const widest = types.reduce((wide, type) => tf.upcastType(wide, type));
     return tf.tidy(() => {
-      const changed = (Array.isArray(inputs) ? [...(inputs as tf.TensorInfo[])] : { ...inputs }) as Record<string, tf.TensorInfo>;
+      const changed = (Array.isArray(inputs) ? [...(inputs as tf.TensorInfo[])] : { ...inputs }) as Record<
+        string,
+        tf.TensorInfo
+      >;
       for (const key of keys) changed[key] = tf.cast(inputs[key] as tf.Tensor, widest);
       const result = call(changed);
       // tfjs-node's kernels return tensors, the others what a tensor is made of.

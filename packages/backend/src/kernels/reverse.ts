@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { KernelArguments, WasmBackend } from '../wasm-backend';
 
-/** x with the order along some axes reversed. The backend's own kernel is used where the last axis is one of them; it goes by elements. */
+/**
+ * x with the order along some axes reversed. The backend's own kernel is used where the last axis is one of them; it
+ * goes by elements.
+ */
 export function reverse(original: tf.KernelFunc): (args: KernelArguments) => tf.TensorInfo {
   return (args) => {
     const x = args.inputs.x;
@@ -23,7 +26,8 @@ export function reverse(original: tf.KernelFunc): (args: KernelArguments) => tf.
       }
       const length = x.shape[axis];
       const backwards = axes.includes(axis);
-      for (let index = 0; index < length; index++) copy(axis + 1, start + (backwards ? length - 1 - index : index) * strides[axis]);
+      for (let index = 0; index < length; index++)
+        copy(axis + 1, start + (backwards ? length - 1 - index : index) * strides[axis]);
     };
     copy(0, 0);
     return out;

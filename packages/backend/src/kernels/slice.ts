@@ -3,7 +3,10 @@ import type { KernelArguments, WasmBackend } from '../wasm-backend';
 
 type Values = Float32Array | Int32Array | Uint8Array;
 
-/** The box of x that begins at `begin` and has the size `size`. The backend's own kernel first copies the whole of x out of the heap. */
+/**
+ * The box of x that begins at `begin` and has the size `size`. The backend's own kernel first copies the whole of x out
+ * of the heap.
+ */
 export function slice(original: tf.KernelFunc): (args: KernelArguments) => tf.TensorInfo {
   return (args) => {
     const x = args.inputs.x;
@@ -24,7 +27,8 @@ export function splitV(original: tf.KernelFunc): (args: KernelArguments) => tf.T
     const along = tf.util.parseAxisParam(axis, x.shape)[0];
     let start = 0;
     return tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, along).map((length) => {
-      const only = (value: number, others: readonly number[]) => others.map((other, index) => (index === along ? value : other));
+      const only = (value: number, others: readonly number[]) =>
+        others.map((other, index) => (index === along ? value : other));
       const piece = box(args.backend as WasmBackend, x, only(start, x.shape.map(() => 0)), only(length, x.shape)); // prettier-ignore
       start += length;
       return piece;

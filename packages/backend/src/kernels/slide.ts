@@ -9,7 +9,8 @@ type Pair = readonly [number, number];
 const run = assembleFor(correlate);
 
 /**
- * out[n, i, j, c] = Σ_a Σ_b x[n, i·step₀ + a·tapStep₀ − before₀, j·step₁ + b·tapStep₁ − before₁, c] · w[n, a, b, c], where x is 0 outside.
+ * out[n, i, j, c] = Σ_a Σ_b x[n, i·step₀ + a·tapStep₀ − before₀, j·step₁ + b·tapStep₁ − before₁, c] · w[n, a, b, c],
+ * where x is 0 outside.
  * x: [n, h, w, c], w: [n or 1, a, b, c] → [n, ...size, c]. Depthwise convolution and both its gradients are this.
  */
 export function slide(
@@ -23,7 +24,10 @@ export function slide(
   const [rows, columns] = [size[0], Math.max(4, size[1])];
   const missing = Math.max(0, 4 - channels);
   return tf.tidy(() => {
-    const needed = [(rows - 1) * step[0] + (tapRows - 1) * tapStep[0] + 1, (columns - 1) * step[1] + (tapColumns - 1) * tapStep[1] + 1];
+    const needed = [
+      (rows - 1) * step[0] + (tapRows - 1) * tapStep[0] + 1,
+      (columns - 1) * step[1] + (tapColumns - 1) * tapStep[1] + 1,
+    ];
     const padded = padOrCrop(x, [
       [0, 0],
       [before[0], needed[0] - height - before[0]],
@@ -37,13 +41,14 @@ export function slide(
       [0, missing],
     ]);
     const out = ownedTensor(backend, [n, rows, columns, channels + missing], 'float32') as tf.Tensor4D;
-    const [pixel, row, tapRow, outRow] = [1, padded.shape[2], tapColumns, columns].map((pixels) => 4 * pixels * (channels + missing)) as [
-      number,
+    const [pixel, row, tapRow, outRow] = [1, padded.shape[2], tapColumns, columns].map(
+      (pixels) => 4 * pixels * (channels + missing),
+    ) as [number, number, number, number];
+    const [outStart, xStart, wStart] = [out, padded, weights].map((tensor) => address(backend, tensor)) as [
       number,
       number,
       number,
     ];
-    const [outStart, xStart, wStart] = [out, padded, weights].map((tensor) => address(backend, tensor)) as [number, number, number];
     for (let image = 0; image < n; image++) {
       run(backend)({
         out: outStart + image * rows * outRow,

@@ -1,7 +1,10 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { KernelArguments, WasmBackend } from '../wasm-backend';
 
-/** Repeats x reps[axis] times along each axis. The backend's own kernel computes an index for each element, and is about 50 times slower. */
+/**
+ * Repeats x reps[axis] times along each axis. The backend's own kernel computes an index for each element, and is about
+ * 50 times slower.
+ */
 export function tile(original: tf.KernelFunc): (args: KernelArguments) => tf.TensorInfo {
   return (args) => {
     const { inputs, attrs } = args;
@@ -29,7 +32,8 @@ export function tile(original: tf.KernelFunc): (args: KernelArguments) => tf.Ten
         return;
       }
       const length = x.shape[axis];
-      for (let index = 0; index < length; index++) write(axis + 1, sourceAt + index * from[axis], targetAt + index * to[axis]);
+      for (let index = 0; index < length; index++)
+        write(axis + 1, sourceAt + index * from[axis], targetAt + index * to[axis]);
       repeat(target, targetAt, length * to[axis], reps[axis]);
     };
     write(0, 0, 0);

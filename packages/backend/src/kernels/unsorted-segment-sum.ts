@@ -2,15 +2,17 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { KernelArguments, WasmBackend } from '../wasm-backend';
 
 /**
- * out[s] = Σ of the x[i] whose segmentIds[i] is s; ids outside 0 … numSegments − 1 are left out. x: [n, ...rest], segmentIds: [n] int32 →
- * [numSegments, ...rest]. This is the gradient of gather.
+ * out[s] = Σ of the x[i] whose segmentIds[i] is s; ids outside 0 … numSegments − 1 are left out. x: [n, ...rest],
+ * segmentIds: [n] int32 → [numSegments, ...rest]. This is the gradient of gather.
  */
 export function unsortedSegmentSum({ inputs, attrs, backend: any }: KernelArguments): tf.TensorInfo {
   const { x, segmentIds } = inputs as { x: tf.TensorInfo; segmentIds: tf.TensorInfo };
   const { numSegments } = attrs as { numSegments: number };
   const backend = any as WasmBackend;
   if (segmentIds.shape.length !== 1) {
-    throw new RangeError(`unsortedSegmentSum: expected segmentIds of rank 1, got shape [${segmentIds.shape.join(', ')}]`);
+    throw new RangeError(
+      `unsortedSegmentSum: expected segmentIds of rank 1, got shape [${segmentIds.shape.join(', ')}]`,
+    );
   }
   const rest = x.shape.slice(1);
   const size = tf.util.sizeFromShape(rest);

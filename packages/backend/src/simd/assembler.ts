@@ -1,6 +1,6 @@
 /**
- * A WebAssembly assembler of a screenful. Code is bytes; because WebAssembly is a stack machine, an expression is its operands' code
- * followed by its opcode, so nested calls read like the formula: `f32x4.add(acc, f32x4.mul(a, b))`.
+ * A WebAssembly assembler of a screenful. Code is bytes; because WebAssembly is a stack machine, an expression is its
+ * operands' code followed by its opcode, so nested calls read like the formula: `f32x4.add(acc, f32x4.mul(a, b))`.
  * Opcodes: https://webassembly.github.io/spec/core/binary/instructions.html
  */
 export type Code = readonly number[];
@@ -75,15 +75,24 @@ const section = (id: number, items: readonly Code[]): number[] => {
   const content = vector(items);
   return [id, ...unsigned(content.length), ...content];
 };
-const text = (value: string): number[] => [...unsigned(value.length), ...Array.from(value, (character) => character.charCodeAt(0))];
+const text = (value: string): number[] => [
+  ...unsigned(value.length),
+  ...Array.from(value, (character) => character.charCodeAt(0)),
+];
 
-/** Assembles the function into a module of its own that works in `memory`. The arguments of the result are given by name. */
+/**
+ * Assembles the function into a module of its own that works in `memory`. The arguments of the result are given by
+ * name.
+ */
 export function assemble<Parameter extends string>(
   { parameters, body }: Definition<Parameter>,
   memory: WebAssembly.Memory,
 ): (args: Readonly<Record<Parameter, number>>) => void {
   const locals: ValueType[] = [];
-  const named = Object.fromEntries(parameters.map((name, index) => [name, variable(index)])) as Record<Parameter, Local>;
+  const named = Object.fromEntries(parameters.map((name, index) => [name, variable(index)])) as Record<
+    Parameter,
+    Local
+  >;
   const code = body(named, (type) => variable(parameters.length + locals.push(type) - 1));
   const content = [...vector(locals.map((type) => [1, types[type]])), ...code, 0x0b];
   // A shared memory must state a maximum: 65,536 pages, which is all that 32-bit addresses reach.

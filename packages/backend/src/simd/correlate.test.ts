@@ -13,8 +13,17 @@ test.each([
   const [x, w, out] = [0, 16384, 24576];
   for (let index = 0; index < out; index++) heap[index] = Math.sin(index);
   const width = columns + tapColumns - 1;
-  const strides = { xI: width * channels, xJ: channels, xA: width * channels, xB: channels, wA: tapColumns * channels, wB: channels };
-  const inBytes = Object.fromEntries(Object.entries(strides).map(([name, floats]) => [name, 4 * floats])) as typeof strides;
+  const strides = {
+    xI: width * channels,
+    xJ: channels,
+    xA: width * channels,
+    xB: channels,
+    wA: tapColumns * channels,
+    wB: channels,
+  };
+  const inBytes = Object.fromEntries(
+    Object.entries(strides).map(([name, floats]) => [name, 4 * floats]),
+  ) as typeof strides;
   const [outI, outJ, channelBytes] = [4 * columns * channels, 4 * channels, 4 * channels];
   assemble(
     correlate,

@@ -7,13 +7,16 @@ const parameters = [
 ];
 
 /**
- * out[i, j, c] = Σ_a Σ_b x[i, j; a, b; c] · w[a, b, c], for i < rows, j < columns, a < tapRows, b < tapColumns, c < channels.
+ * out[i, j, c] = Σ_a Σ_b x[i, j; a, b; c] · w[a, b, c], for i < rows, j < columns, a < tapRows, b < tapColumns, c <
+ * channels.
  *
- * x, w and out are addresses; a parameter named after an array and an index (`xI`, `wA`, …) is that index's stride in it; all of these,
- * and `channelBytes` = 4·channels, are in bytes, and the stride of c is one float. A depthwise convolution of an image is this with w the
- * filter; its filter gradient is this with w the gradient of the output, so that a and b run over output positions.
+ * x, w and out are addresses; a parameter named after an array and an index (`xI`, `wA`, …) is that index's stride in
+ * it; all of these, and `channelBytes` = 4·channels, are in bytes, and the stride of c is one float. A depthwise
+ * convolution of an image is this with w the filter; its filter gradient is this with w the gradient of the output, so
+ * that a and b run over output positions.
  *
- * Works on 4 columns × 4 channels at a time; where 4 does not divide them, the last block is moved back over the one before.
+ * Works on 4 columns × 4 channels at a time; where 4 does not divide them, the last block is moved back over the one
+ * before.
  * Both must be at least 4.
  */
 export const correlate: Definition<(typeof parameters)[number]> = {
@@ -30,7 +33,10 @@ export const correlate: Definition<(typeof parameters)[number]> = {
     const tap = [
       weight.set(v128.load(wTap.get)),
       pointer.set(xTap.get),
-      ...sums.flatMap((sum) => [sum.set(f32x4.add(sum.get, f32x4.mul(v128.load(pointer.get), weight.get))), advance(pointer, p.xJ)]),
+      ...sums.flatMap((sum) => [
+        sum.set(f32x4.add(sum.get, f32x4.mul(v128.load(pointer.get), weight.get))),
+        advance(pointer, p.xJ),
+      ]),
       advance(xTap, p.xB),
       advance(wTap, p.wB),
     ];
@@ -50,7 +56,10 @@ export const correlate: Definition<(typeof parameters)[number]> = {
       pointer.set(i32.add(i32.add(p.out.get, i32.mul(column.get, p.outJ.get)), channel.get)),
       ...sums.flatMap((sum) => [v128.store(pointer.get, sum.get), advance(pointer, p.outJ)]),
     ];
-    const tile = [column.set(min(j.get, i32.sub(p.columns.get, i32.const(4)))), countTo(c, p.channelBytes.get, 16, ...block)];
+    const tile = [
+      column.set(min(j.get, i32.sub(p.columns.get, i32.const(4)))),
+      countTo(c, p.channelBytes.get, 16, ...block),
+    ];
     return countTo(i, p.rows.get, 1, countTo(j, p.columns.get, 4, ...tile), advance(p.x, p.xI), advance(p.out, p.outI));
   },
 };

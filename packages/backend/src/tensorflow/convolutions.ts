@@ -6,7 +6,8 @@ import type { Margin } from './padding';
 import { tensorFlowPadding } from './padding';
 import type { Attribute, Kernel, KernelArguments, TensorFlowBackend } from './tensorflow-backend';
 
-// tfjs-node refuses a number as padding in all of these, and margins in the gradients, though TensorFlow's own operations take them.
+// tfjs-node refuses a number as padding in all of these, and margins in the gradients, though TensorFlow's own
+// operations take them.
 
 type Shape = [number, number, number, number];
 
@@ -17,10 +18,13 @@ function convolution(shape: Shape, filterShape: Shape, attrs: KernelArguments['a
   const last = dataFormat === 'NHWC';
   const info = convolutionInfo(depthwise ? 'depthwiseConv2d' : 'conv2d', shape, filterShape, attributes, depthwise);
   if (depthwise && info.strideHeight !== info.strideWidth) {
-    throw new RangeError(`depthwiseConv2d: TensorFlow needs equal strides, got ${info.strideHeight} and ${info.strideWidth}`);
+    throw new RangeError(
+      `depthwiseConv2d: TensorFlow needs equal strides, got ${info.strideHeight} and ${info.strideWidth}`,
+    );
   }
   const { padding: named, margins: around } = tensorFlowPadding(info);
-  const overAxes = <T>(rest: T, height: T, width: T) => (last ? [rest, height, width, rest] : [rest, rest, height, width]);
+  const overAxes = <T>(rest: T, height: T, width: T) =>
+    last ? [rest, height, width, rest] : [rest, rest, height, width];
   const margins = overAxes<Margin>([0, 0], ...around);
   // Where TensorFlow has no word for the padding, it sees the image with its margins.
   const framed = named === undefined;
@@ -72,7 +76,11 @@ function backpropFilter(operation: string, depthwise: boolean): Kernel {
       const filterShape = attrs.filterShape as Shape;
       const { attributes, frame, dilated } = convolution(x.shape as Shape, filterShape, attrs, depthwise);
       if (dilated) throw new RangeError(noDilatedGradients);
-      return backend.executeSingleOutput(operation, attributes(backend), [frame(x), tf.tensor1d(filterShape, 'int32'), dy]);
+      return backend.executeSingleOutput(operation, attributes(backend), [
+        frame(x),
+        tf.tensor1d(filterShape, 'int32'),
+        dy,
+      ]);
     });
 }
 
@@ -80,9 +88,16 @@ function backpropFilter(operation: string, depthwise: boolean): Kernel {
 function backpropInput(operation: string, depthwise: boolean): Kernel {
   return ({ inputs: { dy, filter }, attrs, backend }) =>
     tf.tidy(() => {
-      const { attributes, seen, unframe, dilated } = convolution(attrs.inputShape as Shape, filter.shape as Shape, attrs, depthwise);
+      const { attributes, seen, unframe, dilated } = convolution(
+        attrs.inputShape as Shape,
+        filter.shape as Shape,
+        attrs,
+        depthwise,
+      );
       if (dilated) throw new RangeError(noDilatedGradients);
-      return unframe(backend.executeSingleOutput(operation, attributes(backend), [tf.tensor1d(seen, 'int32'), filter, dy]));
+      return unframe(
+        backend.executeSingleOutput(operation, attributes(backend), [tf.tensor1d(seen, 'int32'), filter, dy]),
+      );
     });
 }
 
@@ -104,6 +119,10 @@ export function fusedConvolution(depthwise: boolean) {
         const { x, filter } = args.inputs;
         const { padding, margins, frame } = convolution(x.shape as Shape, filter.shape as Shape, args.attrs, depthwise);
         const pad = padding === 'EXPLICIT' ? margins : padding.toLowerCase();
-        return original({ ...args, inputs: { ...args.inputs, x: frame(x) }, attrs: { ...args.attrs, pad, dimRoundingMode: undefined } });
+        return original({
+          ...args,
+          inputs: { ...args.inputs, x: frame(x) },
+          attrs: { ...args.attrs, pad, dimRoundingMode: undefined },
+        });
       });
 }

@@ -7,7 +7,8 @@ import { convolutions, fusedConvolution } from './convolutions';
 import { pooling } from './pooling';
 import type { Attribute, Kernel, KernelArguments, TensorFlowBackend } from './tensorflow-backend';
 
-// TensorFlow is not here: its operations are played by tfjs's cpu kernels, which get what TensorFlow would get, in its words alone.
+// TensorFlow is not here: its operations are played by tfjs's cpu kernels, which get what TensorFlow would get, in its
+// words alone.
 
 beforeEach(() => prepareBackend('cpu'));
 
@@ -25,7 +26,9 @@ const player = {
     const zeros = explicit_paddings as number[] | undefined;
     expect(zeros !== undefined).toBe(padding === 'EXPLICIT');
     expect(data_format).toBe('NHWC');
-    const pad = zeros ? [0, 1, 2, 3].map((axis) => zeros.slice(2 * axis, 2 * axis + 2)) : (padding as string).toLowerCase();
+    const pad = zeros
+      ? [0, 1, 2, 3].map((axis) => zeros.slice(2 * axis, 2 * axis + 2))
+      : (padding as string).toLowerCase();
     const spatial = (values: unknown) => (values as number[]).slice(1, 3);
     const attrs = { pad, strides: spatial(strides), dilations: spatial(dilations), dataFormat: 'NHWC' };
     const [first, second, third] = inputs;
@@ -58,45 +61,75 @@ async function agree(kernel: Kernel, name: string, inputs: Record<string, Tensor
   expect(greatestDifference(expected.values, actual.values)).toBeLessThan(1e-5);
 }
 
-test.each([false, true])('convolutions and their gradients take numbers as padding (depthwise: %s)', async (depthwise) => {
-  executed = [];
-  const random = draws(8);
-  const names = depthwise
-    ? ['DepthwiseConv2dNative', 'DepthwiseConv2dNativeBackpropFilter', 'DepthwiseConv2dNativeBackpropInput']
-    : ['Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput'];
-  const fusedName = depthwise ? 'FusedDepthwiseConv2D' : 'FusedConv2D';
-  const fused = fusedConvolution(depthwise)(original(fusedName, ['same', 'valid', 'margins']));
-  for (let round = 0; round < 60; round++) {
-    const [h, w, stride] = [random.integer(3, 9), random.integer(3, 9), random.integer(1, 3)];
-    const inputShape = [random.integer(1, 2), h, w, random.integer(1, 3)] as [number, number, number, number];
-    // Every third filter has unequal sides, for which tfjs reckons the width's outputs by the height's.
-    const side = random.integer(1, 3);
-    const sides = round % 3 ? [side, side] : [random.integer(1, 3), random.integer(1, 3)];
-    const filterShape = [...sides, inputShape[3], random.integer(1, 2)] as [number, number, number, number];
-    const [pad, dimRoundingMode] = [random.integer(0, 3), random.one(['floor', 'round', 'ceil'] as const)];
-    const { outShape } = tf.backend_util.computeConv2DInfo(inputShape, filterShape, stride, 1, pad, dimRoundingMode, depthwise);
-    if (Math.min(...outShape) < 1) continue;
-    const attrs = { strides: [stride, stride], pad, dimRoundingMode, dilations: [1, 1], dataFormat: 'NHWC', inputShape, filterShape };
-    const [x, filter, dy] = [inputShape, filterShape, outShape].map(random.tensor);
-    await agree(convolutions[names[0]], names[0], { x, filter }, attrs);
-    await agree(convolutions[names[1]], names[1], { x, dy }, attrs);
-    await agree(convolutions[names[2]], names[2], { dy, filter }, attrs);
-    await agree(fused, fusedName, { x, filter, bias: random.tensor([outShape[3]]) }, { ...attrs, activation: 'relu' });
-  }
-  for (const name of names) {
-    const words = executed.filter(({ operation }) => operation === name).map(({ padding }) => padding);
-    expect(new Set(words)).toEqual(new Set(['SAME', 'VALID', 'EXPLICIT']));
-  }
-});
+test.each([false, true])(
+  'convolutions and their gradients take numbers as padding (depthwise: %s)',
+  async (depthwise) => {
+    executed = [];
+    const random = draws(8);
+    const names = depthwise
+      ? ['DepthwiseConv2dNative', 'DepthwiseConv2dNativeBackpropFilter', 'DepthwiseConv2dNativeBackpropInput']
+      : ['Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput'];
+    const fusedName = depthwise ? 'FusedDepthwiseConv2D' : 'FusedConv2D';
+    const fused = fusedConvolution(depthwise)(original(fusedName, ['same', 'valid', 'margins']));
+    for (let round = 0; round < 60; round++) {
+      const [h, w, stride] = [random.integer(3, 9), random.integer(3, 9), random.integer(1, 3)];
+      const inputShape = [random.integer(1, 2), h, w, random.integer(1, 3)] as [number, number, number, number];
+      // Every third filter has unequal sides, for which tfjs reckons the width's outputs by the height's.
+      const side = random.integer(1, 3);
+      const sides = round % 3 ? [side, side] : [random.integer(1, 3), random.integer(1, 3)];
+      const filterShape = [...sides, inputShape[3], random.integer(1, 2)] as [number, number, number, number];
+      const [pad, dimRoundingMode] = [random.integer(0, 3), random.one(['floor', 'round', 'ceil'] as const)];
+      const { outShape } = tf.backend_util.computeConv2DInfo(
+        inputShape,
+        filterShape,
+        stride,
+        1,
+        pad,
+        dimRoundingMode,
+        depthwise,
+      );
+      if (Math.min(...outShape) < 1) continue;
+      const attrs = {
+        strides: [stride, stride],
+        pad,
+        dimRoundingMode,
+        dilations: [1, 1],
+        dataFormat: 'NHWC',
+        inputShape,
+        filterShape,
+      };
+      const [x, filter, dy] = [inputShape, filterShape, outShape].map(random.tensor);
+      await agree(convolutions[names[0]], names[0], { x, filter }, attrs);
+      await agree(convolutions[names[1]], names[1], { x, dy }, attrs);
+      await agree(convolutions[names[2]], names[2], { dy, filter }, attrs);
+      await agree(
+        fused,
+        fusedName,
+        { x, filter, bias: random.tensor([outShape[3]]) },
+        { ...attrs, activation: 'relu' },
+      );
+    }
+    for (const name of names) {
+      const words = executed.filter(({ operation }) => operation === name).map(({ padding }) => padding);
+      expect(new Set(words)).toEqual(new Set(['SAME', 'VALID', 'EXPLICIT']));
+    }
+  },
+);
 
 test('what TensorFlow cannot do is refused before it is asked', () => {
   const [x, dy, filter] = [tf.ones([1, 5, 5, 2]), tf.ones([1, 5, 5, 2]), tf.ones([3, 3, 2, 1])];
   const call = (name: string, inputs: KernelArguments['inputs'], attrs: Attributes) => () =>
-    convolutions[name]({ inputs, attrs: { pad: 1, inputShape: x.shape, filterShape: filter.shape, ...attrs }, backend: player });
+    convolutions[name]({
+      inputs,
+      attrs: { pad: 1, inputShape: x.shape, filterShape: filter.shape, ...attrs },
+      backend: player,
+    });
   const refused = new RangeError('depthwiseConv2d: TensorFlow has no gradients of dilated filters');
   executed = [];
   expect(call('DepthwiseConv2dNativeBackpropFilter', { x, dy }, { strides: 1, dilations: [2, 2] })).toThrow(refused);
-  expect(call('DepthwiseConv2dNativeBackpropInput', { dy, filter }, { strides: 1, dilations: [1, 2] })).toThrow(refused);
+  expect(call('DepthwiseConv2dNativeBackpropInput', { dy, filter }, { strides: 1, dilations: [1, 2] })).toThrow(
+    refused,
+  );
   expect(call('DepthwiseConv2dNative', { x, filter }, { strides: [2, 1] })).toThrow(
     new RangeError('depthwiseConv2d: TensorFlow needs equal strides, got 2 and 1'),
   );
@@ -130,6 +163,11 @@ test('pooling takes numbers as padding, forward and backward', async () => {
     const { x, dy, attrs } = randomPool(random);
     await agree(pooling.MaxPool(original('MaxPool', words)), 'MaxPool', { x }, attrs);
     await agree(pooling.AvgPool(original('AvgPool', words)), 'AvgPool', { x }, attrs);
-    await agree(pooling.MaxPoolGrad(original('MaxPoolGrad', words)), 'MaxPoolGrad', { dy, input: x, output: dy }, attrs);
+    await agree(
+      pooling.MaxPoolGrad(original('MaxPoolGrad', words)),
+      'MaxPoolGrad',
+      { dy, input: x, output: dy },
+      attrs,
+    );
   }
 });

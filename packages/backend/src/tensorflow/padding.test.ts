@@ -5,7 +5,14 @@ import { tensorFlowPadding } from './padding';
 
 type Pad = Parameters<typeof tf.backend_util.computeConv2DInfo>[4];
 
-function place(size: number, kernel: number, stride: number, pad: Pad, rounding?: 'floor' | 'round' | 'ceil', dilation = 1) {
+function place(
+  size: number,
+  kernel: number,
+  stride: number,
+  pad: Pad,
+  rounding?: 'floor' | 'round' | 'ceil',
+  dilation = 1,
+) {
   return tf.backend_util.computeConv2DInfo([1, size, size, 1], [kernel, kernel, 1, 1], stride, dilation, pad, rounding);
 }
 
@@ -21,11 +28,14 @@ test.each([
   { size: 8, kernel: 3, stride: 1, pad: 2, is: 'EXPLICIT', zeros: [2, 2] },
   { size: 8, kernel: 3, stride: 1, pad: 0, is: 'VALID' },
   { size: 8, kernel: 3, stride: 2, pad: 0, is: 'VALID' }, // the last pixel is not read
-])('$kernel×$kernel, stride $stride, padding $pad on $size×$size is $is', ({ size, kernel, stride, pad, is, zeros }) => {
-  const { padding, margins } = tensorFlowPadding(place(size, kernel, stride, pad, 'floor'));
-  expect(padding).toBe(is);
-  if (zeros) expect(margins).toEqual([zeros, zeros]);
-});
+])(
+  '$kernel×$kernel, stride $stride, padding $pad on $size×$size is $is',
+  ({ size, kernel, stride, pad, is, zeros }) => {
+    const { padding, margins } = tensorFlowPadding(place(size, kernel, stride, pad, 'floor'));
+    expect(padding).toBe(is);
+    if (zeros) expect(margins).toEqual([zeros, zeros]);
+  },
+);
 
 test('the words of tfjs are those of TensorFlow', () => {
   for (const [size, kernel, stride] of [
@@ -59,7 +69,13 @@ test('TensorFlow makes outputs of tfjs’s sizes, from the same pixels, whatever
   for (let round = 0; round < 2000; round++) {
     const [size, kernel, stride] = [integer(1, 12), integer(1, 5), integer(1, 4)];
     const pad = one(['same', 'valid', integer(0, 4)] as const);
-    const info = place(size, kernel, stride, pad, typeof pad === 'number' ? one(['floor', 'round', 'ceil']) : undefined);
+    const info = place(
+      size,
+      kernel,
+      stride,
+      pad,
+      typeof pad === 'number' ? one(['floor', 'round', 'ceil']) : undefined,
+    );
     if (info.outHeight < 1) continue;
     const { padding, margins } = tensorFlowPadding(info);
     seen.add(padding);

@@ -5,8 +5,8 @@ import type { Margin, Placement } from './padding';
 import { tensorFlowPadding } from './padding';
 import type { Kernel, KernelArguments } from './tensorflow-backend';
 
-// tfjs-node pools with 'same' and 'valid' alone. Whatever else is asked for is 'valid' on an image with margins: −∞ for the greatest, zeros
-// for the mean, which is then taken over the pixels of the image alone, as tfjs does.
+// tfjs-node pools with 'same' and 'valid' alone. Whatever else is asked for is 'valid' on an image with margins: −∞ for
+// the greatest, zeros for the mean, which is then taken over the pixels of the image alone, as tfjs does.
 
 type Shape = [number, number, number, number];
 
@@ -25,7 +25,10 @@ function poolOf(shape: Shape, attrs: KernelArguments['attrs']): Pool {
 }
 
 /** Lets tfjs-node's own kernel do what it can, and the other do the rest. */
-function unlessItCan(pooled: (inputs: KernelArguments['inputs']) => tf.Tensor, other: (original: Kernel, pool: Pool) => Kernel) {
+function unlessItCan(
+  pooled: (inputs: KernelArguments['inputs']) => tf.Tensor,
+  other: (original: Kernel, pool: Pool) => Kernel,
+) {
   return (original: Kernel): Kernel =>
     (args) => {
       const pool = poolOf(pooled(args.inputs).shape as Shape, args.attrs);
@@ -40,10 +43,16 @@ function unlessItCan(pooled: (inputs: KernelArguments['inputs']) => tf.Tensor, o
 function frame(pool: Pool) {
   const [height, width] = tensorFlowPadding(pool).margins;
   const margins: Margin[] = [[0, 0], height, width, [0, 0]];
-  return { add: (x: tf.Tensor, value = 0) => padOrCrop(x, margins, value), remove: (dx: tf.Tensor) => padOrCrop(dx, opposite(margins)) };
+  return {
+    add: (x: tf.Tensor, value = 0) => padOrCrop(x, margins, value),
+    remove: (dx: tf.Tensor) => padOrCrop(dx, opposite(margins)),
+  };
 }
 
-/** By what the mean over a window with its zeros must be multiplied to be the mean over the pixels within it: [1, h', w', 1]. */
+/**
+ * By what the mean over a window with its zeros must be multiplied to be the mean over the pixels within it: [1, h',
+ * w', 1].
+ */
 function overPixels(pool: Pool): tf.Tensor4D {
   const share = (outSize: number, stride: number, reach: number, before: number, inSize: number) =>
     tf.tensor1d(
@@ -57,7 +66,10 @@ function overPixels(pool: Pool): tf.Tensor4D {
   return tf.reshape(tf.outerProduct(down, across), [1, pool.outHeight, pool.outWidth, 1]);
 }
 
-/** By name, what makes each kernel from tfjs-node's own. The gradient of AvgPool is that of @ddpm/gradients, which asks it for 'valid' alone. */
+/**
+ * By name, what makes each kernel from tfjs-node's own. The gradient of AvgPool is that of @ddpm/gradients, which asks
+ * it for 'valid' alone.
+ */
 export const pooling: Readonly<Record<string, (original: Kernel) => Kernel>> = {
   MaxPool: unlessItCan(
     ({ x }) => x,

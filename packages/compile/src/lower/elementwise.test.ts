@@ -44,7 +44,16 @@ const everywhere = {
   castBool: (x: tf.Tensor) => tf.cast(tf.round(x), 'bool'),
   intMaths: (x: tf.Tensor) => {
     const a = tf.cast(tf.mul(x, 9), 'int32');
-    return [tf.add(a, 3), tf.mul(a, a), tf.sub(a, 7), tf.neg(a), tf.abs(a), tf.maximum(a, 2), tf.floorDiv(a, 4), tf.mod(a, 5)];
+    return [
+      tf.add(a, 3),
+      tf.mul(a, a),
+      tf.sub(a, 7),
+      tf.neg(a),
+      tf.abs(a),
+      tf.maximum(a, 2),
+      tf.floorDiv(a, 4),
+      tf.mod(a, 5),
+    ];
   },
 };
 const positive = {
@@ -88,7 +97,11 @@ const comparisons: Record<string, (a: tf.Tensor, b: tf.Tensor) => tf.Tensor> = {
 /** Two shapes that broadcast together. */
 const pair = shape.chain((full) =>
   fc
-    .tuple(fc.array(fc.boolean(), { minLength: full.length, maxLength: full.length }), fc.nat({ max: full.length }), fc.boolean())
+    .tuple(
+      fc.array(fc.boolean(), { minLength: full.length, maxLength: full.length }),
+      fc.nat({ max: full.length }),
+      fc.boolean(),
+    )
     .map(([ones, drop, swap]) => {
       const other = full.map((size, i) => (ones[i] ? 1 : size)).slice(drop);
       return swap ? ([other, full] as const) : ([full, other] as const);
@@ -101,10 +114,16 @@ describe('unary', () => {
     [positive, { scale: 1, shift: 1.2 }],
     [bounded, { scale: 0.9 }],
   ];
-  const cases = families.flatMap(([family, range]) => Object.entries(family).map(([name, fn]) => [name, fn, range] as const));
+  const cases = families.flatMap(([family, range]) =>
+    Object.entries(family).map(([name, fn]) => [name, fn, range] as const),
+  );
   const without = new Set(['isNaN', 'isInf', 'isFinite', 'castInt', 'castBool', 'intMaths']);
   test.each(cases)('%s', async (name, fn, range) => {
-    await forAll(fc.tuple(shape, seed), ([size, from]) => expectSame(fn, [values(size, from, range)], { gradient: !without.has(name) }), 3);
+    await forAll(
+      fc.tuple(shape, seed),
+      ([size, from]) => expectSame(fn, [values(size, from, range)], { gradient: !without.has(name) }),
+      3,
+    );
   });
 });
 
@@ -114,14 +133,16 @@ describe('binary', () => {
     const alike = ['maximum', 'minimum', 'squaredDifference'].includes(name);
     await forAll(
       fc.tuple(pair, seed),
-      ([[a, b], from]) => expectSame(fn as never, [values(a, from), values(b, from + 1)], { gradient: !alike || a.join() === b.join() }),
+      ([[a, b], from]) =>
+        expectSame(fn as never, [values(a, from), values(b, from + 1)], { gradient: !alike || a.join() === b.join() }),
       5,
     );
   });
   test.each(Object.entries(comparisons))('%s', async (_, fn) => {
     await forAll(
       fc.tuple(pair, seed),
-      ([[a, b], from]) => expectSame((x, y) => fn(tf.round(x), tf.round(y)), [values(a, from), values(b, from + 1)], { gradient: false }),
+      ([[a, b], from]) =>
+        expectSame((x, y) => fn(tf.round(x), tf.round(y)), [values(a, from), values(b, from + 1)], { gradient: false }),
       3,
     );
   });
@@ -150,7 +171,9 @@ describe('binary', () => {
       ],
     ]) {
       tf.engine().startScope();
-      await expectSame((x, y) => [tf.add(x, y), tf.mul(y, x), tf.sub(y, x)], [values(a, 1), values(b, 2)], { tolerance: 2e-5 });
+      await expectSame((x, y) => [tf.add(x, y), tf.mul(y, x), tf.sub(y, x)], [values(a, 1), values(b, 2)], {
+        tolerance: 2e-5,
+      });
       tf.engine().endScope();
     }
   });
@@ -158,16 +181,21 @@ describe('binary', () => {
 
 test('select', async () => {
   await forAll(fc.tuple(shape, seed), ([size, from]) =>
-    expectSame((c, a, b) => tf.where(tf.greater(c, 0), a, b), [values(size, from), values(size, from + 1), values(size, from + 2)], {
-      gradient: false,
-    }),
+    expectSame(
+      (c, a, b) => tf.where(tf.greater(c, 0), a, b),
+      [values(size, from), values(size, from + 1), values(size, from + 2)],
+      {
+        gradient: false,
+      },
+    ),
   );
 });
 
 test('sums of many', async () => {
   await forAll(
     fc.tuple(shape, seed),
-    ([size, from]) => expectSame((...all) => tf.addN(all), [values(size, from), values(size, from + 1), values(size, from + 2)]),
+    ([size, from]) =>
+      expectSame((...all) => tf.addN(all), [values(size, from), values(size, from + 1), values(size, from + 2)]),
     3,
   );
 });

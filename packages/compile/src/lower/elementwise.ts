@@ -1,5 +1,21 @@
 import type { Value } from '../graph';
-import { add, binary, broadcastShape, cast, compare, div, expand, full, mul, node, reshape, scalar, sub, unary, where } from '../ops';
+import {
+  add,
+  binary,
+  broadcastShape,
+  cast,
+  compare,
+  div,
+  expand,
+  full,
+  mul,
+  node,
+  reshape,
+  scalar,
+  sub,
+  unary,
+  where,
+} from '../ops';
 import type { KernelCall, Lowering, Lowerings } from './lowering';
 import { float, numeric, promoted } from './promote';
 
@@ -55,7 +71,13 @@ function floorDiv(a: Value, b: Value): Value {
 /** The sign of the result is that of the divisor. */
 function mod(dividend: Value, divisor: Value): Value {
   const [a, b] = promoted([dividend, divisor], 'int32');
-  const remainder = node('Mod', [a, b], broadcastShape(a.shape, b.shape), a.dtype, a.dtype === 'float32' ? { fmod: 1 } : {});
+  const remainder = node(
+    'Mod',
+    [a, b],
+    broadcastShape(a.shape, b.shape),
+    a.dtype,
+    a.dtype === 'float32' ? { fmod: 1 } : {},
+  );
   if (a.dtype !== 'float32') return remainder; // ONNX's integer Mod already takes the divisor's sign.
   const differs = compare('Less', mul(remainder, b), scalar(a.graph, 0));
   return where(differs, add(remainder, b), remainder);
@@ -111,7 +133,9 @@ export function activate(x: Value, activation: string | undefined, { inputs, att
     case 'prelu':
       return prelu(x, float(inputs.preluActivationWeights));
     default:
-      throw new Error(`compile: no lowering for the fused activation ${activation}; apply it as an operation of its own`);
+      throw new Error(
+        `compile: no lowering for the fused activation ${activation}; apply it as an operation of its own`,
+      );
   }
 }
 
@@ -132,7 +156,8 @@ export const elementwise: Lowerings = {
   Expm1: ({ inputs: { x } }) => expm1(float(x)),
   Floor: rounding('Floor'),
   Identity: ({ inputs: { x } }) => x,
-  IsFinite: ({ inputs: { x } }) => not(binary('Or', unary('IsNaN', float(x), {}, '', 'bool'), unary('IsInf', float(x), {}, '', 'bool'))),
+  IsFinite: ({ inputs: { x } }) =>
+    not(binary('Or', unary('IsNaN', float(x), {}, '', 'bool'), unary('IsInf', float(x), {}, '', 'bool'))),
   IsInf: kind('IsInf'),
   IsNan: kind('IsNaN'),
   LeakyRelu: ({ inputs: { x }, attrs }) => leakyRelu(float(x), (attrs as { alpha: number }).alpha),
@@ -159,12 +184,20 @@ export const elementwise: Lowerings = {
   Square: ({ inputs: { x } }) => mul(numeric(x), numeric(x)),
   Step: ({ inputs, attrs }) => {
     const x = numeric(inputs.x);
-    return where(compare('Greater', x, 0), scalar(x.graph, 1, x.dtype), scalar(x.graph, (attrs as { alpha: number }).alpha, x.dtype));
+    return where(
+      compare('Greater', x, 0),
+      scalar(x.graph, 1, x.dtype),
+      scalar(x.graph, (attrs as { alpha: number }).alpha, x.dtype),
+    );
   },
   Tan: floatMap('Tan'),
   Tanh: floatMap('Tanh'),
   ClipByValue: ({ inputs: { x }, attrs }) =>
-    clip(numeric(x), (attrs as { clipValueMin: number }).clipValueMin, (attrs as { clipValueMax: number }).clipValueMax),
+    clip(
+      numeric(x),
+      (attrs as { clipValueMin: number }).clipValueMin,
+      (attrs as { clipValueMax: number }).clipValueMax,
+    ),
   Cast: ({ inputs: { x }, attrs }) => {
     const { dtype } = attrs as { dtype: string };
     if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool')

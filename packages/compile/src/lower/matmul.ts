@@ -14,6 +14,10 @@ export const matrices: Lowerings = {
   _FusedMatMul: (call) => {
     const product = batchMatMul(call);
     const { bias } = call.inputs;
-    return activate(bias ? add(...promoted([product, bias])) : product, (call.attrs as { activation?: string }).activation, call);
+    return activate(
+      bias ? add(...promoted([product, bias])) : product,
+      (call.attrs as { activation?: string }).activation,
+      call,
+    );
   },
 };

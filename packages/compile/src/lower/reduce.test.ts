@@ -33,7 +33,8 @@ describe('reductions over any axes', () => {
   test.each(Object.entries(reductions))('%s', async (name, fn) => {
     await forAll(
       withAxes,
-      ([shape, axes, keep, from]) => expectSame((x) => fn(x, axes, keep), [values(shape, from)], { gradient: !without.has(name) }),
+      ([shape, axes, keep, from]) =>
+        expectSame((x) => fn(x, axes, keep), [values(shape, from)], { gradient: !without.has(name) }),
       6,
     );
   });
@@ -41,7 +42,9 @@ describe('reductions over any axes', () => {
     for (const at of [0, 1, 5, 11, 22, 23]) {
       tf.engine().startScope();
       const x = tf.tensor(
-        Float32Array.from({ length: 24 }, (_, i) => (i === at ? NaN : i === 7 ? Infinity : i === 8 ? -Infinity : i % 5)),
+        Float32Array.from({ length: 24 }, (_, i) =>
+          i === at ? NaN : i === 7 ? Infinity : i === 8 ? -Infinity : i % 5,
+        ),
         [2, 3, 4],
       );
       const over = [0, 1, 2, [0, 1], [1, 2], [0, 2], [0, 1, 2]];
@@ -50,7 +53,11 @@ describe('reductions over any axes', () => {
     }
   });
   test('all axes, and none', async () => {
-    await forAll(withAxes, ([shape, , , from]) => expectSame((x) => [tf.sum(x), tf.mean(x), tf.sum(x, [])], [values(shape, from)]), 4);
+    await forAll(
+      withAxes,
+      ([shape, , , from]) => expectSame((x) => [tf.sum(x), tf.mean(x), tf.sum(x, [])], [values(shape, from)]),
+      4,
+    );
   });
   test('a product with a factor for each channel', async () => {
     await forAll(
@@ -59,7 +66,12 @@ describe('reductions over any axes', () => {
         expectSame(
           (x, y, w) => {
             const product = tf.mul(tf.mul(x, w), y);
-            return [tf.mean(product, [1, 2, 3], true), tf.sum(product, [1, 2]), tf.sum(tf.mul(x, w), [0, 1, 2]), tf.sum(product)];
+            return [
+              tf.mean(product, [1, 2, 3], true),
+              tf.sum(product, [1, 2]),
+              tf.sum(tf.mul(x, w), [0, 1, 2]),
+              tf.sum(product),
+            ];
           },
           [values([n, h, 3, c], from), values([n, h, 3, c], from + 1), values([c], from + 2)],
           { tolerance: 3e-5 },
@@ -75,11 +87,15 @@ describe('reductions over any axes', () => {
 
 describe('along an axis', () => {
   test('softmax, log-softmax', async () => {
-    await forAll(withAxes, ([shape, , , from]) => expectSame((x) => [tf.softmax(x), tf.logSoftmax(x)], [values(shape, from)]));
+    await forAll(withAxes, ([shape, , , from]) =>
+      expectSame((x) => [tf.softmax(x), tf.logSoftmax(x)], [values(shape, from)]),
+    );
   });
   test('cumsum', async () => {
     await forAll(fc.tuple(withAxes, fc.boolean(), fc.boolean()), ([[shape, [axis], , from], exclusive, reverse]) =>
-      expectSame((x) => tf.cumsum(x, axis, exclusive, reverse), [values(shape, from)], { gradient: axis === shape.length - 1 }),
+      expectSame((x) => tf.cumsum(x, axis, exclusive, reverse), [values(shape, from)], {
+        gradient: axis === shape.length - 1,
+      }),
     );
   });
   test('cumprod', async () => {
@@ -93,8 +109,21 @@ describe('normalisation', () => {
   test('batch norm with given statistics', async () => {
     await expectSame(
       (x, m, v, o, s) =>
-        tf.batchNorm(x as tf.Tensor4D, m as tf.Tensor1D, tf.square(v) as tf.Tensor1D, o as tf.Tensor1D, s as tf.Tensor1D, 1e-3),
-      [values([2, 3, 4, 5], 1), values([5], 2), values([5], 3, { scale: 0.5, shift: 1 }), values([5], 4), values([5], 5)],
+        tf.batchNorm(
+          x as tf.Tensor4D,
+          m as tf.Tensor1D,
+          tf.square(v) as tf.Tensor1D,
+          o as tf.Tensor1D,
+          s as tf.Tensor1D,
+          1e-3,
+        ),
+      [
+        values([2, 3, 4, 5], 1),
+        values([5], 2),
+        values([5], 3, { scale: 0.5, shift: 1 }),
+        values([5], 4),
+        values([5], 5),
+      ],
       { tolerance: 5e-5 },
     );
   });

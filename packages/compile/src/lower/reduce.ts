@@ -1,5 +1,22 @@
 import type { Value } from '../graph';
-import { add, cast, concat, div, dropAxes, full, mul, node, parseAxes, reduce, scalar, slice, sub, sum, unary, where } from '../ops';
+import {
+  add,
+  cast,
+  concat,
+  div,
+  dropAxes,
+  full,
+  mul,
+  node,
+  parseAxes,
+  reduce,
+  scalar,
+  slice,
+  sub,
+  sum,
+  unary,
+  where,
+} from '../ops';
 import type { KernelCall, Lowering, Lowerings } from './lowering';
 import { float, numeric } from './promote';
 
@@ -20,7 +37,10 @@ const reduced =
   };
 const reduction = (op: string) => reduced((x, axes) => reduce(op, numeric(x), axes));
 
-/** The largest or smallest, or NaN where any is: ORT passes over those that it comes upon late. A sum of magnitudes is NaN for no other reason. */
+/**
+ * The largest or smallest, or NaN where any is: ORT passes over those that it comes upon late. A sum of magnitudes is
+ * NaN for no other reason.
+ */
 const extremum = (op: string) =>
   reduced((x, axes) => {
     if (x.dtype !== 'float32') return cast(reduce(op, numeric(x), axes), x.dtype);
@@ -60,7 +80,10 @@ function cumulate({ inputs, attrs }: KernelCall): Value {
   return node('CumSum', [x, position], x.shape, x.dtype, { exclusive: Number(exclusive), reverse: Number(reverse) });
 }
 
-/** Products of the elements up to each one, by doubling: after k rounds every element holds the product of the 2ᵏ before it. */
+/**
+ * Products of the elements up to each one, by doubling: after k rounds every element holds the product of the 2ᵏ before
+ * it.
+ */
 function cumulativeProduct({ inputs, attrs }: KernelCall): Value {
   const x = numeric(inputs.x);
   const { axis, exclusive, reverse } = attrs as { axis: number; exclusive: boolean; reverse: boolean };

@@ -5,8 +5,8 @@ import type { KernelCall, Lowerings } from './lowering';
 import { float } from './promote';
 
 /*
- * Maps of images that are linear along the height and along the width, each a small matrix: resizing, average pooling. Their gradients are
- * those of @ddpm/gradients, products of matrices as well.
+ * Maps of images that are linear along the height and along the width, each a small matrix: resizing, average pooling.
+ * Their gradients are those of @ddpm/gradients, products of matrices as well.
  */
 
 /** rows × columns, row-major. */
@@ -16,7 +16,11 @@ interface Matrix {
   readonly data: Float32Array;
 }
 
-function matrix(rows: number, columns: number, fill: (set: (row: number, column: number, value: number) => void) => void): Matrix {
+function matrix(
+  rows: number,
+  columns: number,
+  fill: (set: (row: number, column: number, value: number) => void) => void,
+): Matrix {
   const data = new Float32Array(rows * columns);
   fill((row, column, value) => {
     data[row * columns + column] += value;
@@ -48,7 +52,8 @@ interface ResizeAttrs {
   halfPixelCenters: boolean;
 }
 
-const ratio = (from: number, to: number, alignCorners: boolean) => (alignCorners && to > 1 ? (from - 1) / (to - 1) : from / to);
+const ratio = (from: number, to: number, alignCorners: boolean) =>
+  alignCorners && to > 1 ? (from - 1) / (to - 1) : from / to;
 
 /** Weights of the two nearest source positions, as tfjs computes them. */
 function bilinear(from: number, to: number, { alignCorners, halfPixelCenters }: ResizeAttrs): Matrix {
@@ -90,7 +95,14 @@ interface PoolAttrs {
 }
 
 function poolInfo(shape: readonly number[], { filterSize, strides, pad, dimRoundingMode }: PoolAttrs) {
-  return tf.backend_util.computePool2DInfo([...shape] as [number, number, number, number], filterSize, strides, 1, pad, dimRoundingMode);
+  return tf.backend_util.computePool2DInfo(
+    [...shape] as [number, number, number, number],
+    filterSize,
+    strides,
+    1,
+    pad,
+    dimRoundingMode,
+  );
 }
 type PoolInfo = ReturnType<typeof poolInfo>;
 
@@ -166,14 +178,18 @@ function maxPoolGrad({ graph, inputs: { dy, input }, attrs }: KernelCall): Value
   const count = dy.shape.reduce((product, extent) => product * extent, 1);
   const zeros = graph.constant([0], [size], 'float32');
   const from = reshape(transpose(dy, [0, 3, 1, 2]), [count]);
-  const scattered = node('ScatterElements', [zeros, reshape(argMax, [count]), from], [size], 'float32', { axis: 0, reduction: 'add' });
+  const scattered = node('ScatterElements', [zeros, reshape(argMax, [count]), from], [size], 'float32', {
+    axis: 0,
+    reduction: 'add',
+  });
   return transpose(reshape(scattered, [n, c, h, w]), [0, 2, 3, 1]);
 }
 
 export const separable: Lowerings = {
   AvgPool: avgPool,
   AvgPoolGrad: avgPoolGrad,
-  MaxPool: ({ inputs: { x }, attrs }) => cast(transpose(maxPoolNchw(float(x), attrs as PoolAttrs).y, [0, 2, 3, 1]), x.dtype),
+  MaxPool: ({ inputs: { x }, attrs }) =>
+    cast(transpose(maxPoolNchw(float(x), attrs as PoolAttrs).y, [0, 2, 3, 1]), x.dtype),
   MaxPoolGrad: maxPoolGrad,
   ResizeBilinear: (call) => resize(call, bilinear),
   ResizeNearestNeighbor: (call) => cast(resize(call, nearest), call.inputs.images.dtype),

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { compile } from '../compile';
 import { expectSame, forAll, values } from '../../test/compare';
 
-const sizes = (rank: number, most = 5) => fc.array(fc.integer({ min: 1, max: most }), { minLength: rank, maxLength: rank });
+const sizes = (rank: number, most = 5) =>
+  fc.array(fc.integer({ min: 1, max: most }), { minLength: rank, maxLength: rank });
 const seed = fc.integer({ min: 0, max: 999 });
 /** A shape and an axis of it. */
 const withAxis = fc.integer({ min: 1, max: 4 }).chain((rank) => fc.tuple(sizes(rank), fc.nat({ max: rank - 1 }), seed));
@@ -21,7 +22,10 @@ describe('arrangement', () => {
   });
   test('reshape of what has been broadcast', async () => {
     await forAll(fc.tuple(sizes(3), seed), ([[a, b, c], from]) =>
-      expectSame((x) => tf.add(tf.reshape(tf.add(tf.zeros([a, b, c]), tf.reshape(x, [a, 1, c])), [a, b * c]), 1), [values([a, c], from)]),
+      expectSame(
+        (x) => tf.add(tf.reshape(tf.add(tf.zeros([a, b, c]), tf.reshape(x, [a, 1, c])), [a, b * c]), 1),
+        [values([a, c], from)],
+      ),
     );
   });
   test('slice, pad', async () => {
@@ -87,7 +91,10 @@ describe('arrangement', () => {
   test('split, unstack', async () => {
     await forAll(withAxis, ([shape, axis, from]) => {
       const whole = shape.map((size, i) => (i === axis ? size + 3 : size));
-      return expectSame((x) => [...tf.split(x, [1, whole[axis] - 3, 2], axis), ...tf.unstack(x, axis)], [values(whole, from)]);
+      return expectSame(
+        (x) => [...tf.split(x, [1, whole[axis] - 3, 2], axis), ...tf.unstack(x, axis)],
+        [values(whole, from)],
+      );
     });
   });
   test('tile, broadcastTo, reverse, expandDims', async () => {
@@ -107,23 +114,26 @@ describe('arrangement', () => {
     );
   });
   test('mirrorPad', async () => {
-    await forAll(fc.tuple(sizes(3, 4), seed, fc.constantFrom('reflect' as const, 'symmetric' as const)), ([shape, from, mode]) => {
-      const whole = shape.map((size) => size + 1);
-      return expectSame(
-        (x) =>
-          tf.mirrorPad(
-            x,
-            [
-              [1, 1],
-              [0, 1],
-              [1, 0],
-            ],
-            mode,
-          ),
-        [values(whole, from)],
-        { gradient: false },
-      );
-    });
+    await forAll(
+      fc.tuple(sizes(3, 4), seed, fc.constantFrom('reflect' as const, 'symmetric' as const)),
+      ([shape, from, mode]) => {
+        const whole = shape.map((size) => size + 1);
+        return expectSame(
+          (x) =>
+            tf.mirrorPad(
+              x,
+              [
+                [1, 1],
+                [0, 1],
+                [1, 0],
+              ],
+              mode,
+            ),
+          [values(whole, from)],
+          { gradient: false },
+        );
+      },
+    );
   });
   test('space to batch and back, depth to space', async () => {
     await expectSame(
@@ -184,11 +194,29 @@ describe('indexing', () => {
     const outside: [string, (table: tf.Tensor, at: tf.Tensor) => tf.Tensor, number[], number[], RegExp][] = [
       ['gather', (table, at) => tf.gather(table, at), [1], [-1], /gather: the index -1 is not in \[0, 2\]/],
       ['gather', (table, at) => tf.gather(table, at), [2], [1, 3], /gather: the index 3 is not in \[0, 2\]/],
-      ['batches', (table, at) => tf.gather(table, at, 1, 1), [3, 1], [0, 2, 1], /gather: the index 2 is not in \[0, 1\]/],
-      ['batches', (table, at) => tf.gather(table, at, 1, 1), [3, 1], [0, -1, 1], /gather: the index -1 is not in \[0, 1\]/],
+      [
+        'batches',
+        (table, at) => tf.gather(table, at, 1, 1),
+        [3, 1],
+        [0, 2, 1],
+        /gather: the index 2 is not in \[0, 1\]/,
+      ],
+      [
+        'batches',
+        (table, at) => tf.gather(table, at, 1, 1),
+        [3, 1],
+        [0, -1, 1],
+        /gather: the index -1 is not in \[0, 1\]/,
+      ],
       ['gatherND', (table, at) => tf.gatherND(table, at), [1, 2], [-1, 0], /gatherND: the index -1 is not in \[0, 2\]/],
       ['gatherND', (table, at) => tf.gatherND(table, at), [1, 2], [0, 2], /gatherND: the index 2 is not in \[0, 1\]/],
-      ['scatterND', (table, at) => tf.scatterND(at, tf.slice(table, [0, 0], [1, 2]), [4, 2]), [1, 1], [-2], /index -2 is not in \[0, 3\]/],
+      [
+        'scatterND',
+        (table, at) => tf.scatterND(at, tf.slice(table, [0, 0], [1, 2]), [4, 2]),
+        [1, 1],
+        [-2],
+        /index -2 is not in \[0, 3\]/,
+      ],
     ];
     for (const [, fn, size, indices, message] of outside) {
       const places = tf.tensor(indices, size, 'int32');
@@ -214,7 +242,9 @@ describe('indexing', () => {
     await expectSame((x) => tf.gatherND(x, places), [values([3, 2, 4], 1)], { gradient: false });
     await expectSame((x) => tf.scatterND(places, x, [3, 2]), [values([3], 1)], { gradient: false });
     const labels = tf.tensor1d([2, 0, 3, 2], 'int32');
-    await expectSame((i) => [tf.oneHot(tf.cast(i, 'int32'), 4), tf.oneHot(tf.cast(i, 'int32'), 3, 2, -1)], [labels], { gradient: false });
+    await expectSame((i) => [tf.oneHot(tf.cast(i, 'int32'), 4), tf.oneHot(tf.cast(i, 'int32'), 3, 2, -1)], [labels], {
+      gradient: false,
+    });
     await expectSame((x) => tf.unsortedSegmentSum(x, labels, 3), [values([4, 2], 1)], { gradient: false });
     await expectSame(
       (x) => {

@@ -27,9 +27,22 @@ import { numeric, promoted } from './promote';
 const normal = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
 
 function stridedSlice({ inputs: { x }, attrs }: KernelCall): Value {
-  const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attrs as Record<string, number> &
+  const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attrs as Record<
+    string,
+    number
+  > &
     Record<'begin' | 'end' | 'strides', number[]>;
-  const info = tf.slice_util.sliceInfo([...x.shape], begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask);
+  const info = tf.slice_util.sliceInfo(
+    [...x.shape],
+    begin,
+    end,
+    strides,
+    beginMask,
+    endMask,
+    ellipsisMask,
+    newAxisMask,
+    shrinkAxisMask,
+  );
   const sizes = info.begin.map((from, i) => Math.max(0, Math.ceil((info.end[i] - from) / info.strides[i])));
   if (sizes.includes(0)) return x.graph.constant([], info.finalShape, x.dtype);
   return reshape(slice(x, info.begin, sizes, info.strides), info.finalShape);
@@ -44,24 +57,32 @@ function tile(x: Value, reps: readonly number[]): Value {
 }
 
 /**
- * tfjs's indices count from the beginning alone, and one that is outside is an error. ORT would count a negative one from the end: it becomes
- * one that ORT refuses too.
+ * tfjs's indices count from the beginning alone, and one that is outside is an error. ORT would count a negative one
+ * from the end: it becomes one that ORT refuses too.
  * @param sizes of the axes that the indices, in their last axis if these are several, point into
  */
 function inside(name: string, indices: Value, sizes: readonly number[]): Value {
   const { data } = indices.node;
   if (!data) {
-    const size = sizes.length === 1 ? scalar(indices.graph, sizes[0], 'int32') : indices.graph.constant(sizes, [sizes.length], 'int32');
+    const size =
+      sizes.length === 1
+        ? scalar(indices.graph, sizes[0], 'int32')
+        : indices.graph.constant(sizes, [sizes.length], 'int32');
     return where(compare('Less', indices, 0), sub(indices, size), indices);
   }
   for (const [axis, size] of sizes.entries()) {
-    const wrong = data.find((index, i) => (data.length === 1 || i % sizes.length === axis) && !(index >= 0 && index < size));
+    const wrong = data.find(
+      (index, i) => (data.length === 1 || i % sizes.length === axis) && !(index >= 0 && index < size),
+    );
     if (wrong !== undefined) throw new RangeError(`${name}: the index ${wrong} is not in [0, ${size - 1}]`);
   }
   return indices;
 }
 
-/** Like numpy's take along an axis; with batchDims, each batch takes from its own slice, by offsets into the flattened batches. */
+/**
+ * Like numpy's take along an axis; with batchDims, each batch takes from its own slice, by offsets into the flattened
+ * batches.
+ */
 function gatherV2({ inputs, attrs }: KernelCall): Value {
   const { x } = inputs;
   const { batchDims = 0 } = attrs as { batchDims?: number };
@@ -77,7 +98,11 @@ function gatherV2({ inputs, attrs }: KernelCall): Value {
   // One that is outside its own batch must not lead into another's.
   const outside = binary('Or', compare('Less', taken, 0), compare('GreaterOrEqual', taken, extent), 'bool');
   const total = batch * outer * extent;
-  const rowIndices = where(outside, scalar(x.graph, total, 'int32'), add(taken, x.graph.constant(offsets, [batch, outer, 1], 'int32')));
+  const rowIndices = where(
+    outside,
+    scalar(x.graph, total, 'int32'),
+    add(taken, x.graph.constant(offsets, [batch, outer, 1], 'int32')),
+  );
   const rows = gather(reshape(x, [batch * outer * extent, sizeOf(inner)]), rowIndices, 0);
   return reshape(rows, [...x.shape.slice(0, axis), ...indices.shape.slice(batchDims), ...inner]);
 }
@@ -106,11 +131,18 @@ function segmentSum({ graph, inputs: { x: summed, segmentIds }, attrs }: KernelC
   const idShape = segmentIds.shape;
   const inner = x.shape.slice(idShape.length);
   const count = sizeOf(idShape);
-  const inside = node('And', [compare('GreaterOrEqual', segmentIds, 0), compare('Less', segmentIds, numSegments)], idShape, 'bool');
+  const inside = node(
+    'And',
+    [compare('GreaterOrEqual', segmentIds, 0), compare('Less', segmentIds, numSegments)],
+    idShape,
+    'bool',
+  );
   // One more segment takes what belongs to none, and is cut off.
   const ids = reshape(cast(where(inside, segmentIds, scalar(graph, numSegments, 'int32')), 'int64'), [count, 1]);
   const zeros = graph.constant([0], [numSegments + 1, ...inner], x.dtype);
-  const sums = node('ScatterND', [zeros, ids, reshape(x, [count, ...inner])], [numSegments + 1, ...inner], x.dtype, { reduction: 'add' });
+  const sums = node('ScatterND', [zeros, ids, reshape(x, [count, ...inner])], [numSegments + 1, ...inner], x.dtype, {
+    reduction: 'add',
+  });
   return slice(sums, [0, ...inner.map(() => 0)], [numSegments, ...inner]);
 }
 
@@ -152,7 +184,12 @@ function spaceToBatch({ inputs: { x }, attrs }: KernelCall): Value {
   const [batch, ...spatial] = padded.shape.slice(0, 1 + blocks);
   const cells = spatial.map((size, i) => size / blockShape[i]);
   const inBlocks = reshape(padded, [batch, ...cells.flatMap((count, i) => [count, blockShape[i]]), ...rest]);
-  const perm = [...cells.map((_, i) => 2 * i + 2), 0, ...cells.map((_, i) => 2 * i + 1), ...rest.map((_, i) => 1 + 2 * blocks + i)];
+  const perm = [
+    ...cells.map((_, i) => 2 * i + 2),
+    0,
+    ...cells.map((_, i) => 2 * i + 1),
+    ...rest.map((_, i) => 1 + 2 * blocks + i),
+  ];
   return reshape(transpose(inBlocks, perm), [batch * sizeOf(blockShape), ...cells, ...rest]);
 }
 
@@ -213,7 +250,11 @@ export const shapes: Lowerings = {
   Transpose: ({ inputs: { x }, attrs }) => transpose(x, (attrs as { perm: number[] }).perm),
   Slice: ({ inputs: { x }, attrs }) => {
     const { begin, size } = attrs as { begin: number | number[]; size: number | number[] };
-    const [from, extent] = tf.slice_util.parseSliceParams({ shape: [...x.shape], rank: x.shape.length } as tf.Tensor, begin, size);
+    const [from, extent] = tf.slice_util.parseSliceParams(
+      { shape: [...x.shape], rank: x.shape.length } as tf.Tensor,
+      begin,
+      size,
+    );
     if (sizeOf(extent) === 0) return x.graph.constant([], extent, x.dtype);
     return slice(x, from, extent);
   },
@@ -227,7 +268,8 @@ export const shapes: Lowerings = {
   },
   Pack: ({ all, attrs }) => {
     const types = new Set(all.map(({ dtype }) => dtype));
-    if (types.size > 1) throw new TypeError(`stack: expected tensors of one type, got ${[...types].join(' and ')}; cast them first`);
+    if (types.size > 1)
+      throw new TypeError(`stack: expected tensors of one type, got ${[...types].join(' and ')}; cast them first`);
     const at = normal((attrs as { axis: number }).axis, all[0].shape.length + 1);
     const unsqueezed = all.map((value) => reshape(value, [...value.shape.slice(0, at), 1, ...value.shape.slice(at)]));
     return concat(unsqueezed, at);
@@ -253,18 +295,26 @@ export const shapes: Lowerings = {
     );
   },
   MirrorPad: mirrorPad,
-  Reverse: ({ inputs: { x }, attrs }) => reverse(x, parseAxes((attrs as { dims: number | number[] }).dims, x.shape.length)),
+  Reverse: ({ inputs: { x }, attrs }) =>
+    reverse(x, parseAxes((attrs as { dims: number | number[] }).dims, x.shape.length)),
   GatherV2: gatherV2,
   GatherNd: ({ inputs: { params, indices } }) => {
     const depth = indices.shape.at(-1)!;
     const checked = cast(inside('gatherND', cast(indices, 'int32'), params.shape.slice(0, depth)), 'int64');
-    return node('GatherND', [params, checked], [...indices.shape.slice(0, -1), ...params.shape.slice(depth)], params.dtype);
+    return node(
+      'GatherND',
+      [params, checked],
+      [...indices.shape.slice(0, -1), ...params.shape.slice(depth)],
+      params.dtype,
+    );
   },
   ScatterNd: ({ graph, inputs: { indices, updates }, attrs }) => {
     const { shape } = attrs as { shape: number[] };
     const checked = cast(inside('scatterND', cast(indices, 'int32'), shape.slice(0, indices.shape.at(-1))), 'int64');
     const added = numeric(updates);
-    return node('ScatterND', [graph.constant([0], shape, added.dtype), checked, added], shape, added.dtype, { reduction: 'add' });
+    return node('ScatterND', [graph.constant([0], shape, added.dtype), checked, added], shape, added.dtype, {
+      reduction: 'add',
+    });
   },
   UnsortedSegmentSum: segmentSum,
   OneHot: oneHot,
@@ -273,7 +323,12 @@ export const shapes: Lowerings = {
   BatchToSpaceND: batchToSpace,
   DepthToSpace: depthToSpace,
   Range: ({ graph, attrs }) => {
-    const { start, stop, step, dtype } = attrs as { start: number; stop: number; step: number; dtype?: 'float32' | 'int32' };
+    const { start, stop, step, dtype } = attrs as {
+      start: number;
+      stop: number;
+      step: number;
+      dtype?: 'float32' | 'int32';
+    };
     const values = range(start, stop, step);
     return graph.constant(values, [values.length], dtype ?? 'float32');
   },

@@ -44,7 +44,17 @@ describe('operands of several types', () => {
     where: (a, b) => tf.where(tf.tensor2d([1, 0, 0, 1], [2, 2], 'bool'), a, b),
   };
   // Of two booleans, tfjs's cpu backend keeps bytes: 1 + 1 is a bool of 2, and 0 − 1 one of 255.
-  const ofBooleans = new Set(['maximum', 'minimum', 'floorDiv', 'greater', 'lessEqual', 'equal', 'notEqual', 'prelu', 'where']);
+  const ofBooleans = new Set([
+    'maximum',
+    'minimum',
+    'floorDiv',
+    'greater',
+    'lessEqual',
+    'equal',
+    'notEqual',
+    'prelu',
+    'where',
+  ]);
   test.each(Object.keys(agreeing))('%s, as tfjs takes them', async (name) => {
     for (const [a, b] of pairs) {
       if (a === 'bool' && b === 'bool' && !ofBooleans.has(name)) continue;
@@ -107,7 +117,17 @@ test('of whole numbers, functions with fractions have them', async () => {
   const x = tf.tensor1d([1, -2, 4], 'int32');
   await expectValues(tf.reciprocal, [x], 'float32', [1, -0.5, 0.25]);
   await expectValues(tf.round, [x], 'int32', [1, -2, 4]);
-  await expectValues((a) => tf.maxPool(tf.reshape<tf.Rank.R4>(a, [1, 1, 3, 1]), [1, 2], 1, 'valid'), [x], 'int32', [1, 4]);
-  await expectValues((a) => tf.image.resizeNearestNeighbor(tf.reshape<tf.Rank.R4>(a, [1, 1, 3, 1]), [1, 1]), [x], 'int32', [1]);
+  await expectValues(
+    (a) => tf.maxPool(tf.reshape<tf.Rank.R4>(a, [1, 1, 3, 1]), [1, 2], 1, 'valid'),
+    [x],
+    'int32',
+    [1, 4],
+  );
+  await expectValues(
+    (a) => tf.image.resizeNearestNeighbor(tf.reshape<tf.Rank.R4>(a, [1, 1, 3, 1]), [1, 1]),
+    [x],
+    'int32',
+    [1],
+  );
   x.dispose();
 });

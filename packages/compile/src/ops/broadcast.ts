@@ -9,7 +9,8 @@ export function broadcastShape(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
     const [x, y] = [a[a.length - rank + i] ?? 1, b[b.length - rank + i] ?? 1];
-    if (x !== y && x !== 1 && y !== 1) throw new RangeError(`shapes [${a.join(', ')}] and [${b.join(', ')}] do not broadcast together`);
+    if (x !== y && x !== 1 && y !== 1)
+      throw new RangeError(`shapes [${a.join(', ')}] and [${b.join(', ')}] do not broadcast together`);
     return x === 1 ? y : x;
   });
 }
@@ -42,7 +43,10 @@ export function widen(value: Value, shape: Shape): Value {
   return sizeOf(wide) * 8 > sizeOf(shape) ? value : expand(reshape(value, source), wide);
 }
 
-/** The axes that two shapes of the same size have in common when both are split further, with the axis of each that they are part of. */
+/**
+ * The axes that two shapes of the same size have in common when both are split further, with the axis of each that they
+ * are part of.
+ */
 function commonAxes(a: Shape, b: Shape): { size: number; a: number; b: number }[] | undefined {
   const axes: { size: number; a: number; b: number }[] = [];
   let [i, j] = [a.length - 1, b.length - 1];
@@ -59,7 +63,8 @@ function commonAxes(a: Shape, b: Shape): { size: number; a: number; b: number }[
 }
 
 /**
- * Where a large operand is only a reshaped one, and the small one is repeated in short loops (one number for a group of channels, say):
+ * Where a large operand is only a reshaped one, and the small one is repeated in short loops (one number for a group of
+ * channels, say):
  * both in the shape it had before, in which the small operand can be widened.
  */
 export function beforeReshape(a: Value, b: Value, shape: Shape): readonly [Value, Value] | undefined {

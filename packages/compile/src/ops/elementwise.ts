@@ -24,7 +24,8 @@ export function binary(op: string, left: Value | number, right: Value | number, 
   const [x, y] = [uniformValue(a), uniformValue(b)];
   if (outType === a.dtype && outType === b.dtype) {
     const keepsA =
-      y !== undefined && ((y === 0 && (op === 'Add' || op === 'Sub')) || (y === 1 && (op === 'Mul' || op === 'Div' || op === 'Pow')));
+      y !== undefined &&
+      ((y === 0 && (op === 'Add' || op === 'Sub')) || (y === 1 && (op === 'Mul' || op === 'Div' || op === 'Pow')));
     const keepsB = x !== undefined && ((x === 0 && op === 'Add') || (x === 1 && op === 'Mul'));
     if (keepsA) return expand(a, shape);
     if (keepsB) return expand(b, shape);
@@ -82,7 +83,8 @@ export function where(condition: Value, a: Value | number, b: Value | number): V
   );
   const shape = broadcastShape(condition.shape, broadcastShape(x.shape, y.shape));
   const parts = [condition, x, y];
-  const flattened = endsInOne(shape) && parts.every((part) => sizeOf(part.shape) === 1 || sizeOf(part.shape) === sizeOf(shape));
+  const flattened =
+    endsInOne(shape) && parts.every((part) => sizeOf(part.shape) === 1 || sizeOf(part.shape) === sizeOf(shape));
   const [c, p, q] = flattened ? parts.map((part) => reshape(part, sizeOf(part.shape) === 1 ? [] : flat(shape))) : parts;
   return expand(reshape(node('Where', [c, p, q], flattened ? flat(shape) : shape, dtype), shape), resultShape);
 }
@@ -94,7 +96,11 @@ export function cast(x: Value, dtype: DType): Value {
   if (x.dtype === dtype) return x;
   const { data } = x.node;
   if (data && (dtype === 'float32' || dtype === 'int32'))
-    return x.graph.constant(Array.from(data as ArrayLike<number>, dtype === 'int32' ? Math.trunc : Number), x.shape, dtype);
+    return x.graph.constant(
+      Array.from(data as ArrayLike<number>, dtype === 'int32' ? Math.trunc : Number),
+      x.shape,
+      dtype,
+    );
   if (isExpand(x)) return expand(cast(x.node.inputs[0]!, dtype), x.shape);
   return node('Cast', [x], x.shape, dtype, { to: castCode[dtype] });
 }

@@ -50,9 +50,11 @@ export function foldBinary(op: string, a: Value, b: Value, shape: Shape, dtype: 
   const [x, y] = [a.node.data, b.node.data];
   const compute = binaries[op];
   if (!x || !y || !compute || x.length > limit || y.length > limit || a.dtype !== b.dtype) return undefined;
-  if (a.dtype !== 'float32' && !(a.dtype === 'int32' && (dtype === 'bool' || op === 'Add' || op === 'Sub'))) return undefined;
+  if (a.dtype !== 'float32' && !(a.dtype === 'int32' && (dtype === 'bool' || op === 'Add' || op === 'Sub')))
+    return undefined;
   if (x.length === 1 && y.length === 1) return [compute(x[0], y[0])];
   const size = sizeOf(shape);
-  if (size > limit || [a, b].some((value) => sizeOf(value.shape) !== size && value.node.data!.length > 1)) return undefined;
+  if (size > limit || [a, b].some((value) => sizeOf(value.shape) !== size && value.node.data!.length > 1))
+    return undefined;
   return Array.from({ length: size }, (_, i) => compute(x[x.length === 1 ? 0 : i], y[y.length === 1 ? 0 : i]));
 }

@@ -5,7 +5,8 @@ import { add } from './elementwise';
 import { contrib, full, node } from './node';
 import { concat, reshape, slice, transpose } from './shapes';
 
-const swapped = (rank: number): number[] => Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
+const swapped = (rank: number): number[] =>
+  Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
 
 /** op(a) op(b) over the last two axes, the others broadcast; op transposes where asked. */
 export function matMul(a: Value, b: Value, transposeA = false, transposeB = false): Value {
@@ -23,13 +24,21 @@ export function matMul(a: Value, b: Value, transposeA = false, transposeB = fals
   const inParts = joinedProduct(a, b, transposeA, transposeB);
   if (inParts) return inParts;
   // ORT turns all of a before it multiplies: with few columns, that takes longer than to turn the result.
-  if (transposeA && !transposeB && columns <= 32 && 2 * columns < rows) return transpose(matMul(b, a, true, false), swapped(shape.length));
+  if (transposeA && !transposeB && columns <= 32 && 2 * columns < rows)
+    return transpose(matMul(b, a, true, false), swapped(shape.length));
   if (!transposeA && !transposeB) return node('MatMul', [a, b], shape, a.dtype);
   if (a.shape.length === 2 && b.shape.length === 2 && a.dtype === 'float32') {
     return node('Gemm', [a, b], shape, a.dtype, { transA: Number(transposeA), transB: Number(transposeB) });
   }
   if (graph.target.contrib && a.dtype === 'float32' && sameShape(a.shape.slice(0, -2), b.shape.slice(0, -2))) {
-    return node('FusedMatMul', [a, b], shape, a.dtype, { transA: Number(transposeA), transB: Number(transposeB) }, contrib);
+    return node(
+      'FusedMatMul',
+      [a, b],
+      shape,
+      a.dtype,
+      { transA: Number(transposeA), transB: Number(transposeB) },
+      contrib,
+    );
   }
   const straight = (x: Value, flip: boolean) => (flip ? transpose(x, swapped(x.shape.length)) : x);
   return node('MatMul', [straight(a, transposeA), straight(b, transposeB)], shape, a.dtype);
@@ -39,7 +48,12 @@ export function matMul(a: Value, b: Value, transposeA = false, transposeB = fals
 function joinedColumns(value: Value): Value[] | undefined {
   const joined = unshaped(value);
   const { op, inputs, attributes } = joined.node;
-  if (op !== 'Concat' || attributes.axis !== joined.shape.length - 1 || joined.shape.at(-1) !== value.shape[1] || value.shape.length !== 2)
+  if (
+    op !== 'Concat' ||
+    attributes.axis !== joined.shape.length - 1 ||
+    joined.shape.at(-1) !== value.shape[1] ||
+    value.shape.length !== 2
+  )
     return undefined;
   return inputs.map((input) => reshape(input!, [value.shape[0], input!.shape.at(-1)!]));
 }

@@ -17,6 +17,9 @@ export function node(
   return graph.node(op, inputs, [{ shape, dtype }], attributes, domain)[0];
 }
 
-export const scalar = (graph: Graph, value: number, dtype: DType = 'float32'): Value => graph.constant([value], [], dtype);
-export const int64s = (graph: Graph, values: readonly number[]): Value => graph.constant(values, [values.length], 'int64');
-export const full = (graph: Graph, shape: Shape, value: number, dtype: DType = 'float32'): Value => graph.constant([value], shape, dtype);
+export const scalar = (graph: Graph, value: number, dtype: DType = 'float32'): Value =>
+  graph.constant([value], [], dtype);
+export const int64s = (graph: Graph, values: readonly number[]): Value =>
+  graph.constant(values, [values.length], 'int64');
+export const full = (graph: Graph, shape: Shape, value: number, dtype: DType = 'float32'): Value =>
+  graph.constant([value], shape, dtype);

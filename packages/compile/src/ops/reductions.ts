@@ -5,13 +5,18 @@ import { reshape } from './shapes';
 
 /** Axes in ascending order, none negative. `undefined` and null mean all. */
 export function parseAxes(axis: number | readonly number[] | null | undefined, rank: number): number[] {
-  const axes = axis === undefined || axis === null ? Array.from({ length: rank }, (_, i) => i) : typeof axis === 'number' ? [axis] : axis;
+  const axes =
+    axis === undefined || axis === null
+      ? Array.from({ length: rank }, (_, i) => i)
+      : typeof axis === 'number'
+        ? [axis]
+        : axis;
   return [...new Set(axes.map((i) => (i < 0 ? i + rank : i)))].sort((a, b) => a - b);
 }
 
 /**
- * A reduction that keeps its axes as size 1. Axes with others between them are reduced one run after the other, since ORT has fast
- * loops only for one run, or two with the kept axes between them.
+ * A reduction that keeps its axes as size 1. Axes with others between them are reduced one run after the other, since
+ * ORT has fast loops only for one run, or two with the kept axes between them.
  */
 export function reduce(op: string, x: Value, axes: readonly number[]): Value {
   x = x.graph.resolve(x);
@@ -24,7 +29,8 @@ export function reduce(op: string, x: Value, axes: readonly number[]): Value {
     else runs.push([axis]);
   }
   // Summing within each image first is faster than summing rows over all, and what several sums have in common.
-  if (runs[0][0] === 0 && runs[0].length > 1 && runs[0].at(-1)! < x.shape.length - 1) runs.splice(0, 1, runs[0].slice(1), [0]);
+  if (runs[0][0] === 0 && runs[0].length > 1 && runs[0].at(-1)! < x.shape.length - 1)
+    runs.splice(0, 1, runs[0].slice(1), [0]);
   let result = x;
   for (const run of runs) {
     const shape = result.shape.map((size, i) => (run.includes(i) ? 1 : size));
@@ -38,7 +44,9 @@ export function reduce(op: string, x: Value, axes: readonly number[]): Value {
     }
     const [before, behind] = [outer === 1 ? [] : [outer], inner === 1 ? [] : [inner]];
     const merged = reshape(result, [...before, reduced, ...behind]);
-    const kept = node(op, [merged, int64s(x.graph, [before.length])], [...before, 1, ...behind], x.dtype, { keepdims: 1 });
+    const kept = node(op, [merged, int64s(x.graph, [before.length])], [...before, 1, ...behind], x.dtype, {
+      keepdims: 1,
+    });
     result = reshape(kept, shape);
   }
   return result;

@@ -7,7 +7,8 @@ export const isExpand = (value: Value) => value.node.op === 'Expand';
 export function reshape(x: Value, shape: Shape): Value {
   x = x.graph.resolve(x);
   if (sameShape(x.shape, shape)) return x;
-  if (sizeOf(x.shape) !== sizeOf(shape)) throw new RangeError(`cannot reshape [${x.shape.join(', ')}] to [${shape.join(', ')}]`);
+  if (sizeOf(x.shape) !== sizeOf(shape))
+    throw new RangeError(`cannot reshape [${x.shape.join(', ')}] to [${shape.join(', ')}]`);
   if (x.node.data) return x.graph.constant(x.node.data, shape, x.dtype);
   if (x.node.op === 'Reshape') return reshape(x.node.inputs[0]!, shape);
   if (isExpand(x)) {
@@ -61,7 +62,12 @@ export function expand(x: Value, shape: Shape): Value {
   return node('Expand', [x, int64s(x.graph, shape)], shape, x.dtype);
 }
 
-export function slice(x: Value, begin: readonly number[], size: readonly number[], strides: readonly number[] = begin.map(() => 1)): Value {
+export function slice(
+  x: Value,
+  begin: readonly number[],
+  size: readonly number[],
+  strides: readonly number[] = begin.map(() => 1),
+): Value {
   x = x.graph.resolve(x);
   if (sameShape(x.shape, size) && strides.every((stride) => stride === 1)) return x;
   if (uniformValue(x) !== undefined) return x.graph.constant(x.node.data!, size, x.dtype);
@@ -80,7 +86,9 @@ export function concat(values: readonly Value[], axis: number): Value {
   const parts = values.filter((value) => value.shape[axis] > 0);
   if (parts.length === 1) return parts[0];
   if (parts.length === 0) return values[0];
-  const shape = parts[0].shape.map((size, i) => (i === axis ? parts.reduce((sum, part) => sum + part.shape[axis], 0) : size));
+  const shape = parts[0].shape.map((size, i) =>
+    i === axis ? parts.reduce((sum, part) => sum + part.shape[axis], 0) : size,
+  );
   return node('Concat', parts, shape, parts[0].dtype, { axis });
 }
 
@@ -89,12 +97,21 @@ export function split(x: Value, sizes: readonly number[], axis: number): readonl
   if (sizes.length === 1) return [x];
   const parts = splitWeight(x, sizes, axis) ?? x.graph.fusions.split?.(x, sizes, axis);
   if (parts) return parts;
-  const outputs = sizes.map((part) => ({ shape: x.shape.map((size, i) => (i === axis ? part : size)), dtype: x.dtype }));
+  const outputs = sizes.map((part) => ({
+    shape: x.shape.map((size, i) => (i === axis ? part : size)),
+    dtype: x.dtype,
+  }));
   return x.graph.node('Split', [x, int64s(x.graph, sizes)], outputs, { axis });
 }
 
 /** @param before, after elements to add on each axis */
-export function pad(x: Value, before: readonly number[], after: readonly number[], value = 0, mode = 'constant'): Value {
+export function pad(
+  x: Value,
+  before: readonly number[],
+  after: readonly number[],
+  value = 0,
+  mode = 'constant',
+): Value {
   x = x.graph.resolve(x);
   if ([...before, ...after].every((count) => count === 0)) return x;
   const shape = x.shape.map((size, i) => before[i] + size + after[i]);

@@ -5,8 +5,8 @@ import { cast, int64s, node } from '../ops';
 import type { Trace } from '../trace';
 
 /**
- * The batch sizes at which a function is traced to make a graph for any: primes, so that they are no other size by chance, and large enough that
- * no choice among operators falls differently for any of them.
+ * The batch sizes at which a function is traced to make a graph for any: primes, so that they are no other size by
+ * chance, and large enough that no choice among operators falls differently for any of them.
  */
 export const sampleBatches = [257, 263, 269] as const;
 
@@ -21,7 +21,9 @@ function sizeThrough(values: readonly number[]): Size | undefined {
   const [a, b, c] = sampleBatches;
   const times = (values[1] - values[0]) / (b - a);
   const plus = values[0] - times * a;
-  return Number.isInteger(times) && Number.isInteger(plus) && times * c + plus === values[2] ? { times, plus } : undefined;
+  return Number.isInteger(times) && Number.isInteger(plus) && times * c + plus === values[2]
+    ? { times, plus }
+    : undefined;
 }
 
 /** Where lists have the same length at each of the sample batches: each place's size. */
@@ -47,8 +49,9 @@ export interface AnyBatch {
 }
 
 /**
- * One graph for any batch, from those of a function at the sample batches. Their operators must be the same; what differs in their constants must
- * be sizes, or numbers that are counted up, and is computed from the first input's first axis.
+ * One graph for any batch, from those of a function at the sample batches. Their operators must be the same; what
+ * differs in their constants must be sizes, or numbers that are counted up, and is computed from the first input's
+ * first axis.
  * @throws Error that names the operator that is tied to one batch
  */
 export function anyBatch(traces: readonly Trace[]): AnyBatch {
@@ -57,11 +60,15 @@ export function anyBatch(traces: readonly Trace[]): AnyBatch {
   const inputs = traces[0].inputs.map(({ node: { name }, shape, dtype }) => graph.input(name!, shape, dtype));
   /** Values of the first trace, by what they are in each trace and in the new graph. */
   const known = new Map<Value, { readonly twins: readonly Value[]; readonly copy: Value }>();
-  traces[0].inputs.forEach((input, i) => known.set(input, { twins: traces.map((trace) => trace.inputs[i]), copy: inputs[i] }));
+  traces[0].inputs.forEach((input, i) =>
+    known.set(input, { twins: traces.map((trace) => trace.inputs[i]), copy: inputs[i] }),
+  );
   const find = (value: Value) => known.get(value.graph.resolve(value))!;
 
-  const int64 = (op: string, from: readonly Value[], shape: Shape, attributes = {}) => node(op, from, shape, 'int64', attributes);
-  const batch = () => int64('Gather', [int64('Shape', [inputs[0]], [inputs[0].shape.length]), int64s(graph, [0])], [1], { axis: 0 });
+  const int64 = (op: string, from: readonly Value[], shape: Shape, attributes = {}) =>
+    node(op, from, shape, 'int64', attributes);
+  const batch = () =>
+    int64('Gather', [int64('Shape', [inputs[0]], [inputs[0].shape.length]), int64s(graph, [0])], [1], { axis: 0 });
   /** Sizes as a vector. */
   const vector = (sizes: readonly Size[]): Value => {
     const parts = (['times', 'plus'] as const).map((part) =>
@@ -85,11 +92,15 @@ export function anyBatch(traces: readonly Trace[]): AnyBatch {
     if (sizes ?? same(lists)) {
       const { length } = lists[0];
       const data = sizes ? cast(vector(sizes), value.dtype) : graph.constant(lists[0], [length], value.dtype);
-      return length === 1 && sizeOf(value.shape) > 1 ? shaped('Expand', data, shape, value) : shaped('Reshape', data, shape, value);
+      return length === 1 && sizeOf(value.shape) > 1
+        ? shaped('Expand', data, shape, value)
+        : shaped('Reshape', data, shape, value);
     }
     // As many numbers as there are elements, counted up.
     const [start, step] = [lists[0][0], lists[0][1] - lists[0][0]];
-    const counted = lists.every((list) => list.length > 1 && Array.from(list).every((number, i) => number === start + i * step));
+    const counted = lists.every(
+      (list) => list.length > 1 && Array.from(list).every((number, i) => number === start + i * step),
+    );
     const ends = counted && sizeThrough(lists.map(({ length }) => start + length * step));
     if (!ends || !Number.isInteger(start) || step === 0) return undefined;
     const scalar = (size: Size) => int64('Reshape', [vector([size]), int64s(graph, [])], []);

@@ -17,7 +17,11 @@ export interface GradientPlan {
   /** The parts that the sums consist of, one after the other. */
   readonly parts: readonly { readonly name: string; readonly shape: Shape }[];
   /** Arranges parts as gradients, where that is needed. */
-  readonly finish?: { readonly model: Uint8Array; readonly inputs: readonly string[]; readonly outputs: readonly TensorSpec[] };
+  readonly finish?: {
+    readonly model: Uint8Array;
+    readonly inputs: readonly string[];
+    readonly outputs: readonly TensorSpec[];
+  };
   /** By parameter that the loss depends on: the part, or the output of finish, that is its gradient. */
   readonly gradients: ReadonlyMap<string, string>;
 }

@@ -4,16 +4,24 @@ import { add, concat, int64s, nchwc, node, reshape, transpose } from '../ops';
 import type { Port } from '../onnx';
 import type { Trace } from '../trace';
 
-/** A graph in two: `prep` computes what depends on weights alone, whenever they change; `main` the rest, for every micro-batch. */
+/**
+ * A graph in two: `prep` computes what depends on weights alone, whenever they change; `main` the rest, for every
+ * micro-batch.
+ */
 export interface Split {
   /** Weights → what main needs of them. */
   readonly prep: { readonly inputs: Port[]; readonly outputs: Port[] };
   readonly main: { readonly inputs: Port[]; readonly outputs: Port[] };
-  /** Those of main's inputs that are the same for every micro-batch, each with the weight or output of prep that it is, maybe in another shape. */
+  /**
+   * Those of main's inputs that are the same for every micro-batch, each with the weight or output of prep that it is,
+   * maybe in another shape.
+   */
   readonly fixed: (Port & { readonly source: string })[];
 }
 
-/** A training step: main adds its gradients to running sums; `finish` arranges the sums as the parameters are arranged. */
+/**
+ * A training step: main adds its gradients to running sums; `finish` arranges the sums as the parameters are arranged.
+ */
 export interface Partition extends Split {
   /** Sums over all examples → those gradients that are arranged in another way. */
   readonly finish: { readonly inputs: Port[]; readonly outputs: Port[] };
@@ -29,12 +37,15 @@ export interface Partition extends Split {
 export function dependents(outputs: readonly Value[], sources: Iterable<Value>): Set<Value> {
   const found = new Set<Value>(sources);
   for (const { inputs, outputs: results } of reachable(outputs)) {
-    if (inputs.some((input) => input && found.has(input.graph.resolve(input)))) for (const value of results) found.add(value);
+    if (inputs.some((input) => input && found.has(input.graph.resolve(input))))
+      for (const value of results) found.add(value);
   }
   return found;
 }
 
-/** Passing a tensor to ORT costs as much as copying so many numbers: smaller ones are passed as one, if they are many. */
+/**
+ * Passing a tensor to ORT costs as much as copying so many numbers: smaller ones are passed as one, if they are many.
+ */
 const maxPacked = 2048;
 const fewTensors = 32;
 
@@ -55,8 +66,8 @@ const packed = (values: readonly Value[]): Value =>
 const maxRows = 2 ** 14;
 
 /**
- * Rebuilds in another graph what leads from the sums to a gradient: operators that arrange elements, or sum few, since those may as well
- * be applied to the sum. Calls `sum` for each value behind them.
+ * Rebuilds in another graph what leads from the sums to a gradient: operators that arrange elements, or sum few, since
+ * those may as well be applied to the sum. Calls `sum` for each value behind them.
  */
 function arrange(gradient: Value, sum: (value: Value) => Value): Value {
   const value = gradient.graph.resolve(gradient);
@@ -68,7 +79,12 @@ function arrange(gradient: Value, sum: (value: Value) => Value): Value {
     const bounds = inputs.slice(1).map((input) => source.graph.constant(input!.node.data!, input!.shape, input!.dtype));
     return node('Slice', [source, ...bounds], value.shape, value.dtype);
   }
-  if (op === 'ReduceSum' && value.shape[0] === 1 && inputs[0]!.shape.length === 2 && sizeOf(inputs[0]!.shape) <= maxRows) {
+  if (
+    op === 'ReduceSum' &&
+    value.shape[0] === 1 &&
+    inputs[0]!.shape.length === 2 &&
+    sizeOf(inputs[0]!.shape) <= maxRows
+  ) {
     const rows = arrange(inputs[0]!, sum);
     return node(op, [rows, int64s(rows.graph, [0])], value.shape, value.dtype, attributes);
   }
@@ -94,8 +110,9 @@ function accumulated(before: Value, value: Value): Value {
 }
 
 /**
- * ORT computes what the last output needs first, then what the one before it needs besides, and so on: with those that depend on the longest
- * chains of nodes in front, each sum is taken as soon as what it is the sum of is there, and still in the cache.
+ * ORT computes what the last output needs first, then what the one before it needs besides, and so on: with those that
+ * depend on the longest chains of nodes in front, each sum is taken as soon as what it is the sum of is there, and
+ * still in the cache.
  */
 function lateFirst(outputs: readonly Port[]): Port[] {
   const depths = new Map<Value, number>();
@@ -110,9 +127,15 @@ function lateFirst(outputs: readonly Port[]): Port[] {
 /**
  * @param batch inputs that change from one run of main to the next
  * @param weights the other inputs, with their names
- * @param constants whether what depends on constants alone is left to main, whose session works it out once; otherwise prep does
+ * @param constants whether what depends on constants alone is left to main, whose session works it out once; otherwise
+ * prep does
  */
-export function split(batch: readonly Port[], weights: readonly Port[], outputs: readonly Port[], constants: 'prep' | 'main'): Split {
+export function split(
+  batch: readonly Port[],
+  weights: readonly Port[],
+  outputs: readonly Port[],
+  constants: 'prep' | 'main',
+): Split {
   const { graph } = outputs[0].value;
   const results = outputs.map(({ value }) => graph.resolve(value));
   const changing = dependents(
@@ -124,7 +147,8 @@ export function split(batch: readonly Port[], weights: readonly Port[], outputs:
     weights.map(({ value }) => value),
   );
   // What main uses and does not change comes from outside, but for constants.
-  const outside = (value: Value) => !changing.has(value) && value.node.op !== 'Constant' && (constants === 'prep' || weighty.has(value));
+  const outside = (value: Value) =>
+    !changing.has(value) && value.node.op !== 'Constant' && (constants === 'prep' || weighty.has(value));
   const fixed = new Set<Value>(results.filter(outside));
   for (const { inputs, outputs: computed } of reachable(results)) {
     if (computed.some(outside) || computed[0].node.op === 'Input') continue;
@@ -139,9 +163,14 @@ export function split(batch: readonly Port[], weights: readonly Port[], outputs:
   const sources = new Map<Value, string>();
   for (const value of fixed) {
     const source = unshaped(value);
-    if (!sources.has(source)) sources.set(source, weights.find((port) => port.value === source)?.name ?? `prep${sources.size}`);
+    if (!sources.has(source))
+      sources.set(source, weights.find((port) => port.value === source)?.name ?? `prep${sources.size}`);
   }
-  const fixedPorts: Split['fixed'] = [...fixed].map((value, i) => ({ name: `fixed${i}`, value, source: sources.get(unshaped(value))! }));
+  const fixedPorts: Split['fixed'] = [...fixed].map((value, i) => ({
+    name: `fixed${i}`,
+    value,
+    source: sources.get(unshaped(value))!,
+  }));
   const prepared = [...sources].filter(([{ node }]) => node.op !== 'Input').map(([value, name]) => ({ name, value }));
   if (smallFixed.length > 0) {
     const together = { name: 'packed', value: packed(smallFixed) };
@@ -187,7 +216,10 @@ export function partition(
   const sums = smallSums.length > 0 ? [...large, packed(smallSums)] : large;
   const totals = sums.map((value, i) => {
     const before = graph.input(`sum${i}`, value.shape, value.dtype);
-    return { before: { name: `sum${i}`, value: before }, after: { name: `total${i}`, value: accumulated(before, value) } };
+    return {
+      before: { name: `sum${i}`, value: before },
+      after: { name: `total${i}`, value: accumulated(before, value) },
+    };
   });
   const outputs = lateFirst([{ name: 'losses', value: losses }, ...totals.map(({ after }) => after)]);
   return {
@@ -209,9 +241,15 @@ function finishing(arranged: readonly Value[]): Pick<Partition, 'finish' | 'grad
       return source.node.name!;
     }
     const name = `gradient${i}`;
-    outputs.push({ name, value: value.node.op === 'Input' ? node('Identity', [value], value.shape, value.dtype) : value });
+    outputs.push({
+      name,
+      value: value.node.op === 'Input' ? node('Identity', [value], value.shape, value.dtype) : value,
+    });
     return name;
   });
   const inputs = reachable(outputs.map(({ value }) => value)).filter(({ op }) => op === 'Input');
-  return { finish: { inputs: inputs.map(({ name, outputs: [value] }) => ({ name: name!, value })), outputs }, gradients };
+  return {
+    finish: { inputs: inputs.map(({ name, outputs: [value] }) => ({ name: name!, value })), outputs },
+    gradients,
+  };
 }

@@ -67,7 +67,11 @@ export function createExecutor(
     if (!prep) return;
     const version = prep.inputs.reduce((sum, name) => sum + versions[indices.get(name)!], 0);
     if (prep.version === version) return;
-    await runInto(prep.session, Object.fromEntries(prep.inputs.map((name) => [name, weights.get(name)!])), prep.outputs);
+    await runInto(
+      prep.session,
+      Object.fromEntries(prep.inputs.map((name) => [name, weights.get(name)!])),
+      prep.outputs,
+    );
     prep.version = version;
   };
 
@@ -81,7 +85,10 @@ export function createExecutor(
   const open = async (spec: ProgramSpec): Promise<Opened> => {
     const prep = spec.prep && (await openPrep(spec.prep));
     const feeds = Object.fromEntries(
-      spec.fixed.map(({ name, source, shape }) => [name, (prep?.outputs[source] ?? weights.get(source)!).reshape(shape)]),
+      spec.fixed.map(({ name, source, shape }) => [
+        name,
+        (prep?.outputs[source] ?? weights.get(source)!).reshape(shape),
+      ]),
     );
     const fetches: Record<string, Tensor> = {};
     const sums = new Float32Array(spec.sums.reduce((total, shape) => total + sizeOf(shape), 0));

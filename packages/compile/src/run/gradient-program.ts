@@ -22,7 +22,15 @@ export interface GradientProgram {
 }
 
 /** Opens what runs once for a batch; prep and main are for an executor to open. */
-export async function openProgram({ spec, microBatch, columns, add, parts, finish, gradients }: GradientPlan): Promise<GradientProgram> {
+export async function openProgram({
+  spec,
+  microBatch,
+  columns,
+  add,
+  parts,
+  finish,
+  gradients,
+}: GradientPlan): Promise<GradientProgram> {
   const size = spec.sums.reduce((sum, shape) => sum + sizeOf(shape), 0);
   const [total, more] = [new Float32Array(size), new Float32Array(size)];
   const tensors: Record<string, ort.Tensor> = {};
@@ -47,7 +55,11 @@ export async function openProgram({ spec, microBatch, columns, add, parts, finis
 }
 
 /** Adds the sums of a group to those of the groups before it. */
-export async function addSums({ sums: { total, more }, add: session }: GradientProgram, sums: Float32Array, first: boolean): Promise<void> {
+export async function addSums(
+  { sums: { total, more }, add: session }: GradientProgram,
+  sums: Float32Array,
+  first: boolean,
+): Promise<void> {
   if (first) return total.set(sums);
   more.set(sums);
   const [a, b] = [total, more].map((data) => ortTensor(data, [data.length], 'float32'));
@@ -55,7 +67,10 @@ export async function addSums({ sums: { total, more }, add: session }: GradientP
 }
 
 /** Arranges the total of the sums as gradients, and adds them to those there already are. */
-export async function finishGradients({ finish, gradients }: GradientProgram, into: Map<string, Float32Array>): Promise<void> {
+export async function finishGradients(
+  { finish, gradients }: GradientProgram,
+  into: Map<string, Float32Array>,
+): Promise<void> {
   if (finish) await runInto(finish.session, finish.feeds, finish.fetches);
   for (const [name, part] of gradients) {
     const before = into.get(name);

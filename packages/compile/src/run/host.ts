@@ -3,13 +3,16 @@ import { dirname, join } from 'node:path';
 import { runInThisContext } from 'node:vm';
 
 /**
- * The globals of Node's own realm. Test runners run a program in another (node:vm), whose Float32Array is not the one by which ONNX Runtime
- * knows its data. So that is loaded here, wherever this module runs.
+ * The globals of Node's own realm. Test runners run a program in another (node:vm), whose Float32Array is not the one
+ * by which ONNX Runtime knows its data. So that is loaded here, wherever this module runs.
  */
 export const host = runInThisContext('globalThis') as typeof globalThis;
 const { createRequire: requireFrom } = host.process.getBuiltinModule('node:module');
 
-/** Where this module is: one of the built files, one of the sources, or part of a bundle, which has no `import.meta.url` if it is CommonJS. */
+/**
+ * Where this module is: one of the built files, one of the sources, or part of a bundle, which has no `import.meta.url`
+ * if it is CommonJS.
+ */
 const thisModule = typeof __filename === 'string' ? __filename : import.meta.url;
 
 /** The built files, which a bundle that holds this module needs too. */
@@ -33,7 +36,8 @@ type Kind = 'Float32Array' | 'Int32Array' | 'Uint8Array' | 'BigInt64Array';
 type Arrays = Record<Kind, new (buffer: ArrayBufferLike, byteOffset: number, length: number) => Data>;
 
 /** A typed array's kind, of whichever realm it is: `Float32Array` and so on. */
-export const kindOf = (data: ArrayBufferView): string => (data as unknown as Record<symbol, string>)[Symbol.toStringTag];
+export const kindOf = (data: ArrayBufferView): string =>
+  (data as unknown as Record<symbol, string>)[Symbol.toStringTag];
 
 function viewAs<T extends Data>(data: T, arrays: Arrays): T {
   const Type = arrays[kindOf(data) as Kind];

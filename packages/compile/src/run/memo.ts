@@ -1,4 +1,7 @@
-/** Opens something for each key once, however often it is asked for. A failure is reported to whoever asked, and tried anew the next time. */
+/**
+ * Opens something for each key once, however often it is asked for. A failure is reported to whoever asked, and tried
+ * anew the next time.
+ */
 export class Memo<K, T> {
   private readonly opened = new Map<K, Promise<T>>();
 

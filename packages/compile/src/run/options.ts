@@ -8,4 +8,5 @@ export function checkCount(who: string, name: string, value: 'auto' | number | u
 }
 
 /** 'auto' is one for each processor. */
-export const threadCount = (threads: 'auto' | number = 'auto'): number => (threads === 'auto' ? availableParallelism() : threads);
+export const threadCount = (threads: 'auto' | number = 'auto'): number =>
+  threads === 'auto' ? availableParallelism() : threads;

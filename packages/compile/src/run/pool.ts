@@ -7,7 +7,10 @@ import type { TensorData } from './session';
 
 interface Job {
   readonly program: ProgramSpec;
-  /** Built when its turn comes, so that it can use buffers that have been returned by then. Absent where the program is only to be opened. */
+  /**
+   * Built when its turn comes, so that it can use buffers that have been returned by then. Absent where the program is
+   * only to be opened.
+   */
   readonly request?: () => RunRequest;
   readonly resolve: (results: readonly TensorData[]) => void;
   readonly reject: (error: Error) => void;
@@ -23,8 +26,8 @@ interface Member {
 }
 
 /**
- * Worker threads that share one queue: started when there is work that no other is free for, up to a number. A request that fails fails
- * alone; a worker that dies ends them all, and every open request with one error.
+ * Worker threads that share one queue: started when there is work that no other is free for, up to a number. A request
+ * that fails fails alone; a worker that dies ends them all, and every open request with one error.
  */
 export class Pool {
   private readonly who: string;
@@ -49,7 +52,10 @@ export class Pool {
     return this.members.length;
   }
 
-  /** Opens a program on so many workers, and starts them where they are not there yet; others open it when they first run it. */
+  /**
+   * Opens a program on so many workers, and starts them where they are not there yet; others open it when they first
+   * run it.
+   */
   async open(program: ProgramSpec, workers: number): Promise<void> {
     if (this.failure) throw this.failure;
     while (this.members.length < Math.min(workers, this.limit)) this.start();
@@ -99,7 +105,9 @@ export class Pool {
     this.advance(member, member.current);
   }
 
-  /** Sends what is to be done next for a job: its program, where the worker has not opened it, or the request itself. */
+  /**
+   * Sends what is to be done next for a job: its program, where the worker has not opened it, or the request itself.
+   */
   private advance(member: Member, { program, request, resolve, reject }: Job): void {
     try {
       if (!member.opened.has(program)) this.send(member, { kind: 'open', program });

@@ -10,7 +10,10 @@ export interface RunRequest {
   /** For each input, the elements of all micro-batches. */
   readonly batch: readonly TensorData[];
   readonly microBatches: number;
-  /** Where the sums go. In shared memory: arrays that change hands, as large as all parameters, would keep the garbage collectors busy. */
+  /**
+   * Where the sums go. In shared memory: arrays that change hands, as large as all parameters, would keep the garbage
+   * collectors busy.
+   */
   readonly sums?: ArrayBufferLike;
 }
 

@@ -20,7 +20,10 @@ test('writes nothing to the home folder, where ONNX Runtime would keep an identi
     console.log((await compiled(tf.tensor1d([3, 4]))).dataSync().join());
   `;
   try {
-    const options = { encoding: 'utf8' as const, env: { ...env, HOME: home, USERPROFILE: home, XDG_CACHE_HOME: home, LOCALAPPDATA: home } };
+    const options = {
+      encoding: 'utf8' as const,
+      env: { ...env, HOME: home, USERPROFILE: home, XDG_CACHE_HOME: home, LOCALAPPDATA: home },
+    };
     expect(execFileSync(process.execPath, ['--input-type=module', '-e', code], options)).toMatch(/^9,16$/m);
     expect(readdirSync(home)).toEqual([]);
   } finally {

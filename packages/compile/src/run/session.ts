@@ -5,7 +5,8 @@ import { host, hostArray, kindOf, messageOf, ort, localArray } from './host';
 import type { ProgramSpec } from '../plan/program';
 import { endMarker } from '../plan/program';
 
-// Unless told not to before its first session, ONNX Runtime sends Microsoft what it runs, and keeps an identifier in the home folder.
+// Unless told not to before its first session, ONNX Runtime sends Microsoft what it runs, and keeps an identifier in
+// the home folder.
 host.process.env.ORT_DISABLE_TELEMETRY ??= '1';
 
 export type TensorData = Float32Array | Int32Array | Uint8Array;
@@ -14,11 +15,17 @@ export interface SessionOptions {
   /** Threads that one operator may use. */
   readonly threads: number;
   readonly optimization: ProgramSpec['optimization'];
-  /** Whether threads wait for their next piece of work asleep: where there may be more of them than processors, those that spin keep others from theirs. */
+  /**
+   * Whether threads wait for their next piece of work asleep: where there may be more of them than processors, those
+   * that spin keep others from theirs.
+   */
   readonly sleep?: boolean;
 }
 
-export function openSession(model: Uint8Array, { threads, optimization, sleep = false }: SessionOptions): Promise<InferenceSession> {
+export function openSession(
+  model: Uint8Array,
+  { threads, optimization, sleep = false }: SessionOptions,
+): Promise<InferenceSession> {
   return ort.InferenceSession.create(hostArray(model), {
     executionProviders: ['cpu'],
     graphOptimizationLevel: optimization,
@@ -34,8 +41,9 @@ export function openSession(model: Uint8Array, { threads, optimization, sleep = 
 }
 
 /**
- * Runs a model of `modelInto` that computes its results where `fetches` says. onnxruntime-node would then copy each of them into fresh memory as well, which
- * for gradients takes longer than most operators do. It takes the results one by one, and gives up at a sequence, which it cannot convert;
+ * Runs a model of `modelInto` that computes its results where `fetches` says. onnxruntime-node would then copy each of
+ * them into fresh memory as well, which for gradients takes longer than most operators do. It takes the results one by
+ * one, and gives up at a sequence, which it cannot convert;
  * hence the marker before them.
  */
 export async function runInto(session: InferenceSession, feeds: Tensors, fetches: Tensors): Promise<void> {

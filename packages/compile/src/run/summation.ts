@@ -8,13 +8,17 @@ import type { ProgramSpec } from '../plan/program';
 import type { TensorData } from './session';
 
 /**
- * How many micro-batches each group has; as even as can be, and the same for any number of workers, so that sums are always taken in the same
- * order. Up to 8 groups; of more than 32 micro-batches about four in each: to sum up a group takes a twentieth of what a micro-batch does (the
- * tutorial's model on two cores), and all that more groups add is to be less than a hundredth of a step.
+ * How many micro-batches each group has; as even as can be, and the same for any number of workers, so that sums are
+ * always taken in the same order. Up to 8 groups; of more than 32 micro-batches about four in each: to sum up a group
+ * takes a twentieth of what a micro-batch does (the tutorial's model on two cores), and all that more groups add is to
+ * be less than a hundredth of a step.
  */
 export function groupSizes(microBatches: number): number[] {
   const groups = Math.min(microBatches, Math.max(8, Math.ceil(microBatches / 4)));
-  return Array.from({ length: groups }, (_, i) => Math.floor(((i + 1) * microBatches) / groups) - Math.floor((i * microBatches) / groups));
+  return Array.from(
+    { length: groups },
+    (_, i) => Math.floor(((i + 1) * microBatches) / groups) - Math.floor((i * microBatches) / groups),
+  );
 }
 
 /** Some micro-batches of a batch that lie one after the other. */
@@ -56,7 +60,12 @@ export class Summation {
     return this.executor.run({ kind: 'run', program: spec.id, batch, microBatches, sums: sums.total.buffer });
   }
 
-  private async onWorkers(pool: Pool, program: GradientProgram, { start, microBatches }: Part, inputs: readonly TensorData[]) {
+  private async onWorkers(
+    pool: Pool,
+    program: GradientProgram,
+    { start, microBatches }: Part,
+    inputs: readonly TensorData[],
+  ) {
     const { spec, microBatch } = program;
     const free = this.free.get(spec) ?? [];
     this.free.set(spec, free);
@@ -89,7 +98,12 @@ export class Summation {
 }
 
 /** The examples of some micro-batches, as views of each input. */
-const rows = ({ spec, microBatch }: GradientProgram, inputs: readonly TensorData[], start: number, microBatches: number): TensorData[] =>
+const rows = (
+  { spec, microBatch }: GradientProgram,
+  inputs: readonly TensorData[],
+  start: number,
+  microBatches: number,
+): TensorData[] =>
   spec.batch.map(({ shape }, i) => {
     const each = sizeOf(shape.slice(1));
     return inputs[i].subarray(start * each, (start + microBatches * microBatch) * each);

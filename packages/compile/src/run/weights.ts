@@ -63,7 +63,10 @@ export class WatchedVariables {
     this.first = first;
   }
 
-  /** Begins to read, before it returns, what has been assigned since it was written: whatever happens to the variables afterwards. */
+  /**
+   * Begins to read, before it returns, what has been assigned since it was written: whatever happens to the variables
+   * afterwards.
+   */
   read(): Promise<Change[]> {
     const changed = [...this.variables.entries()].filter(([i, [, variable]]) => this.written[i] !== variable.dataId);
     return Promise.all(

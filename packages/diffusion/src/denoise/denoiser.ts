@@ -10,8 +10,8 @@ import type { Denoise } from './denoise';
 /**
  * A network as a `Denoise`, by what its output means; `epsilon` by default.
  * @param options.condition what the network is given beside x at every call; the caller keeps it
- * @throws RangeError if the condition is not what the network takes, and, when called, if its output is not shaped like x, or the level has no
- * signal and the parameterisation needs some
+ * @throws RangeError if the condition is not what the network takes, and, when called, if its output is not shaped like
+ * x, or the level has no signal and the parameterisation needs some
  */
 export function denoiser(
   network: Network | AsyncNetworkFunction,

@@ -10,26 +10,37 @@ import { checkCondition, denoiser } from './denoiser';
 export interface GuidedOptions {
   /** What the network is given beside x, such as `label` [n] int32; the caller keeps it. */
   condition: Condition;
-  /** The same of the same shapes for no condition at all, as label dropout taught it: `label` is the number of classes in every row. */
+  /**
+   * The same of the same shapes for no condition at all, as label dropout taught it: `label` is the number of classes
+   * in every row.
+   */
   none: Condition;
-  /** s: 1 is the conditional network, 0 the unconditional one, and above 1 the condition counts for more. The papers' w is often s − 1. */
+  /**
+   * s: 1 is the conditional network, 0 the unconditional one, and above 1 the condition counts for more. The papers' w
+   * is often s − 1.
+   */
   scale: number;
   /** What the network's output means; `epsilon` by default. */
   parameterisation?: Parameterisation;
-  /** φ, how far the output's deviation is brought back to that of the conditional one (Lin et al. 2024, §3.4; they use 0.7); 0 by default. */
+  /**
+   * φ, how far the output's deviation is brought back to that of the conditional one (Lin et al. 2024, §3.4; they use
+   * 0.7); 0 by default.
+   */
   rescale?: number;
   /**
-   * Where guidance takes place: above the first and up to the second σ = sigma/signal (Kynkäänniemi et al. 2024). Elsewhere the network is
-   * conditional alone. Everywhere by default.
+   * Where guidance takes place: above the first and up to the second σ = sigma/signal (Kynkäänniemi et al. 2024).
+   * Elsewhere the network is conditional alone. Everywhere by default.
    */
   interval?: readonly [low: number, high: number];
 }
 
 /**
- * Classifier-free guidance (Ho & Salimans 2022): the network's output becomes u + s·(c − u), c with and u without the condition, from one call with a
- * batch of the conditional rows and then the unconditional ones. Where s is 1 or 0, only what is needed is called, so that the result is that of
- * `denoiser` with that condition to the bit, `rescale` or not.
- * @throws RangeError if the options do not fit, or the condition is not what the network takes; and when called, as `denoiser`
+ * Classifier-free guidance (Ho & Salimans 2022): the network's output becomes u + s·(c − u), c with and u without the
+ * condition, from one call with a batch of the conditional rows and then the unconditional ones. Where s is 1 or 0,
+ * only what is needed is called, so that the result is that of `denoiser` with that condition to the bit, `rescale` or
+ * not.
+ * @throws RangeError if the options do not fit, or the condition is not what the network takes; and when called, as
+ * `denoiser`
  */
 export function guided(
   network: Network | AsyncNetworkFunction,
@@ -43,7 +54,8 @@ export function guided(
   if (!Number.isFinite(scale)) throw new RangeError(`guided: scale must be a number, got ${scale}`);
   if (!(rescale >= 0 && rescale <= 1)) throw new RangeError(`guided: rescale must be from 0 to 1, got ${rescale}`);
   const [low, high] = interval;
-  if (!(low >= 0 && high >= low)) throw new RangeError(`guided: interval must be two σ, the lower first, got ${low} and ${high}`);
+  if (!(low >= 0 && high >= low))
+    throw new RangeError(`guided: interval must be two σ, the lower first, got ${low} and ${high}`);
 
   const conditional = denoiser(network, { parameterisation, condition });
   const unconditional = denoiser(network, { parameterisation, condition: none });
@@ -65,7 +77,9 @@ function mixing(
     const both = tf.tidy(() => ({
       x: tf.concat([x, x]),
       told: tf.concat([told, told]),
-      condition: Object.fromEntries(Object.entries(condition).map(([name, given]) => [name, tf.concat([given, none[name]])])),
+      condition: Object.fromEntries(
+        Object.entries(condition).map(([name, given]) => [name, tf.concat([given, none[name]])]),
+      ),
     }));
     let output: tf.Tensor4D | undefined;
     try {

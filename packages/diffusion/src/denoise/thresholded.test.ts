@@ -13,10 +13,13 @@ const giving =
 test('divides what is within the quantile of |x̂_0| by it, image by image, and never stretches', async () => {
   const values = tf.tensor4d([0, -1, 2, 3, -4, 0.1, 0.2, -0.3, 0.4, -0.5], [2, 5, 1, 1]);
   const before = tf.memory().numTensors;
-  // The 0.625-quantile of 0, 1, 2, 3, 4 lies half-way between the third and the fourth; that of the second image is below 1.
+  // The 0.625-quantile of 0, 1, 2, 3, 4 lies half-way between the third and the fourth; that of the second image is
+  // below 1.
   const { x0 } = await thresholded(giving(values), { quantile: 0.625 })(x, clean);
   expect(tf.memory().numTensors).toBe(before + 1);
-  [0, -0.4, 0.8, 1, -1, 0.1, 0.2, -0.3, 0.4, -0.5].forEach((value, i) => expect(x0.dataSync()[i]).toBeCloseTo(value, 6));
+  [0, -0.4, 0.8, 1, -1, 0.1, 0.2, -0.3, 0.4, -0.5].forEach((value, i) =>
+    expect(x0.dataSync()[i]).toBeCloseTo(value, 6),
+  );
 });
 
 test('with max is bounded, and with max 1 is clipping, as diffusers’ default is', async () => {
@@ -32,6 +35,8 @@ test('with max is bounded, and with max 1 is clipping, as diffusers’ default i
 });
 
 test('refuses what cannot be', () => {
-  expect(() => thresholded(giving(x), { quantile: 99.5 })).toThrow('thresholded: quantile must be from 0 to 1, got 99.5');
+  expect(() => thresholded(giving(x), { quantile: 99.5 })).toThrow(
+    'thresholded: quantile must be from 0 to 1, got 99.5',
+  );
   expect(() => thresholded(giving(x), { max: 0.5 })).toThrow('thresholded: max must be at least 1, got 0.5');
 });

@@ -2,14 +2,16 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Denoise } from './denoise';
 
 /**
- * Dynamic thresholding (Saharia et al. 2022, Imagen, §2.3): each x̂_0 is kept within [−s, s] and divided by s = max(1, the p-quantile of its |x̂_0|), so that
- * strong guidance does not drive ever more of it to the ends of [−1, 1].
+ * Dynamic thresholding (Saharia et al. 2022, Imagen, §2.3): each x̂_0 is kept within [−s, s] and divided by s = max(1,
+ * the p-quantile of its |x̂_0|), so that strong guidance does not drive ever more of it to the ends of [−1, 1].
  * @param options.quantile p, from 0 to 1; 0.995 by default
- * @param options.max s is at most this: diffusers' `sample_max_value`, which is 1 there by default, and then no more than clipping; none by default
+ * @param options.max s is at most this: diffusers' `sample_max_value`, which is 1 there by default, and then no more
+ * than clipping; none by default
  * @throws RangeError unless quantile is from 0 to 1, and max at least 1
  */
 export function thresholded(denoise: Denoise, { quantile = 0.995, max = Infinity } = {}): Denoise {
-  if (!(quantile >= 0 && quantile <= 1)) throw new RangeError(`thresholded: quantile must be from 0 to 1, got ${quantile}`);
+  if (!(quantile >= 0 && quantile <= 1))
+    throw new RangeError(`thresholded: quantile must be from 0 to 1, got ${quantile}`);
   if (!(max >= 1)) throw new RangeError(`thresholded: max must be at least 1, got ${max}`);
   return async (x, level) => {
     const { x0, ...rest } = await denoise(x, level);

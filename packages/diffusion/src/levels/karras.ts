@@ -4,12 +4,15 @@ import type { LevelScale } from './scale';
 import { checkSpacing } from './uniform-log-snr';
 
 /**
- * Levels with σ^(1/ρ) in even steps from the greatest to the least (Karras et al. 2022, eq. 5), and at last the image: short steps where
- * σ is small.
+ * Levels with σ^(1/ρ) in even steps from the greatest to the least (Karras et al. 2022, eq. 5), and at last the image:
+ * short steps where σ is small.
  * @throws RangeError unless steps is a positive whole number and the scale's ends are numbers above 0
  */
 export function karras(scale: LevelScale, steps: number, { rho = 7 } = {}): Level[] {
   checkSpacing('karras', scale, steps);
   const [from, to] = [scale.max ** (1 / rho), scale.min ** (1 / rho)];
-  return [...Array.from({ length: steps }, (_, i) => scale.at((from + (i / Math.max(1, steps - 1)) * (to - from)) ** rho)), clean];
+  return [
+    ...Array.from({ length: steps }, (_, i) => scale.at((from + (i / Math.max(1, steps - 1)) * (to - from)) ** rho)),
+    clean,
+  ];
 }

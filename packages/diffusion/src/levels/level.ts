@@ -2,8 +2,8 @@ import type { NoiseSchedule } from '@ddpm/schedules';
 import * as tf from '@tensorflow/tfjs-core';
 
 /**
- * How noisy: x = signal·x_0 + sigma·ε, and what tells the network so. A schedule's t is the level (√ᾱ_t, √(1 − ᾱ_t), t), EDM's σ is
- * (1, σ, σ), a flow's t is (1 − t, t, 1000·t).
+ * How noisy: x = signal·x_0 + sigma·ε, and what tells the network so. A schedule's t is the level (√ᾱ_t, √(1 − ᾱ_t),
+ * t), EDM's σ is (1, σ, σ), a flow's t is (1 − t, t, 1000·t).
  */
 export interface Level {
   /** What is left of the image. */
@@ -32,7 +32,8 @@ export const clean: Level = { signal: 1, sigma: 0, time: 0 };
  * @throws RangeError unless t is a number from 0 to T − 1
  */
 export function levelAt({ timesteps, sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod }: NoiseSchedule, t: number): Level {
-  if (!(t >= 0 && t <= timesteps - 1)) throw new RangeError(`levelAt: t must be a number from 0 to ${timesteps - 1}, got ${t}`);
+  if (!(t >= 0 && t <= timesteps - 1))
+    throw new RangeError(`levelAt: t must be a number from 0 to ${timesteps - 1}, got ${t}`);
   const below = Math.floor(t);
   if (below === t) return { signal: sqrtAlphasCumprod[t], sigma: sqrtOneMinusAlphasCumprod[t], time: t };
   const [a, b] = [below, below + 1].map((i) => Math.log(sqrtOneMinusAlphasCumprod[i] / sqrtAlphasCumprod[i]));
@@ -49,8 +50,9 @@ export function edmAt(sigma: number): Level {
 }
 
 /**
- * A flow's level at t: x = (1 − t)·x_0 + t·ε, straight from the image to noise (Lipman et al. 2023; Liu et al. 2023). The network is told 1000·t, as
- * by Stable Diffusion 3 (Esser et al. 2024), since what embeds the time was made for timesteps.
+ * A flow's level at t: x = (1 − t)·x_0 + t·ε, straight from the image to noise (Lipman et al. 2023; Liu et al. 2023).
+ * The network is told 1000·t, as by Stable Diffusion 3 (Esser et al. 2024), since what embeds the time was made for
+ * timesteps.
  * @param t from 0, the image, to 1, noise
  * @throws RangeError if it is not
  */

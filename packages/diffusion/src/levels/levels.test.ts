@@ -1,7 +1,18 @@
 import { linearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
 import { describe, expect, test } from '@jest/globals';
 import type { Level } from '../index';
-import { clean, edmScale, flowScale, karras, leading, levelAt, linspace, scheduleScale, trailing, uniformLogSnr } from '../index';
+import {
+  clean,
+  edmScale,
+  flowScale,
+  karras,
+  leading,
+  levelAt,
+  linspace,
+  scheduleScale,
+  trailing,
+  uniformLogSnr,
+} from '../index';
 
 const schedule = linearSchedule();
 const ratio = ({ signal, sigma }: Level) => sigma / signal;
@@ -29,7 +40,8 @@ describe('between two timesteps', () => {
   });
 
   test('a t outside the schedule is refused', () => {
-    for (const t of [-0.1, 999.5, NaN]) expect(() => levelAt(schedule, t)).toThrow(`levelAt: t must be a number from 0 to 999, got ${t}`);
+    for (const t of [-0.1, 999.5, NaN])
+      expect(() => levelAt(schedule, t)).toThrow(`levelAt: t must be a number from 0 to 999, got ${t}`);
   });
 });
 

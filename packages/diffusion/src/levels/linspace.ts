@@ -4,8 +4,8 @@ import { clean, levelAt } from './level';
 import { checkSteps, roundHalfToEven } from './trailing';
 
 /**
- * The levels of a schedule at `steps` timesteps spread evenly from T − 1 down to 0, both included, and at last the image ("linspace" in Lin
- * et al. 2024).
+ * The levels of a schedule at `steps` timesteps spread evenly from T − 1 down to 0, both included, and at last the
+ * image ("linspace" in Lin et al. 2024).
  * @throws RangeError unless steps is a whole number from 1 to T
  */
 export function linspace(schedule: NoiseSchedule, steps: number): Level[] {

@@ -23,11 +23,13 @@ export const flowScale = ({ min = 0.001, max = 0.999 } = {}): LevelScale => ({
 });
 
 /**
- * A schedule's levels, and those between its timesteps, where t is linear in log σ, as in k-diffusion. Beyond the schedule's ends t is that
- * of the end.
+ * A schedule's levels, and those between its timesteps, where t is linear in log σ, as in k-diffusion. Beyond the
+ * schedule's ends t is that of the end.
  */
 export function scheduleScale({ timesteps, sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod }: NoiseSchedule): LevelScale {
-  const logs = Float64Array.from({ length: timesteps }, (_, t) => Math.log(sqrtOneMinusAlphasCumprod[t] / sqrtAlphasCumprod[t]));
+  const logs = Float64Array.from({ length: timesteps }, (_, t) =>
+    Math.log(sqrtOneMinusAlphasCumprod[t] / sqrtAlphasCumprod[t]),
+  );
   return {
     min: Math.exp(logs[0]),
     max: Math.exp(logs[timesteps - 1]),
@@ -35,7 +37,12 @@ export function scheduleScale({ timesteps, sqrtAlphasCumprod, sqrtOneMinusAlphas
       if (ratio === 0) return clean;
       const log = Math.log(ratio);
       const above = logs.findIndex((other) => other >= log);
-      const time = above === 0 ? 0 : above < 0 ? timesteps - 1 : above - 1 + (log - logs[above - 1]) / (logs[above] - logs[above - 1]);
+      const time =
+        above === 0
+          ? 0
+          : above < 0
+            ? timesteps - 1
+            : above - 1 + (log - logs[above - 1]) / (logs[above] - logs[above - 1]);
       return { ...ofRatio(ratio), time };
     },
   };

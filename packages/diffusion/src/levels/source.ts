@@ -16,7 +16,10 @@ export interface DrawnLevel {
 export interface LevelSource {
   /** Levels for n images. */
   draw(n: number, rng: Random): readonly DrawnLevel[];
-  /** Told after each step the index of each image's level, and its loss as it counts, but for the `weight` that was drawn with the level. */
+  /**
+   * Told after each step the index of each image's level, and its loss as it counts, but for the `weight` that was
+   * drawn with the level.
+   */
   observe?(indices: Int32Array, losses: Float32Array): void;
   /** What `observe` has learned. */
   state?(): State;

@@ -80,12 +80,17 @@ test.each<[string, LevelSource, (level: { signal: number; sigma: number; time: n
 });
 
 test('levels are those of EDM and of a flow', () => {
-  for (const { level } of logNormal().draw(5, new Random(1))) expect(level).toEqual({ signal: 1, sigma: level.sigma, time: level.sigma });
+  for (const { level } of logNormal().draw(5, new Random(1)))
+    expect(level).toEqual({ signal: 1, sigma: level.sigma, time: level.sigma });
   for (const source of [uniformFlow(), logitNormal()])
     for (const { level } of source.draw(5, new Random(1)))
       expect(level).toEqual({ signal: 1 - level.sigma, sigma: level.sigma, time: 1000 * level.sigma });
-  expect(() => logNormal({ deviation: -1 })).toThrow('logNormal: mean must be a number and deviation one of at least 0, got -1.2 and -1');
-  expect(() => logitNormal({ mean: NaN })).toThrow('logitNormal: mean must be a number and deviation one of at least 0, got NaN and 1');
+  expect(() => logNormal({ deviation: -1 })).toThrow(
+    'logNormal: mean must be a number and deviation one of at least 0, got -1.2 and -1',
+  );
+  expect(() => logitNormal({ mean: NaN })).toThrow(
+    'logitNormal: mean must be a number and deviation one of at least 0, got NaN and 1',
+  );
 });
 
 describe('importance', () => {
@@ -120,7 +125,9 @@ describe('importance', () => {
     const drawn = source.draw(n, new Random(2));
     const counts = counted(drawn.map(({ index }) => index!));
     // √(n·p·(1 − p)) is at most 71; p of t = 2 is 0.001/4.
-    loss.forEach((value, t) => expect(Math.abs((counts.get(t) ?? 0) - n * (0.999 * value + 0.001 / 4))).toBeLessThan(280));
+    loss.forEach((value, t) =>
+      expect(Math.abs((counts.get(t) ?? 0) - n * (0.999 * value + 0.001 / 4))).toBeLessThan(280),
+    );
     expect(counts.get(2)).toBeGreaterThan(0);
     // Where p follows the losses exactly, every weighted loss is the mean: importance sampling at its best.
     const mean = drawn.reduce((sum, { index, weight }) => sum + loss[index!] * weight!, 0) / n;
@@ -131,7 +138,8 @@ describe('importance', () => {
     const make = () => importance(linearSchedule({ timesteps: 3 }), { history: 2 });
     const [one, other] = [make(), make()];
     const learn = (source: LevelSource, from: number, to: number) => {
-      for (let i = from; i < to; i++) source.observe!(Int32Array.of(i % 3, 1), Float32Array.of(Math.sin(i) ** 2, 0.1 * i));
+      for (let i = from; i < to; i++)
+        source.observe!(Int32Array.of(i % 3, 1), Float32Array.of(Math.sin(i) ** 2, 0.1 * i));
     };
     for (const at of [0, 3, 8]) {
       learn(one, 0, at);
@@ -153,7 +161,11 @@ describe('importance', () => {
     const source = importance(schedule, { history: 1 });
     source.observe!(Int32Array.of(0, 1, 2), new Float32Array(3));
     expect(probabilities(source, 3)).toEqual([1 / 3, 1 / 3, 1 / 3].map((share) => expect.closeTo(share, 12)));
-    expect(() => importance(schedule, { history: 0 })).toThrow('importance: history must be a whole number of at least 1, got 0');
-    expect(() => importance(schedule, { uniform: 2 })).toThrow('importance: uniform must be a share from 0 to 1, got 2');
+    expect(() => importance(schedule, { history: 0 })).toThrow(
+      'importance: history must be a whole number of at least 1, got 0',
+    );
+    expect(() => importance(schedule, { uniform: 2 })).toThrow(
+      'importance: uniform must be a share from 0 to 1, got 2',
+    );
   });
 });

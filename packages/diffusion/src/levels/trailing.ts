@@ -3,8 +3,8 @@ import type { Level } from './level';
 import { clean, levelAt } from './level';
 
 /**
- * `steps` of T timesteps in even strides, from T − 1 down, so that the first step is at the noise that sampling starts from ("trailing" in
- * Lin et al. 2024); all T of them by default.
+ * `steps` of T timesteps in even strides, from T − 1 down, so that the first step is at the noise that sampling starts
+ * from ("trailing" in Lin et al. 2024); all T of them by default.
  * @throws RangeError unless steps is a whole number from 1 to T
  */
 export function trailingTimesteps(timesteps: number, steps = timesteps): number[] {
@@ -15,7 +15,9 @@ export function trailingTimesteps(timesteps: number, steps = timesteps): number[
 /** @throws RangeError unless steps is a whole number from 1 to T */
 export function checkSteps(who: string, timesteps: number, steps: number): void {
   if (!Number.isInteger(steps) || steps < 1 || steps > timesteps)
-    throw new RangeError(`${who}: steps must be a whole number from 1 to ${timesteps}, the schedule's timesteps; got ${steps}`);
+    throw new RangeError(
+      `${who}: steps must be a whole number from 1 to ${timesteps}, the schedule's timesteps; got ${steps}`,
+    );
 }
 
 /** As NumPy rounds, and so the libraries whose timesteps these are. */

@@ -26,7 +26,12 @@ test('pseudo-huber is e²/(2c) near 0, to the last digits, and |e| − c far awa
   const [c, errors] = [0.5, [0, 1e-4, -1e-6, 0.5, -300]];
   const loss = pseudoHuber({ c });
   const [zero, small, smaller, , large] = numbers(loss(tf.tensor1d(errors)));
-  expect([zero, small / 1e-8, smaller / 1e-12, large]).toEqual([0, expect.closeTo(1, 5), expect.closeTo(1, 5), expect.closeTo(299.5, 2)]);
+  expect([zero, small / 1e-8, smaller / 1e-12, large]).toEqual([
+    0,
+    expect.closeTo(1, 5),
+    expect.closeTo(1, 5),
+    expect.closeTo(299.5, 2),
+  ]);
   numbers(tf.grad((error) => loss(error))(tf.tensor1d(errors))).forEach((slope, i) =>
     expect(slope).toBeCloseTo(errors[i] / Math.sqrt(errors[i] ** 2 + c ** 2), 6),
   );

@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { ElementLoss } from './element-loss';
 
 /**
- * √(e² + c²) − c: about e²/(2c) where |e| is well below c, and |e| − c well above (Charbonnier et al. 1997; for diffusion, Song & Dhariwal 2023). Written
- * as e²/(√(e² + c²) + c), which keeps the digits of a small e.
+ * √(e² + c²) − c: about e²/(2c) where |e| is well below c, and |e| − c well above (Charbonnier et al. 1997; for
+ * diffusion, Song & Dhariwal 2023). Written as e²/(√(e² + c²) + c), which keeps the digits of a small e.
  * @param options.c where it turns from squares to magnitudes; 0.1 by default
  * @throws RangeError unless c is a number above 0
  */

@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Parameterisation } from './parameterisation';
 
 /**
- * The network predicts ε − x_0, which is dx/dt on a flow's straight line x = (1 − t)·x_0 + t·ε (Lipman et al. 2023; Liu et al. 2023):
+ * The network predicts ε − x_0, which is dx/dt on a flow's straight line x = (1 − t)·x_0 + t·ε (Lipman et al. 2023; Liu
+ * et al. 2023):
  * x̂_0 = (x − sigma·output)/(signal + sigma), where the divisor is 1 for a flow's levels, `flowAt(t)`.
  */
 export const flow: Parameterisation = {

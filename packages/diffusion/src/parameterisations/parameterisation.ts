@@ -26,7 +26,11 @@ export interface Parameterisation {
 }
 
 /** @throws RangeError if a parameterisation says nothing of the image at a level, where nothing of it is left */
-export function checkLevel(who: string, { name, needsSignal = false }: Parameterisation, { signal, time }: Level): void {
+export function checkLevel(
+  who: string,
+  { name, needsSignal = false }: Parameterisation,
+  { signal, time }: Level,
+): void {
   if (needsSignal && !(signal > 0))
     throw new RangeError(
       `${who}: '${name}' says nothing of the image at a level without signal, and got the one at time ${time}; 'velocity' and 'image' do`,

@@ -38,34 +38,39 @@ const kinds: [string, Level[]][] = [
   ['levels of no kind', several(() => ({ signal: 0.1 + rng.uniform(), sigma: 0.1 + 3 * rng.uniform(), time: 0 }))],
 ];
 
-describe.each([epsilon, image, velocity, flow, edm({ sigmaData: 0.3 })])('the $name parameterisation', (parameterisation) => {
-  describe.each(kinds)('at %s', (_, list) => {
-    const levels = stack(list);
-    const [x0, noise] = [images(list.length), images(list.length)];
-    const x = qSample(levels, x0, noise);
-    const row = (values: tf.Tensor) => tf.mean<tf.Tensor1D>(values, [1, 2, 3]).dataSync();
+describe.each([epsilon, image, velocity, flow, edm({ sigmaData: 0.3 })])(
+  'the $name parameterisation',
+  (parameterisation) => {
+    describe.each(kinds)('at %s', (_, list) => {
+      const levels = stack(list);
+      const [x0, noise] = [images(list.length), images(list.length)];
+      const x = qSample(levels, x0, noise);
+      const row = (values: tf.Tensor) => tf.mean<tf.Tensor1D>(values, [1, 2, 3]).dataSync();
 
-    test('reads x_0 back from its own target', () => {
-      const before = tf.memory().numTensors;
-      const target = parameterisation.target(levels, x0, noise);
-      const own = target === noise || target === x0 ? 0 : 1;
-      const predicted = parameterisation.predict(levels, x, target).x0;
-      expect(tf.memory().numTensors).toBe(before + own + 1);
-      // Rounding of x and the output becomes an error of x̂_0 as errorScale says.
-      row(tf.abs(tf.sub(predicted, x0))).forEach((difference, i) => {
-        const { signal, sigma } = list[i];
-        expect(difference).toBeLessThan(1e-6 * (1 + (1 + sigma) / signal));
+      test('reads x_0 back from its own target', () => {
+        const before = tf.memory().numTensors;
+        const target = parameterisation.target(levels, x0, noise);
+        const own = target === noise || target === x0 ? 0 : 1;
+        const predicted = parameterisation.predict(levels, x, target).x0;
+        expect(tf.memory().numTensors).toBe(before + own + 1);
+        // Rounding of x and the output becomes an error of x̂_0 as errorScale says.
+        row(tf.abs(tf.sub(predicted, x0))).forEach((difference, i) => {
+          const { signal, sigma } = list[i];
+          expect(difference).toBeLessThan(1e-6 * (1 + (1 + sigma) / signal));
+        });
+      });
+
+      test('errorScale is how many times larger an error of the output is than that of x̂_0, squared', () => {
+        const target = parameterisation.target(levels, x0, noise);
+        const off = parameterisation.predict(levels, x, tf.add<tf.Tensor4D>(target, 0.1)).x0;
+        // For v the target moves with x_0 too: an error of x̂_0 alone, at a fixed x.
+        row(tf.square(tf.sub(off, x0))).forEach((error, i) =>
+          expect(0.01 / error / parameterisation.errorScale(list[i])).toBeCloseTo(1, 3),
+        );
       });
     });
-
-    test('errorScale is how many times larger an error of the output is than that of x̂_0, squared', () => {
-      const target = parameterisation.target(levels, x0, noise);
-      const off = parameterisation.predict(levels, x, tf.add<tf.Tensor4D>(target, 0.1)).x0;
-      // For v the target moves with x_0 too: an error of x̂_0 alone, at a fixed x.
-      row(tf.square(tf.sub(off, x0))).forEach((error, i) => expect(0.01 / error / parameterisation.errorScale(list[i])).toBeCloseTo(1, 3));
-    });
-  });
-});
+  },
+);
 
 describe('edm', () => {
   const sigmaData = 0.3;
@@ -77,7 +82,9 @@ describe('edm', () => {
     const [x, output] = [images(1), images(1)];
     const sum = sigma ** 2 + sigmaData ** 2;
     const [a, f] = [numbers(x), numbers(output)];
-    numbers(parameterisation.input!(levels, x)).forEach((value, i) => expect(value).toBeCloseTo(a[i] / Math.sqrt(sum), 5));
+    numbers(parameterisation.input!(levels, x)).forEach((value, i) =>
+      expect(value).toBeCloseTo(a[i] / Math.sqrt(sum), 5),
+    );
     numbers(parameterisation.predict(levels, x, output).x0).forEach((value, i) =>
       expect(value).toBeCloseTo((sigmaData ** 2 / sum) * a[i] + ((sigma * sigmaData) / Math.sqrt(sum)) * f[i], 5),
     );
@@ -105,7 +112,8 @@ describe('edm', () => {
       [parameterisation.told!(levels), parameterisation.told!(edms)],
       [parameterisation.predict(levels, x, output).x0, parameterisation.predict(edms, scaled, output).x0],
     ];
-    for (const [here, there] of pairs) numbers(here).forEach((value, i) => expect(value).toBeCloseTo(numbers(there)[i], 5));
+    for (const [here, there] of pairs)
+      numbers(here).forEach((value, i) => expect(value).toBeCloseTo(numbers(there)[i], 5));
   });
 
   test('refuses a deviation that is none', () =>
@@ -136,7 +144,11 @@ describe('where nothing of the image is left', () => {
     const { x0 } = await denoiser(network, { parameterisation })(x, nothing);
     const [known, noise] = [images(2), images(2)];
     const levels = stack([nothing, nothing]);
-    const back = parameterisation.predict(levels, qSample(levels, known, noise), parameterisation.target(levels, known, noise)).x0;
+    const back = parameterisation.predict(
+      levels,
+      qSample(levels, known, noise),
+      parameterisation.target(levels, known, noise),
+    ).x0;
     expect(numbers(x0).every(Number.isFinite)).toBe(true);
     numbers(tf.sub(back, known)).forEach((difference) => expect(Math.abs(difference)).toBeLessThan(1e-6));
   });
@@ -154,10 +166,17 @@ describe('where nothing of the image is left', () => {
 describe('sigmaDataOf', () => {
   test('is the standard deviation of all values of all batches, about their mean', async () => {
     const batch = (...data: number[]) => ({ image: { data: Float32Array.from(data), item: [1, 1, 1] } });
-    expect(await sigmaDataOf([batch(-1, 0), batch(0.5), batch(0.5)])).toBeCloseTo(Math.sqrt((1 + 0 + 0.25 + 0.25) / 4), 12);
+    expect(await sigmaDataOf([batch(-1, 0), batch(0.5), batch(0.5)])).toBeCloseTo(
+      Math.sqrt((1 + 0 + 0.25 + 0.25) / 4),
+      12,
+    );
     expect(await sigmaDataOf([batch(1, 0.5, 1, 0.5)])).toBeCloseTo(0.25, 12);
-    await expect(sigmaDataOf([batch(1, 1)])).rejects.toThrow('sigmaDataOf: the images must differ; the deviation of 2 values is 0');
-    await expect(sigmaDataOf([])).rejects.toThrow('sigmaDataOf: the images must differ; the deviation of 0 values is NaN');
+    await expect(sigmaDataOf([batch(1, 1)])).rejects.toThrow(
+      'sigmaDataOf: the images must differ; the deviation of 2 values is 0',
+    );
+    await expect(sigmaDataOf([])).rejects.toThrow(
+      'sigmaDataOf: the images must differ; the deviation of 0 values is NaN',
+    );
     await expect(sigmaDataOf([{ label: { data: Int32Array.of(1), item: [] } }])).rejects.toThrow(
       "sigmaDataOf: the examples need an 'image'",
     );

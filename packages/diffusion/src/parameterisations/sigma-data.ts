@@ -17,6 +17,7 @@ export async function sigmaDataOf(batches: Iterable<Batch> | AsyncIterable<Batch
     }
   }
   const deviation = Math.sqrt(squares / count);
-  if (!(deviation > 0)) throw new RangeError(`sigmaDataOf: the images must differ; the deviation of ${count} values is ${deviation}`);
+  if (!(deviation > 0))
+    throw new RangeError(`sigmaDataOf: the images must differ; the deviation of ${count} values is ${deviation}`);
   return deviation;
 }

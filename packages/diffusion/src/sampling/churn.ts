@@ -31,7 +31,15 @@ export function churned(levels: readonly Level[], churn?: Churn): Level[] {
 }
 
 /** x at a raised level, of x at a level: y = x/signal gets noise of the deviation √(σ̂² − σ²)·S_noise. */
-export function raise(x: tf.Tensor4D, from: Level, to: Level, { noise = 1 }: Partial<Churn> = {}, rng: NormalSource): tf.Tensor4D {
+export function raise(
+  x: tf.Tensor4D,
+  from: Level,
+  to: Level,
+  { noise = 1 }: Partial<Churn> = {},
+  rng: NormalSource,
+): tf.Tensor4D {
   const added = (to.sigma / to.signal) ** 2 - (from.sigma / from.signal) ** 2;
-  return to === from ? x : combine([to.signal / from.signal, x], [to.signal * noise * Math.sqrt(Math.max(0, added)), freshNoise(x, rng)]);
+  return to === from
+    ? x
+    : combine([to.signal / from.signal, x], [to.signal * noise * Math.sqrt(Math.max(0, added)), freshNoise(x, rng)]);
 }

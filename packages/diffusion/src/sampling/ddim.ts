@@ -5,8 +5,8 @@ import { freshNoise, noiseIn } from './arithmetic';
 import type { Sampler } from './sampler';
 
 /**
- * Denoising diffusion implicit models (Song et al. 2020, eq. 12): x_s = signal_s x̂_0 + √(sigma_s² − σ²) ε̂ + σ z, where σ is η times the
- * deviation of q(x_s | x_t, x_0): η = 0 draws no noise, and η = 1 is ancestral sampling.
+ * Denoising diffusion implicit models (Song et al. 2020, eq. 12): x_s = signal_s x̂_0 + √(sigma_s² − σ²) ε̂ + σ z,
+ * where σ is η times the deviation of q(x_s | x_t, x_0): η = 0 draws no noise, and η = 1 is ancestral sampling.
  * @param levels from noise to image, such as `trailing(schedule, 50)`
  * @param options.eta how much of the ancestral sampler's noise to draw, from 0 to 1
  * @throws RangeError if it is not

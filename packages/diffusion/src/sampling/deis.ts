@@ -5,9 +5,9 @@ import type { Sampler } from './sampler';
 import { checkOrder, shortRun, stepOrder } from './step-order';
 
 /**
- * DEIS (Zhang & Chen 2022, the variant ρAB, with polynomials in log ρ as diffusers has): with ρ = sigma/signal and y = x/signal, the
- * equation is dy = ε̂ dρ, and ε̂ a polynomial in log ρ through the last evaluations, integrated exactly. Order 1 is `ddim`. The order is
- * lower at the beginning, at the image, and at the end of runs of less than 15 steps.
+ * DEIS (Zhang & Chen 2022, the variant ρAB, with polynomials in log ρ as diffusers has): with ρ = sigma/signal and y =
+ * x/signal, the equation is dy = ε̂ dρ, and ε̂ a polynomial in log ρ through the last evaluations, integrated exactly.
+ * Order 1 is `ddim`. The order is lower at the beginning, at the image, and at the end of runs of less than 15 steps.
  * @param levels from noise to image, such as `trailing(schedule, 10)`
  * @param options.order how many evaluations a step looks back on, 1 to 3
  * @throws RangeError unless the order is 1, 2 or 3

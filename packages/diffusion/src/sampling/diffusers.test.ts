@@ -36,16 +36,18 @@ import {
 } from '../index';
 
 /**
- * Trajectories of diffusers 0.42.1's schedulers (`step` in a loop): x_T, x after half of the steps, and the last, of eight elements, with
- * the timesteps and σ that were visited. The network is model(x, t) = 0.6x + 0.3 sin(2x + t/250), x as `scale_model_input` gives it. Noise
- * is drawn from `noise`, a row a step from the second on (the first makes x_T).
+ * Trajectories of diffusers 0.42.1's schedulers (`step` in a loop): x_T, x after half of the steps, and the last, of
+ * eight elements, with the timesteps and σ that were visited. The network is model(x, t) = 0.6x + 0.3 sin(2x + t/250),
+ * x as `scale_model_input` gives it. Noise is drawn from `noise`, a row a step from the second on (the first makes
+ * x_T).
  */
 const { noise, cases } = JSON.parse(readFileSync('test/diffusers.json', 'utf8')) as {
   noise: number[][];
   cases: Record<string, { timesteps: number[]; sigmas?: number[]; xT: number[]; middle: number[]; last: number[] }>;
 };
 
-const output = (x: tf.Tensor4D, t: number) => tf.add<tf.Tensor4D>(tf.mul(x, 0.6), tf.mul(tf.sin(tf.add(tf.mul(x, 2), t / 250)), 0.3));
+const output = (x: tf.Tensor4D, t: number) =>
+  tf.add<tf.Tensor4D>(tf.mul(x, 0.6), tf.mul(tf.sin(tf.add(tf.mul(x, 2), t / 250)), 0.3));
 const model = (parameterisation: Parameterisation): Denoise =>
   denoiser({ apply: (x: tf.Tensor4D, t: tf.Tensor1D) => output(x, t.dataSync()[0]) }, { parameterisation });
 const network = model(epsilon);
@@ -54,7 +56,8 @@ const schedule = linearSchedule();
 const scale = scheduleScale(schedule);
 const stable = stableDiffusionSchedule();
 /** The levels of a scheduler with a schedule, at the timesteps it visited. */
-const visited = (name: string, last = clean, of = schedule) => [...new Set(cases[name].timesteps)].map((t) => levelAt(of, t)).concat(last);
+const visited = (name: string, last = clean, of = schedule) =>
+  [...new Set(cases[name].timesteps)].map((t) => levelAt(of, t)).concat(last);
 
 const flowLevels = (name: string) => cases[name].sigmas!.map(flowAt);
 
@@ -62,7 +65,8 @@ const flowLevels = (name: string) => cases[name].sigmas!.map(flowAt);
 type Case = [name: string, sampler: Sampler, options?: { holds?: 'x/signal'; denoise?: Denoise }];
 
 /** The levels of a scheduler that rounds the timestep which a σ has. */
-const rounded = (name: string) => cases[name].sigmas!.map((sigma, i) => ({ ...scale.at(sigma), time: cases[name].timesteps[i] ?? 0 }));
+const rounded = (name: string) =>
+  cases[name].sigmas!.map((sigma, i) => ({ ...scale.at(sigma), time: cases[name].timesteps[i] ?? 0 }));
 
 const atKarras = karras(scale, 10);
 const all: Case[] = [

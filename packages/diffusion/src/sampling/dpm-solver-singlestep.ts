@@ -5,8 +5,9 @@ import { checkWhole } from './check';
 import type { Sampler } from './sampler';
 
 /**
- * DPM-Solver++(2S), singlestep (Lu et al. 2022, "DPM-Solver++", Algorithm 1): from every second level straight to the next but one; the
- * level between them is where the slope of x̂_0 is taken. To the image it goes from the last level, at order 1.
+ * DPM-Solver++(2S), singlestep (Lu et al. 2022, "DPM-Solver++", Algorithm 1): from every second level straight to the
+ * next but one; the level between them is where the slope of x̂_0 is taken. To the image it goes from the last level,
+ * at order 1.
  * @param levels from noise to image; one step for each pair of them
  */
 export function dpmSolverSinglestep(levels: readonly Level[]): Sampler {

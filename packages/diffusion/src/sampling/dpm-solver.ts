@@ -13,15 +13,16 @@ export interface DpmSolverOptions {
   /** What a step of order 2 takes for the integral of the slope; 'midpoint' by default. */
   solver?: 'midpoint' | 'heun';
   /**
-   * How much of the second derivative of x̂_0 a step of order 3 takes: 'whole', the default, or 'half', as the authors' code, k-diffusion
-   * and diffusers do, whose error falls with the square of the step only.
+   * How much of the second derivative of x̂_0 a step of order 3 takes: 'whole', the default, or 'half', as the authors'
+   * code, k-diffusion and diffusers do, whose error falls with the square of the step only.
    */
   curvature?: 'whole' | 'half';
 }
 
 /**
- * DPM-Solver++, multistep (Lu et al. 2022, "DPM-Solver++", Algorithm 2, and their code for order 3): exact but for x̂_0, which is a
- * polynomial in λ through the last evaluations, with the slope D_1 and the curvature D_2. With H = (1 + η)h and h the step in λ,
+ * DPM-Solver++, multistep (Lu et al. 2022, "DPM-Solver++", Algorithm 2, and their code for order 3): exact but for
+ * x̂_0, which is a polynomial in λ through the last evaluations, with the slope D_1 and the curvature D_2. With H = (1
+ * + η)h and h the step in λ,
  * x_s = sigma_s/sigma_t e^(−ηh) x + signal_s ((1 − e^(−H)) x̂_0 + φ_2 D_1 − φ_3 D_2) + sigma_s √(1 − e^(−2ηh)) z.
  * The order is lower at the beginning, at the image, and at the end of runs of less than 15 steps.
  * @param levels from noise to image, such as `uniformLogSnr(scheduleScale(schedule), 20)`
@@ -56,10 +57,15 @@ export function dpmSolver(
         if (stepsOrder === 2) terms.push([next.signal * (solver === 'midpoint' ? phi1 / 2 : phi2), late]);
         else {
           const early = slope(one, two);
-          const [r0, r1] = [lambda(level) - lambda(one.level), lambda(one.level) - lambda(two.level)].map((past) => past / h);
+          const [r0, r1] = [lambda(level) - lambda(one.level), lambda(one.level) - lambda(two.level)].map(
+            (past) => past / h,
+          );
           const change = combine([1, late], [-1, early]);
           const phi3 = (curvature === 'whole' ? 2 : 1) * (phi2 / H - 0.5);
-          terms.push([next.signal * phi2, combine([1, late], [r0 / (r0 + r1), change])], [(-next.signal * phi3) / (r0 + r1), change]);
+          terms.push(
+            [next.signal * phi2, combine([1, late], [r0 / (r0 + r1), change])],
+            [(-next.signal * phi3) / (r0 + r1), change],
+          );
         }
       }
       if (eta > 0) terms.push([next.sigma * Math.sqrt(-Math.expm1(-2 * eta * h)), freshNoise(x, rng)]);

@@ -6,7 +6,8 @@ import { ddim } from './ddim';
 import type { Sampler } from './sampler';
 
 /**
- * Euler's method on the probability-flow equation (Karras et al. 2022, Algorithm 2 without the correction). Without churn it is `ddim`.
+ * Euler's method on the probability-flow equation (Karras et al. 2022, Algorithm 2 without the correction). Without
+ * churn it is `ddim`.
  * The first of its `levels` is churned already: sampling begins with noise there.
  * @param levels from noise to image, such as `karras(edmScale(), 50)`; none without signal
  * @param options.churn noise to add before each step; none by default

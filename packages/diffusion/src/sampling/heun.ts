@@ -7,9 +7,10 @@ import { ddim } from './ddim';
 import type { Sampler } from './sampler';
 
 /**
- * Heun's method with churn, EDM's sampler (Karras et al. 2022, Algorithm 2): a step of Euler's method, an evaluation at its end, and the
- * same step along the mean of both slopes. So it asks twice at each step but the last, and its `levels` name each end twice, as Euler's
- * step reaches it and churned; the first is churned already: sampling begins with noise there.
+ * Heun's method with churn, EDM's sampler (Karras et al. 2022, Algorithm 2): a step of Euler's method, an evaluation at
+ * its end, and the same step along the mean of both slopes. So it asks twice at each step but the last, and its
+ * `levels` name each end twice, as Euler's step reaches it and churned; the first is churned already: sampling begins
+ * with noise there.
  * @param levels from noise to image, such as `karras(edmScale(), 18)`; none without signal
  * @param options.churn noise to add before each step; none by default
  * @throws RangeError if a level has no signal, or, when it is asked, if sampling begins in the middle of a step

@@ -7,9 +7,10 @@ import { ddim } from './ddim';
 import type { Sampler } from './sampler';
 
 /**
- * k-diffusion's DPM2 (Karras et al. 2022, Algorithm 3 with the middle of DPM-Solver-2): Euler's method to the geometric mean of σ at both
- * ends, then the whole step along the slope there. It asks twice at each step but the last, and its `levels` name the middles too. With η
- * it goes on to a lower σ, and draws noise up to the next level's, as `eulerAncestral`.
+ * k-diffusion's DPM2 (Karras et al. 2022, Algorithm 3 with the middle of DPM-Solver-2): Euler's method to the geometric
+ * mean of σ at both ends, then the whole step along the slope there. It asks twice at each step but the last, and its
+ * `levels` name the middles too. With η it goes on to a lower σ, and draws noise up to the next level's, as
+ * `eulerAncestral`.
  * @param levels from noise to image, such as `karras(scale, 10)`; none without signal
  * @param scale finds the levels in the middle
  * @param options.eta how much noise to draw: 0, the default, none, and 1 that of the ancestral sampler
@@ -24,7 +25,9 @@ export function kdpm2(levels: readonly Level[], scale: LevelScale, { eta = 0 } =
     return { up, down: Math.sqrt(end ** 2 - up ** 2) };
   });
   return {
-    levels: levels.flatMap((level, i) => (steps[i]?.down > 0 ? [level, scale.at(Math.sqrt(ratios[i] * steps[i].down))] : [level])),
+    levels: levels.flatMap((level, i) =>
+      steps[i]?.down > 0 ? [level, scale.at(Math.sqrt(ratios[i] * steps[i].down))] : [level],
+    ),
     memory: 2,
     step(index, evaluations, rng) {
       const i = Math.floor(index / 2);

@@ -4,9 +4,9 @@ import { combine, freshNoise } from './arithmetic';
 import type { Sampler } from './sampler';
 
 /**
- * Multistep consistency sampling (Song et al. 2023, Algorithm 1) as in latent consistency models (Luo et al. 2023): what the network says
- * of the image, noised anew to the next level. The image is c_skip(t) x + c_out(t) x̂_0, which is x itself at t = 0, with c_skip = s²/(τ² +
- * s²), c_out = τ/√(τ² + s²), τ = timestepScaling·t and s = sigmaData.
+ * Multistep consistency sampling (Song et al. 2023, Algorithm 1) as in latent consistency models (Luo et al. 2023):
+ * what the network says of the image, noised anew to the next level. The image is c_skip(t) x + c_out(t) x̂_0, which is
+ * x itself at t = 0, with c_skip = s²/(τ² + s²), c_out = τ/√(τ² + s²), τ = timestepScaling·t and s = sigmaData.
  * @param levels from noise to image, one to eight of them, such as `trailing(schedule, 4)`
  * @param options.timestepScaling how fast c_skip vanishes with t, the level's time
  */

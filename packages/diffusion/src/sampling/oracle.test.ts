@@ -41,7 +41,9 @@ const drawsNothing = {
   },
 };
 
-/** Samples from x_T at the first level's quantiles, so that chance has no part in those of a sampler that draws nothing. */
+/**
+ * Samples from x_T at the first level's quantiles, so that chance has no part in those of a sampler that draws nothing.
+ */
 const images = async (sampler: Sampler, rng: Random | typeof drawsNothing = drawsNothing, n = 100) =>
   (await sample(bestDenoise, column(quantiles(sampler.levels[0], n)), { sampler, rng })).dataSync();
 
@@ -86,7 +88,10 @@ describe('samples of a mixture of Gaussians, with the best network: Wasserstein-
 });
 
 describe('the error falls with the step to the power of the order', () => {
-  /** Root mean square, at σ = 0.3, of x from where the probability-flow equation leads from σ = 20, in steps of λ; three levels come after it. */
+  /**
+   * Root mean square, at σ = 0.3, of x from where the probability-flow equation leads from σ = 20, in steps of λ; three
+   * levels come after it.
+   */
   const errorOf = async (of: (levels: readonly Level[]) => Sampler, steps: number) => {
     const levels = Array.from({ length: steps + 4 }, (_, i) => scale.at(20 * (0.3 / 20) ** (i / steps)));
     const sampler = of([...levels, clean]);
@@ -151,7 +156,14 @@ describe('identities', () => {
   test('the kind of level does not matter: x/signal goes the same way', async () => {
     const ratios = [20, 5, 1, 0.2];
     const ways = [scale, edmScale(), flowScale()].map((kind) => [...ratios.map((ratio) => kind.at(ratio)), clean]);
-    for (const make of [ddim, dpmSolver, uniPc, deis, heun, (some: readonly Level[]) => dpmSolver(some, { order: 3 })]) {
+    for (const make of [
+      ddim,
+      dpmSolver,
+      uniPc,
+      deis,
+      heun,
+      (some: readonly Level[]) => dpmSolver(some, { order: 3 }),
+    ]) {
       const [expected, ...others] = await Promise.all(ways.map((way) => images(make(way), drawsNothing, 10)));
       for (const other of others) other.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 4));
     }
@@ -173,7 +185,9 @@ describe('identities', () => {
     ])
       expect(wasserstein(await images(sampler, new Random(1), 200))).toBeLessThan(0.08);
     for (const make of [euler, heun, pndm, (some: readonly Level[]) => kdpm2(some, scale)])
-      expect(() => make(from)).toThrow(/^(euler|heun|pndm|kdpm2): every level needs a signal above 0, got 0 at level 0$/);
+      expect(() => make(from)).toThrow(
+        /^(euler|heun|pndm|kdpm2): every level needs a signal above 0, got 0 at level 0$/,
+      );
   });
 });
 
@@ -187,7 +201,10 @@ describe('churn', () => {
       const within = levels[i].sigma >= 0.05 && levels[i].sigma <= 50;
       expect(sigma).toBeCloseTo(levels[i].sigma * (within ? 1.3 : 1), 9);
     });
-    expect(euler(levels, { churn: { ...churn, amount: 1000 } }).levels[4].sigma).toBeCloseTo(levels[4].sigma * Math.SQRT2, 9);
+    expect(euler(levels, { churn: { ...churn, amount: 1000 } }).levels[4].sigma).toBeCloseTo(
+      levels[4].sigma * Math.SQRT2,
+      9,
+    );
   });
 
   test('adds √(σ̂² − σ²) of the noise after the step', () => {
@@ -197,7 +214,10 @@ describe('churn', () => {
     const next = euler(levels, { churn }).step(2, [{ x, x0, level: { ...from, sigma: from.sigma * 1.3 } }], {
       normals: () => Float32Array.of(2),
     });
-    expect(next.dataSync()[0]).toBeCloseTo(30 + (to.sigma - from.sigma * 1.3) * slope + 2 * to.sigma * Math.sqrt(1.3 ** 2 - 1), 3);
+    expect(next.dataSync()[0]).toBeCloseTo(
+      30 + (to.sigma - from.sigma * 1.3) * slope + 2 * to.sigma * Math.sqrt(1.3 ** 2 - 1),
+      3,
+    );
   });
 });
 
@@ -254,18 +274,33 @@ describe('sample from a later level', () => {
       onStep: ({ index, x }) => void (index === 4 && (half = tf.clone(x))),
     });
     const before = tf.memory().numTensors;
-    const rest = await sample(bestDenoise, half!, { sampler, rng: drawsNothing, from: 5, onStep: ({ index }) => void seen.push(index) });
+    const rest = await sample(bestDenoise, half!, {
+      sampler,
+      rng: drawsNothing,
+      from: 5,
+      onStep: ({ index }) => void seen.push(index),
+    });
     expect(tf.memory().numTensors).toBe(before + 1);
     expect(seen).toEqual([5, 6, 7, 8, 9, 10, 11]);
     expect(rest.dataSync()).toEqual(whole.dataSync());
   });
 
   test('begins every method that looks back at a lower order, but none in the middle of a step', async () => {
-    for (const make of [dpmSolver, uniPc, deis, pndm, dpmSolverSinglestep, heun, (levels: readonly Level[]) => kdpm2(levels, scale)]) {
+    for (const make of [
+      dpmSolver,
+      uniPc,
+      deis,
+      pndm,
+      dpmSolverSinglestep,
+      heun,
+      (levels: readonly Level[]) => kdpm2(levels, scale),
+    ]) {
       const sampler = make(even(30));
       const from = sampler.levels.length > 40 ? 20 : 10;
       const xT = column(quantiles(sampler.levels[from], 50));
-      expect(wasserstein((await sample(bestDenoise, xT, { sampler, rng: drawsNothing, from })).dataSync())).toBeLessThan(0.06);
+      expect(
+        wasserstein((await sample(bestDenoise, xT, { sampler, rng: drawsNothing, from })).dataSync()),
+      ).toBeLessThan(0.06);
     }
     const xT = column([1]);
     for (const [name, sampler] of [

@@ -22,8 +22,8 @@ export interface SampleOptions {
   /** Draws the noise of the sampler's steps. */
   rng: NormalSource;
   /**
-   * Which of the sampler's levels to begin at, where xT is then x; 0 by default. With `qSample` of an image at that level it makes variants of the
-   * image (Meng et al. 2021, SDEdit).
+   * Which of the sampler's levels to begin at, where xT is then x; 0 by default. With `qSample` of an image at that
+   * level it makes variants of the image (Meng et al. 2021, SDEdit).
    */
   from?: number;
   /** Called after every step, and awaited. */
@@ -31,15 +31,21 @@ export interface SampleOptions {
 }
 
 /**
- * Draws images: from x_T, noise [n, h, w, c], to x_0 of the same shape, through every step of the sampler, or those from a later
- * level on. The caller owns the result, and keeps xT.
+ * Draws images: from x_T, noise [n, h, w, c], to x_0 of the same shape, through every step of the sampler, or those
+ * from a later level on. The caller owns the result, and keeps xT.
  * @throws RangeError if there is no step that begins at `from`
  */
-export async function sample(denoise: Denoise, xT: tf.Tensor4D, { sampler, rng, from = 0, onStep }: SampleOptions): Promise<tf.Tensor4D> {
+export async function sample(
+  denoise: Denoise,
+  xT: tf.Tensor4D,
+  { sampler, rng, from = 0, onStep }: SampleOptions,
+): Promise<tf.Tensor4D> {
   const { levels, memory = 1 } = sampler;
   const steps = levels.length - 1;
   if (!Number.isInteger(from) || from < 0 || from >= steps)
-    throw new RangeError(`sample: from must be a whole number from 0 to ${steps - 1}, where the last step begins; got ${from}`);
+    throw new RangeError(
+      `sample: from must be a whole number from 0 to ${steps - 1}, where the last step begins; got ${from}`,
+    );
   /** The newest first. */
   const evaluations: Evaluation[] = [];
   let x = tf.clone(xT);

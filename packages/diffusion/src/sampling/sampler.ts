@@ -18,8 +18,8 @@ export interface Sampler {
   /** How many evaluations a step looks back on, its own included; 1 by default. */
   readonly memory?: number;
   /**
-   * x at levels[index + 1], a new tensor, given the evaluations so far, the newest first, and what draws the noise that the step adds, if any. It stands
-   * within a `tf.tidy`, and leaves its arguments alone.
+   * x at levels[index + 1], a new tensor, given the evaluations so far, the newest first, and what draws the noise that
+   * the step adds, if any. It stands within a `tf.tidy`, and leaves its arguments alone.
    */
   step(index: number, evaluations: readonly [Evaluation, ...Evaluation[]], rng: NormalSource): tf.Tensor4D;
 }

@@ -7,7 +7,8 @@ import type { Denoise, Evaluation, Network, Sampler } from '../index';
 import { ancestral, clipped, ddim, denoiser, levelAt, qPosterior, sample, trailing } from '../index';
 
 /**
- * Where every pixel of the data is N(mean, variance), the best x̂_0 is known: E[x_0 | x] = mean + g (x − signal·mean) with
+ * Where every pixel of the data is N(mean, variance), the best x̂_0 is known: E[x_0 | x] = mean + g (x − signal·mean)
+ * with
  * g = signal·variance/(signal²·variance + sigma²).
  */
 const bestDenoise =
@@ -17,7 +18,10 @@ const bestDenoise =
     return Promise.resolve({ x0: tf.tidy(() => tf.add<tf.Tensor4D>(tf.mul(tf.sub(x, signal * mean), gain), mean)) });
   };
 
-/** Mean and variance of the ancestral sampler's output for that network, exactly: each step is linear, so they follow a recursion. */
+/**
+ * Mean and variance of the ancestral sampler's output for that network, exactly: each step is linear, so they follow a
+ * recursion.
+ */
 function exactMoments(schedule: NoiseSchedule, mean: number, variance: number): { m: number; v: number } {
   let [m, v] = [0, 1];
   for (let t = schedule.timesteps - 1; t >= 0; t--) {
@@ -53,7 +57,8 @@ describe('the ancestral sampler on Gaussian data, with the best network', () => 
 describe('ddim', () => {
   test('refuses an η beyond the ancestral sampler’s', () => {
     const levels = trailing(cosineSchedule({ timesteps: 3 }));
-    for (const eta of [-0.1, 1.1, NaN]) expect(() => ddim(levels, { eta })).toThrow(`ddim: eta must be from 0 to 1, got ${eta}`);
+    for (const eta of [-0.1, 1.1, NaN])
+      expect(() => ddim(levels, { eta })).toThrow(`ddim: eta must be from 0 to 1, got ${eta}`);
   });
 
   test('with η = 1 over all steps takes the steps of the ancestral sampler', () => {
@@ -98,7 +103,8 @@ describe('ancestral', () => {
         .step(19 - t, [{ x, x0, level }], { normals: () => z })
         .dataSync();
       const mean = (value: number) =>
-        (value - (schedule.betas[t] * 0.3 * value) / schedule.sqrtOneMinusAlphasCumprod[t]) / Math.sqrt(schedule.alphas[t]);
+        (value - (schedule.betas[t] * 0.3 * value) / schedule.sqrtOneMinusAlphasCumprod[t]) /
+        Math.sqrt(schedule.alphas[t]);
       const deviation = Math.sqrt(schedule.posteriorVariance[t]);
       x.dataSync().forEach((value, i) => {
         expect(next[i]).toBeCloseTo(mean(value) + deviation * z[i], 5);
@@ -160,7 +166,8 @@ describe('sample', () => {
       return (await sample(denoiser(network), xT, { sampler, rng })).dataSync();
     };
     const [together, alone] = [(await draw([7, 8, 9])).subarray(4, 8), await draw([8])];
-    // TensorFlow's last bit depends on where in a batch a number lies: SIMD takes most of them, and plain instructions the rest.
+    // TensorFlow's last bit depends on where in a batch a number lies: SIMD takes most of them, and plain instructions
+    // the rest.
     if (tf.getBackend() === 'tensorflow') together.forEach((value, i) => expect(value).toBeCloseTo(alone[i], 6));
     else expect(together).toEqual(alone);
   });

@@ -1,10 +1,17 @@
 import type { Level } from '../levels/level';
 
 /**
- * The order of a multistep method's step: as high as the evaluations so far allow, and 1 at the image, where λ is infinite. With `lowered`
+ * The order of a multistep method's step: as high as the evaluations so far allow, and 1 at the image, where λ is
+ * infinite. With `lowered`
  * it is no more than the steps that are left ("lower order final").
  */
-export function stepOrder(levels: readonly Level[], index: number, order: number, known: number, lowered: boolean): number {
+export function stepOrder(
+  levels: readonly Level[],
+  index: number,
+  order: number,
+  known: number,
+  lowered: boolean,
+): number {
   const left = levels.length - 1 - index;
   return levels[index + 1].sigma === 0 ? 1 : Math.min(order, known, lowered ? left : order);
 }

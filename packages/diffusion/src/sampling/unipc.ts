@@ -13,8 +13,9 @@ export interface UniPcOptions {
 }
 
 /**
- * UniPC, a predictor and a corrector of the same form (Zhao et al. 2023, multistep, of x̂_0): when x̂_0 at a level has become known, x
- * there is corrected by it before the next step, without another evaluation. The order is lower at the beginning and at the end.
+ * UniPC, a predictor and a corrector of the same form (Zhao et al. 2023, multistep, of x̂_0): when x̂_0 at a level has
+ * become known, x there is corrected by it before the next step, without another evaluation. The order is lower at the
+ * beginning and at the end.
  * @param levels from noise to image, such as `uniformLogSnr(scheduleScale(schedule), 10)`
  * @throws RangeError unless the order is 1, 2 or 3
  */
@@ -47,7 +48,8 @@ export function uniPc(levels: readonly Level[], { order = 2, solver = 'bh2' }: U
 }
 
 /**
- * What a step adds to that of order 1, because x̂_0 changes along it: coefficients of the x̂_0. The newest evaluation is where it begins;
+ * What a step adds to that of order 1, because x̂_0 changes along it: coefficients of the x̂_0. The newest evaluation
+ * is where it begins;
  * `end`, which the corrector knows, is where it ends.
  */
 function bend(
@@ -73,7 +75,9 @@ function bend(
   });
 }
 
-/** b_k = k! φ_{k+1}(z)/B for k = 1 … count, where φ_1(z) = (e^z − 1)/z and φ_{k+1}(z) = (φ_k(z) − 1/k!)/z, each times z. */
+/**
+ * b_k = k! φ_{k+1}(z)/B for k = 1 … count, where φ_1(z) = (e^z − 1)/z and φ_{k+1}(z) = (φ_k(z) − 1/k!)/z, each times z.
+ */
 function moments(z: number, count: number, scale: number): number[] {
   let [phi, factorial] = [Math.expm1(z) / z - 1, 1];
   return Array.from({ length: count }, (_, k) => {
@@ -90,7 +94,8 @@ function solve(ratios: readonly number[], b: readonly number[]): number[] {
     columns.length === 1
       ? columns[0][0]
       : columns.reduce(
-          (sum, [first], i) => sum + (-1) ** i * first * determinant(columns.filter((_, j) => j !== i).map(([, ...rest]) => rest)),
+          (sum, [first], i) =>
+            sum + (-1) ** i * first * determinant(columns.filter((_, j) => j !== i).map(([, ...rest]) => rest)),
           0,
         );
   const columns = ratios.map((ratio) => b.map((_, k) => ratio ** k));

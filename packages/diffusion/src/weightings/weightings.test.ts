@@ -1,7 +1,21 @@
 import { cosineSchedule, velocityCosineSchedule } from '@ddpm/schedules';
 import { describe, expect, test } from '@jest/globals';
 import type { Parameterisation, Weighting } from '../index';
-import { edm, edmAt, edmWeighting, epsilon, flow, flowAt, image, levelAt, minSnr, p2, signalToNoise, softMinSnr, velocity } from '../index';
+import {
+  edm,
+  edmAt,
+  edmWeighting,
+  epsilon,
+  flow,
+  flowAt,
+  image,
+  levelAt,
+  minSnr,
+  p2,
+  signalToNoise,
+  softMinSnr,
+  velocity,
+} from '../index';
 
 test('min-SNR makes the weighted losses of ε, x_0 and v the same where the network is the same', () => {
   const schedule = cosineSchedule({ timesteps: 10 });
@@ -29,11 +43,15 @@ describe.each(weightings)('%s', (_, weighting) => {
     for (const level of levels)
       for (const parameterisation of [epsilon, velocity, flow, edm()])
         // A squared error e of x̂_0 is e·errorScale of the output.
-        expect(weighting(parameterisation)(level) * parameterisation.errorScale(level)).toBeCloseTo(weighting(image)(level), 9);
+        expect(weighting(parameterisation)(level) * parameterisation.errorScale(level)).toBeCloseTo(
+          weighting(image)(level),
+          9,
+        );
   });
   test('is a number where nothing of the image is left', () => {
     const nothing = levelAt(velocityCosineSchedule({ timesteps: 2 }), 1);
-    for (const parameterisation of [image, velocity, flow]) expect(weighting(parameterisation)(nothing)).toBeGreaterThanOrEqual(0);
+    for (const parameterisation of [image, velocity, flow])
+      expect(weighting(parameterisation)(nothing)).toBeGreaterThanOrEqual(0);
   });
 });
 
@@ -58,7 +76,9 @@ test('P2 is 1/(k + SNR)^γ for ε', () => {
 
 test('EDM’s λ(σ) is (σ² + σ_data²)/(σ·σ_data)², and 1 for its own parameterisation', () => {
   for (const sigma of [0.01, 0.5, 7]) {
-    expect(edmWeighting(image, { sigmaData: 0.4 })(edmAt(sigma)) / ((sigma ** 2 + 0.16) / (sigma * 0.4) ** 2)).toBeCloseTo(1, 12);
+    expect(
+      edmWeighting(image, { sigmaData: 0.4 })(edmAt(sigma)) / ((sigma ** 2 + 0.16) / (sigma * 0.4) ** 2),
+    ).toBeCloseTo(1, 12);
     expect(edmWeighting(edm({ sigmaData: 0.4 }), { sigmaData: 0.4 })(edmAt(sigma))).toBeCloseTo(1, 12);
   }
 });

@@ -8,7 +8,9 @@ import { biasPoint, points } from './winograd';
 /** The value that a node arranges, or that it sums over a tile's points. */
 const sourceOf = ({ op, inputs }: Node): Value => inputs[op === 'MatMul' ? 1 : 0]!;
 
-/** The nodes from a value back to the blocked convolution without a bias that it is the result of, which is the last. */
+/**
+ * The nodes from a value back to the blocked convolution without a bias that it is the result of, which is the last.
+ */
 function convolutionBehind(value: Value): Node[] | undefined {
   const channels = value.shape.at(-1);
   const nodes: Node[] = [];

@@ -8,14 +8,17 @@ import { pixelIndex, take, turned } from './pixels';
 import { fromPoints, pixelsAtPoints, points, tapsAtPoints, tile, tilesOf, worthTiling } from './winograd';
 
 /*
- * The gradient of a filter is a convolution as well: one that sums over images and pixels, and whose results are the taps. So that it runs
- * on blocked channels without a copy of every window,
+ * The gradient of a filter is a convolution as well: one that sums over images and pixels, and whose results are the
+ * taps. So that it runs on blocked channels without a copy of every window,
  *   - the blocks are made of images, and of strips of rows where there are fewer images than a block has places;
- *   - a tap to the right is one pixel, hence `channels` elements further in a row as it lies in memory: the width of the image is
+ *   - a tap to the right is one pixel, hence `channels` elements further in a row as it lies in memory: the width of
+ *     the image is
  *     pixels × channels, its dilation the channels;
- *   - strips are cut into parts of a few rows, which are further channels, so that the part of the filter that an inner loop goes through
+ *   - strips are cut into parts of a few rows, which are further channels, so that the part of the filter that an inner
+ *     loop goes through
  *     stays in the cache.
- * Of Winograd's tiles along the width, what is summed is the product at each point, where a tile's outputs are the taps of a filter, F(3, 4).
+ * Of Winograd's tiles along the width, what is summed is the product at each point, where a tile's outputs are the taps
+ * of a filter, F(3, 4).
  */
 
 /** Bytes that an inner loop should find in the second-level cache, and at most how many it may go through. */
@@ -42,7 +45,11 @@ export function blockedFilterGradient(x: Value, dy: Value, g: Geometry): Value {
   const { inChannels: ci, outChannels: co } = g;
   // Either may be the image and the other the filter, whose channels are filled up to whole blocks.
   const back = backwards(g);
-  if (unstrided(g) && roundUp(ci, block) * co < roundUp(co, block) * ci && rowBytes(x.graph, back.width.out) <= maxBytes) {
+  if (
+    unstrided(g) &&
+    roundUp(ci, block) * co < roundUp(co, block) * ci &&
+    rowBytes(x.graph, back.width.out) <= maxBytes
+  ) {
     return transpose(turned(correlation(dy, x, back)), [0, 1, 3, 2]);
   }
   return correlation(x, dy, g);
@@ -51,7 +58,11 @@ export function blockedFilterGradient(x: Value, dy: Value, g: Geometry): Value {
 /** The columns of an image that the windows cover, and those of the filter, both once for each point of Winograd's. */
 function columnsOf(width: Axis, tiled: boolean): { image: number[][]; filter: number[][] } {
   const range = (length: number, from: number, step: number) => Array.from({ length }, (_, i) => from + i * step);
-  if (!tiled) return { image: [range((width.out - 1) * width.stride + width.kernel, -width.before, 1)], filter: [range(width.out, 0, 1)] };
+  if (!tiled)
+    return {
+      image: [range((width.out - 1) * width.stride + width.kernel, -width.before, 1)],
+      filter: [range(width.out, 0, 1)],
+    };
   const tiles = tilesOf(width);
   return {
     image: range(points, -width.before, 1).map((first) => range(tiles, first, tile)),
@@ -59,14 +70,17 @@ function columnsOf(width: Axis, tiled: boolean): { image: number[][]; filter: nu
   };
 }
 
-/** The pixels of x [n, h, w, c] where rows and columns cross: [lists of columns, n, rows, columns, c], zeros outside. */
+/**
+ * The pixels of x [n, h, w, c] where rows and columns cross: [lists of columns, n, rows, columns, c], zeros outside.
+ */
 function crossings(x: Value, rows: readonly number[], lists: readonly (readonly number[])[]): Value {
   const [n, , , c] = x.shape;
   const pixel = pixelIndex(x.shape);
   const taken = take(x, `${rows.join()}|${lists.map((columns) => columns.join()).join('|')}`, () => {
     const indices: number[] = [];
     for (const columns of lists)
-      for (let i = 0; i < n; i++) for (const row of rows) for (const column of columns) indices.push(pixel(i, row, column));
+      for (let i = 0; i < n; i++)
+        for (const row of rows) for (const column of columns) indices.push(pixel(i, row, column));
     return indices;
   });
   return reshape(taken, [lists.length, n, rows.length, lists[0].length, c]);
@@ -78,12 +92,26 @@ function pairedBlocks(x: Value): Value {
   const [groups, images, pixels, channels] = x.shape;
   const whole = roundUp(channels, block);
   const image = pad(x, [0, 0, 0, 0], [0, 0, 0, roundUp(channels, 4) - channels]);
-  const inBlocks = node('ReorderInput', [image], [groups, whole, images, pixels], 'float32', { channels_last: 1 }, nchwc);
+  const inBlocks = node(
+    'ReorderInput',
+    [image],
+    [groups, whole, images, pixels],
+    'float32',
+    { channels_last: 1 },
+    nchwc,
+  );
   // B images are moved inwards as if they, with the channels of a block, were blocks of channels.
   const pairs = block * block;
   const outer = (groups * whole * images) / pairs;
   const attributes = { channels: pairs, channels_last: 1 };
-  return node('ReorderOutput', [reshape(inBlocks, [outer, pairs, 1, pixels])], [outer, 1, pixels, pairs], 'float32', attributes, nchwc);
+  return node(
+    'ReorderOutput',
+    [reshape(inBlocks, [outer, pairs, 1, pixels])],
+    [outer, 1, pixels, pairs],
+    'float32',
+    attributes,
+    nchwc,
+  );
 }
 
 /** Σ over images and pixels p of image[p · stride + tap − before, a] · filter[p, b]: [kh, kw, a, b]. */
@@ -93,7 +121,11 @@ function correlation(image: Value, filter: Value, g: Geometry): Value {
   const { n, height, width, inChannels, outChannels } = g;
   const tiled = worthTiling(g);
   const columns = columnsOf(width, tiled);
-  const [groups, imageColumns, filterColumns] = [columns.image.length, columns.image[0].length, columns.filter[0].length];
+  const [groups, imageColumns, filterColumns] = [
+    columns.image.length,
+    columns.image[0].length,
+    columns.filter[0].length,
+  ];
 
   const strips = block / commonDivisor(n, block);
   const stripRows = Math.ceil(height.out / strips);
@@ -105,13 +137,23 @@ function correlation(image: Value, filter: Value, g: Geometry): Value {
   const firsts = Array.from({ length: strips * parts }, (_, part) => part * partRows * height.stride - height.before);
   const imageRows = firsts.flatMap((first) => Array.from({ length: windowRows }, (_, row) => first + row));
   const filterRows = Array.from({ length: strips * stripRows }, (_, row) => row);
-  const windows = reshape(crossings(image, imageRows, columns.image), [groups, n * strips, parts * windowRows, imageColumns * inChannels]);
+  const windows = reshape(crossings(image, imageRows, columns.image), [
+    groups,
+    n * strips,
+    parts * windowRows,
+    imageColumns * inChannels,
+  ]);
   const values = tiled ? pixelsAtPoints(windows) : windows;
   const blockedImage = node('ReorderInput', [values], values.shape, 'float32', { channels_last: 0 }, nchwc);
 
   const whole = roundUp(outChannels, block);
   const pixels = crossings(filter, filterRows, columns.filter);
-  const factors = reshape(tiled ? tapsAtPoints(pixels) : pixels, [groups, n * strips, stripRows * filterColumns, outChannels]);
+  const factors = reshape(tiled ? tapsAtPoints(pixels) : pixels, [
+    groups,
+    n * strips,
+    stripRows * filterColumns,
+    outChannels,
+  ]);
 
   const [kernel, dilation] = tiled ? [1, 1] : [width.kernel, width.stride];
   const y = node(

@@ -14,8 +14,8 @@ import { depthwiseConvolutions } from './depthwise';
 import { points } from './winograd';
 
 /*
- * A processor has one size of blocks, so here ORT's blocked operators are written in terms of standard ones, for any size. A blocked value has
- * the shape [n, c, h, w], and its elements in the order [n, c/B, h, w, B].
+ * A processor has one size of blocks, so here ORT's blocked operators are written in terms of standard ones, for any
+ * size. A blocked value has the shape [n, c, h, w], and its elements in the order [n, c/B, h, w, B].
  */
 
 const lowerings = { ...convolutions, ...depthwiseConvolutions };
@@ -46,11 +46,17 @@ function standard({ op, attributes, outputs: [{ shape }] }: Node, inputs: (Value
   const lanes = depthwise || ci % block > 0 ? 1 : block;
   const weights = transpose(reshape(filter!, [co / block, ci / lanes, kh, kw, lanes, block]), [0, 5, 1, 4, 2, 3]);
   const image = depthwise || lanes > 1 ? unblocked(x, block) : x;
-  const y = blocked(node('Conv', [image, reshape(weights, [co, ci, kh, kw]), bias], shape, 'float32', attributes), block);
+  const y = blocked(
+    node('Conv', [image, reshape(weights, [co, ci, kh, kw]), bias], shape, 'float32', attributes),
+    block,
+  );
   return before ? add(y, before) : y;
 }
 
-/** The same graph without blocked operators, how many there were, how many of them were convolutions at the points of tiles, and the sums. */
+/**
+ * The same graph without blocked operators, how many there were, how many of them were convolutions at the points of
+ * tiles, and the sums.
+ */
 function translated(output: Value): { output: Value; inputs: Value[]; count: number; tiled: number; sums: number } {
   const { block } = output.graph.target;
   const graph = new Graph(portable);
@@ -74,12 +80,24 @@ function translated(output: Value): { output: Value; inputs: Value[]; count: num
 
 async function run(kernel: string, inputs: Record<string, tf.Tensor>, attrs: Record<string, unknown>, target: Target) {
   const graph = new Graph(target, fusions);
-  const given = Object.fromEntries(Object.entries(inputs).map(([name, { shape }]) => [name, graph.input(name, shape, 'float32')]));
-  const { output, inputs: ports, count, tiled, sums } = translated(lowerings[kernel]({ graph, inputs: given, all: [], attrs }) as Value);
+  const given = Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape }]) => [name, graph.input(name, shape, 'float32')]),
+  );
+  const {
+    output,
+    inputs: ports,
+    count,
+    tiled,
+    sums,
+  } = translated(lowerings[kernel]({ graph, inputs: given, all: [], attrs }) as Value);
   const named = ports.map((value) => ({ name: value.node.name!, value }));
-  const session = await openSession(writeModel(named, [{ name: 'y', value: output }]), { threads: 1, optimization: 'disabled' });
+  const session = await openSession(writeModel(named, [{ name: 'y', value: output }]), {
+    threads: 1,
+    optimization: 'disabled',
+  });
   const feeds = named.map(
-    ({ name, value: { shape } }) => [name, ortTensor(inputs[name].dataSync() as Float32Array, shape, 'float32')] as const,
+    ({ name, value: { shape } }) =>
+      [name, ortTensor(inputs[name].dataSync() as Float32Array, shape, 'float32')] as const,
   );
   const { y } = await session.run(Object.fromEntries(feeds));
   await session.release();
@@ -101,7 +119,16 @@ interface Case {
 }
 
 /** A convolution, its gradients, and the same with one filter a channel. */
-function kernelsOf({ n, h, w, ci, co, k, stride, pad: padding }: Case): [string, Record<string, tf.Tensor>, Record<string, unknown>][] {
+function kernelsOf({
+  n,
+  h,
+  w,
+  ci,
+  co,
+  k,
+  stride,
+  pad: padding,
+}: Case): [string, Record<string, tf.Tensor>, Record<string, unknown>][] {
   const out = (size: number) => (padding === 'same' ? Math.ceil(size / stride) : Math.ceil((size - k + 1) / stride));
   const [x, dy, dyEach] = [ci, co, ci].map((c, i) => values(i === 0 ? [n, h, w, c] : [n, out(h), out(w), c], i + 1));
   const [filter, each] = [values([k, k, ci, co], 4), values([k, k, ci, 1], 5)];

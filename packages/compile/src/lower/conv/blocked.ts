@@ -4,8 +4,9 @@ import type { Axis, Geometry } from './geometry';
 import { after, byOutput, windowAttributes } from './geometry';
 
 /*
- * ORT's own convolutions on tensors whose channels come in blocks as wide as a vector register: [n, c/B, h, w, B] in memory, [n, c, h, w] by
- * its word. ORT makes them itself of a Conv whose weights are constant; here they are written out, so that weights may change every step.
+ * ORT's own convolutions on tensors whose channels come in blocks as wide as a vector register: [n, c/B, h, w, B] in
+ * memory, [n, c, h, w] by its word. ORT makes them itself of a Conv whose weights are constant; here they are written
+ * out, so that weights may change every step.
  * The block size depends on the processor, and a wrong one computes wrong numbers silently: hence the self-test.
  */
 
@@ -45,10 +46,16 @@ function blockedRows(x: Value, shape: Shape): Value {
   const filled = (to: number) => pad(x, [0, 0, 0, 0], [0, 0, 0, to - channels]);
   if (inference) {
     // Of constants, which ORT computes once, but not by the operator that is faster.
-    return reshape(transpose(reshape(filled(whole), [groups, rows * columns, whole / block, block]), [0, 2, 1, 3]), shape);
+    return reshape(
+      transpose(reshape(filled(whole), [groups, rows * columns, whole / block, block]), [0, 2, 1, 3]),
+      shape,
+    );
   }
   const image = filled(roundUp(channels, 4));
-  return reshape(node('ReorderInput', [image], [groups, whole, rows, columns], 'float32', { channels_last: 1 }, nchwc), shape);
+  return reshape(
+    node('ReorderInput', [image], [groups, whole, rows, columns], 'float32', { channels_last: 1 }, nchwc),
+    shape,
+  );
 }
 
 /** [kh, kw, ci, co] → [co/B, ci/B, kh, kw, B, B] in memory, or with few input channels [co/B, ci, kh, kw, B]. */
@@ -88,7 +95,10 @@ export function blockedConv(x: Value, filter: Value, g: Geometry): Value {
   );
 }
 
-/** Zeros left and right of x. At the borders, ORT's loops for one filter a channel take one pixel at a time, and several elsewhere. */
+/**
+ * Zeros left and right of x. At the borders, ORT's loops for one filter a channel take one pixel at a time, and several
+ * elsewhere.
+ */
 function besideZeros(x: Value, g: Geometry): { x: Value; width: Axis } {
   const { size, before } = g.width;
   const [left, right] = [before, after(g.width)];
@@ -108,7 +118,8 @@ export function blockedDepthwise(x: Value, filter: Value, g: Geometry): Value {
 }
 
 /**
- * dFilter [kh, kw, c]: every channel of every image is a channel of one large image, and dy its filter; then the images' results are added.
+ * dFilter [kh, kw, c]: every channel of every image is a channel of one large image, and dy its filter; then the
+ * images' results are added.
  * For strides and dilations of 1.
  */
 export function blockedDepthwiseFilter(x: Value, dy: Value, g: Geometry): Value {

@@ -45,7 +45,9 @@ describe('conv2d', () => {
     const x = values([2, 7, 6, 9], 1);
     const f = weights([3, 2, 9, 17], 2);
     const bias = values([17], 3);
-    await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, [2, 1], 'same'), [x, f], { tolerance: 2e-5 });
+    await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, [2, 1], 'same'), [x, f], {
+      tolerance: 2e-5,
+    });
     await expectSame(
       (a, b) =>
         tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, [
@@ -58,11 +60,17 @@ describe('conv2d', () => {
       { tolerance: 2e-5 },
     );
     for (const pad of ['same', 'valid'] as const) {
-      await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, pad, 'NHWC', [2, 3]), [x, f], { gradient: false });
+      await expectSame((a, b) => tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, pad, 'NHWC', [2, 3]), [x, f], {
+        gradient: false,
+      });
     }
-    await expectSame((a, b, c) => tf.relu(tf.add(tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same'), c)), [x, f, bias], {
-      tolerance: 2e-5,
-    });
+    await expectSame(
+      (a, b, c) => tf.relu(tf.add(tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same'), c)),
+      [x, f, bias],
+      {
+        tolerance: 2e-5,
+      },
+    );
     await expectSame(
       (a, b, c) => tf.add(tf.conv2d(a as tf.Tensor4D, b as tf.Tensor4D, 1, 'same'), c),
       [x, weights([1, 1, 9, 17], 4), bias],
@@ -70,7 +78,14 @@ describe('conv2d', () => {
     );
     await expectSame(
       (a, b, c) =>
-        tf.fused.conv2d({ x: a as tf.Tensor4D, filter: b as tf.Tensor4D, strides: 1, pad: 'same', bias: c, activation: 'relu6' }),
+        tf.fused.conv2d({
+          x: a as tf.Tensor4D,
+          filter: b as tf.Tensor4D,
+          strides: 1,
+          pad: 'same',
+          bias: c,
+          activation: 'relu6',
+        }),
       [x, f, bias],
       { gradient: false },
     );
@@ -90,7 +105,10 @@ describe('conv2d', () => {
         seed,
       }),
       ({ n, h, w, ci, co, kh, strideY, pad, seed: from }) => {
-        const padding = typeof pad === 'string' ? pad : ([[0, 0], [kh >> 1, kh >> 1], pad, [0, 0]] as tf.backend_util.ExplicitPadding);
+        const padding =
+          typeof pad === 'string'
+            ? pad
+            : ([[0, 0], [kh >> 1, kh >> 1], pad, [0, 0]] as tf.backend_util.ExplicitPadding);
         return expectSame(
           (x, f, b) => tf.add(tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, [strideY, 1], padding), b),
           [values([n, Math.max(h, kh), w, ci], from), weights([kh, 3, ci, co], from + 1), values([co], from + 2)],
@@ -164,9 +182,13 @@ describe('depthwise conv2d', () => {
   test('7×7, dilated, and fused', async () => {
     tf.engine().startScope();
     const x = values([2, 9, 8, 20], 1);
-    await expectSame((a, f) => tf.depthwiseConv2d(a as tf.Tensor4D, f as tf.Tensor4D, 1, 3), [x, weights([7, 7, 20, 1], 2)], {
-      tolerance: 2e-5,
-    });
+    await expectSame(
+      (a, f) => tf.depthwiseConv2d(a as tf.Tensor4D, f as tf.Tensor4D, 1, 3),
+      [x, weights([7, 7, 20, 1], 2)],
+      {
+        tolerance: 2e-5,
+      },
+    );
     await expectSame(
       (a, f) => tf.depthwiseConv2d(a as tf.Tensor4D, f as tf.Tensor4D, 1, 'same', 'NHWC', 2),
       [x, weights([3, 3, 20, 1], 2)],
@@ -174,7 +196,14 @@ describe('depthwise conv2d', () => {
     );
     await expectSame(
       (a, f, b) =>
-        tf.fused.depthwiseConv2d({ x: a as tf.Tensor4D, filter: f as tf.Tensor4D, strides: 1, pad: 'same', bias: b, activation: 'relu' }),
+        tf.fused.depthwiseConv2d({
+          x: a as tf.Tensor4D,
+          filter: f as tf.Tensor4D,
+          strides: 1,
+          pad: 'same',
+          bias: b,
+          activation: 'relu',
+        }),
       [x, weights([3, 3, 20, 1], 2), values([20], 4)],
       { gradient: false },
     );
@@ -199,7 +228,8 @@ describe('pooling', () => {
         pad: fc.constantFrom<'same' | 'valid' | number>('same', 'valid', 1),
         seed,
       }),
-      ({ n, h, w, c, k, s, pad, seed: from }) => expectSame((x) => pool(x as tf.Tensor4D, k, s, pad), [values([n, h, w, c], from)]),
+      ({ n, h, w, c, k, s, pad, seed: from }) =>
+        expectSame((x) => pool(x as tf.Tensor4D, k, s, pad), [values([n, h, w, c], from)]),
       10,
     );
   });
@@ -287,7 +317,10 @@ describe('matrices', () => {
       ({ batch, m, k, n, ta, tb, seed: from }) =>
         expectSame(
           (a, b) => tf.matMul(a, b, ta, tb),
-          [values([...batch, ...(ta ? [k, m] : [m, k])], from), values([...batch, ...(tb ? [n, k] : [k, n])], from + 1)],
+          [
+            values([...batch, ...(ta ? [k, m] : [m, k])], from),
+            values([...batch, ...(tb ? [n, k] : [k, n])], from + 1),
+          ],
         ),
       10,
     );
@@ -295,9 +328,13 @@ describe('matrices', () => {
   test('with a bias, and fused with an activation', async () => {
     const inputs = [values([4, 3], 1), values([3, 5], 2), values([5], 3)];
     await expectSame((a, b, c) => tf.add(tf.matMul(a, b), c), inputs);
-    await expectSame((a, b, bias) => tf.fused.matMul({ a, b, transposeA: false, transposeB: false, bias, activation: 'elu' }), inputs, {
-      gradient: false,
-    });
+    await expectSame(
+      (a, b, bias) => tf.fused.matMul({ a, b, transposeA: false, transposeB: false, bias, activation: 'elu' }),
+      inputs,
+      {
+        gradient: false,
+      },
+    );
     tf.dispose(inputs);
   });
   test('with weights, the columns taken apart as heads', async () => {
@@ -323,6 +360,8 @@ describe('matrices', () => {
 
 test('a kernel without a lowering is named', async () => {
   const x = values([2, 4], 1);
-  await expect(compile((a: tf.Tensor) => tf.spectral.rfft(a), [x])).rejects.toThrow(/no lowering for the kernel|complex64/);
+  await expect(compile((a: tf.Tensor) => tf.spectral.rfft(a), [x])).rejects.toThrow(
+    /no lowering for the kernel|complex64/,
+  );
   x.dispose();
 });

@@ -13,7 +13,8 @@ import { float } from '../promote';
 
 const toLast = (x: Value, format?: string) => (format === 'NCHW' ? transpose(x, [0, 2, 3, 1]) : x);
 const fromLast = (x: Value, format?: string) => (format === 'NCHW' ? transpose(x, [0, 3, 1, 2]) : x);
-const lastShape = (shape: readonly number[], format?: string) => (format === 'NCHW' ? [shape[0], shape[2], shape[3], shape[1]] : shape);
+const lastShape = (shape: readonly number[], format?: string) =>
+  format === 'NCHW' ? [shape[0], shape[2], shape[3], shape[1]] : shape;
 
 /** [kh, kw, a, b] turned by 180° with its channels swapped: [kh, kw, b, a]. */
 const flipped = (filter: Value) => transpose(turned(filter), [0, 1, 3, 2]);
@@ -30,13 +31,15 @@ function standardConv(x: Value, filter: Value, g: Geometry): Value {
   return transpose(y, [0, 2, 3, 1]);
 }
 
-const fastConv = (x: Value, filter: Value, g: Geometry) => (worthTiling(g) ? winogradConv(x, filter, g) : blockedConv(x, filter, g));
+const fastConv = (x: Value, filter: Value, g: Geometry) =>
+  worthTiling(g) ? winogradConv(x, filter, g) : blockedConv(x, filter, g);
 
 /** x [n, h, w, ci] * filter [kh, kw, ci, co] → [n, h', w', co]. */
 function convolve(x: Value, filter: Value, g: Geometry): Value {
   const shape = [g.n, g.height.out, g.width.out, g.outChannels];
   const pixels = g.n * g.height.out * g.width.out;
-  if (pointwise(g)) return reshape(matMul(reshape(x, [pixels, g.inChannels]), reshape(filter, [g.inChannels, g.outChannels])), shape);
+  if (pointwise(g))
+    return reshape(matMul(reshape(x, [pixels, g.inChannels]), reshape(filter, [g.inChannels, g.outChannels])), shape);
   if (canBlock(x.graph, g)) return fastConv(x, filter, g);
   if (!x.graph.target.contrib) return standardConv(x, filter, g);
   const windows = patches(x, inputsByTap(g.height), inputsByTap(g.width));
@@ -48,7 +51,10 @@ function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
   const shape = [g.n, g.height.size, g.width.size, g.inChannels];
   const pixels = g.n * g.height.size * g.width.size;
   if (pointwise(g))
-    return reshape(matMul(reshape(dy, [pixels, g.outChannels]), reshape(filter, [g.inChannels, g.outChannels]), false, true), shape);
+    return reshape(
+      matMul(reshape(dy, [pixels, g.outChannels]), reshape(filter, [g.inChannels, g.outChannels]), false, true),
+      shape,
+    );
   if (unstrided(g)) {
     const back = backwards(g);
     if (canBlock(dy.graph, back)) return fastConv(dy, flipped(filter), back);
@@ -57,8 +63,8 @@ function inputGradient(dy: Value, filter: Value, g: Geometry): Value {
 }
 
 /**
- * With strides, pixels of different phases (their place modulo the stride) go into dy through different taps, and through no others: so each
- * phase is a product of matrices of its own, and the phases are put together again.
+ * With strides, pixels of different phases (their place modulo the stride) go into dy through different taps, and
+ * through no others: so each phase is a product of matrices of its own, and the phases are put together again.
  */
 function byPhase(dy: Value, filter: Value, g: Geometry): Value {
   const { height, width, inChannels, outChannels } = g;
@@ -67,7 +73,8 @@ function byPhase(dy: Value, filter: Value, g: Geometry): Value {
   const columns = outputsByTap(width);
   const every = (table: number[][], phases: number, phase: number) => table.filter((_, i) => i % phases === phase);
   /** The taps through which any of these pixels is taken. */
-  const taps = (table: number[][]) => table[0].map((_, tap) => tap).filter((tap) => table.some((outputs) => outputs[tap] >= 0));
+  const taps = (table: number[][]) =>
+    table[0].map((_, tap) => tap).filter((tap) => table.some((outputs) => outputs[tap] >= 0));
 
   const strips = Array.from({ length: phasesY }, (_, phaseY) => {
     const parts = Array.from({ length: phasesX }, (__, phaseX) => {
@@ -79,7 +86,10 @@ function byPhase(dy: Value, filter: Value, g: Geometry): Value {
       const windows = patches(dy, pick(tableY, tapsY), pick(tableX, tapsX));
       const weights = pickTaps(filter, tapsY, tapsX);
       return reshape(
-        matMul(windows, reshape(transpose(weights, [0, 1, 3, 2]), [tapsY.length * tapsX.length * outChannels, inChannels])),
+        matMul(
+          windows,
+          reshape(transpose(weights, [0, 1, 3, 2]), [tapsY.length * tapsX.length * outChannels, inChannels]),
+        ),
         shape,
       );
     });
@@ -94,7 +104,12 @@ function byPhase(dy: Value, filter: Value, g: Geometry): Value {
 function pickTaps(filter: Value, tapsY: number[], tapsX: number[]): Value {
   const step = (taps: number[]) => (taps.length > 1 ? taps[1] - taps[0] : 1);
   const [, , a, b] = filter.shape;
-  return slice(filter, [tapsY[0], tapsX[0], 0, 0], [tapsY.length, tapsX.length, a, b], [step(tapsY), step(tapsX), 1, 1]);
+  return slice(
+    filter,
+    [tapsY[0], tapsX[0], 0, 0],
+    [tapsY.length, tapsX.length, a, b],
+    [step(tapsY), step(tapsX), 1, 1],
+  );
 }
 
 /** Of which side the windows take less to copy: x's around each output, or dy's around each input. */
@@ -123,7 +138,10 @@ function filterGradient(x: Value, dy: Value, g: Geometry): Value {
 function conv2d({ inputs: { x, filter }, attrs }: KernelCall): Value {
   const { dataFormat } = attrs as ConvAttrs;
   const last = toLast(x, dataFormat);
-  return fromLast(convolve(float(last), float(filter), geometry(last.shape, filter.shape, attrs as ConvAttrs)), dataFormat);
+  return fromLast(
+    convolve(float(last), float(filter), geometry(last.shape, filter.shape, attrs as ConvAttrs)),
+    dataFormat,
+  );
 }
 
 export const convolutions: Lowerings = {

@@ -67,13 +67,21 @@ export function geometry(input: Shape, filter: Shape, attrs: ConvAttrs, depthwis
 export const unstrided = ({ height, width }: Geometry): boolean =>
   [height, width].every(({ stride, dilation }) => stride === 1 && dilation === 1);
 export const pointwise = (g: Geometry): boolean =>
-  [g.height, g.width].every(({ kernel, stride, before, size, out }) => kernel === 1 && stride === 1 && before === 0 && size === out);
+  [g.height, g.width].every(
+    ({ kernel, stride, before, size, out }) => kernel === 1 && stride === 1 && before === 0 && size === out,
+  );
 
-/** Zeros behind the last element, so that exactly `out` windows fit; negative where elements at the end are in no window. */
+/**
+ * Zeros behind the last element, so that exactly `out` windows fit; negative where elements at the end are in no
+ * window.
+ */
 export const after = ({ size, out, kernel, stride, dilation, before }: Axis): number =>
   (out - 1) * stride + (kernel - 1) * dilation + 1 - size - before;
 
-/** A geometry as attributes of ONNX's Conv. It has no negative padding: elements that no window reaches must have been cut off. */
+/**
+ * A geometry as attributes of ONNX's Conv. It has no negative padding: elements that no window reaches must have been
+ * cut off.
+ */
 export const windowAttributes = (height: Axis, width: Axis): Attributes => ({
   kernel_shape: [height.kernel, width.kernel],
   strides: [height.stride, width.stride],

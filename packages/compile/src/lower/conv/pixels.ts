@@ -13,7 +13,11 @@ export function turned(filter: Value): Value {
 
 /** x [n, h, w, c] cut to what the windows reach, channels first. */
 export function reached(x: Value, { n, height, width }: Geometry): Value {
-  const cut = slice(x, [0, 0, 0, 0], [n, height.size + Math.min(0, after(height)), width.size + Math.min(0, after(width)), x.shape[3]]);
+  const cut = slice(
+    x,
+    [0, 0, 0, 0],
+    [n, height.size + Math.min(0, after(height)), width.size + Math.min(0, after(width)), x.shape[3]],
+  );
   return transpose(cut, [0, 3, 1, 2]);
 }
 
@@ -44,13 +48,15 @@ function indexTable(
 ): { table: Value; padded: boolean } {
   const indices: number[] = [];
   for (const row of rows)
-    for (const column of columns) for (const y of row) for (const x of column) indices.push(y < 0 || x < 0 ? outside : y * width + x);
+    for (const column of columns)
+      for (const y of row) for (const x of column) indices.push(y < 0 || x < 0 ? outside : y * width + x);
   return { table: graph.constant(indices, [indices.length], 'int32'), padded: indices.includes(outside) };
 }
 
 /**
  * The windows of images laid out as a matrix, so that a convolution is a product of matrices: x [n, h, w, c] →
- * [n·rows·columns, taps·c], by taking each window's pixels; those outside are taken from a pixel of zeros behind the last.
+ * [n·rows·columns, taps·c], by taking each window's pixels; those outside are taken from a pixel of zeros behind the
+ * last.
  */
 export function patches(x: Value, rows: number[][], columns: number[][]): Value {
   const [n, h, w, c] = x.shape;

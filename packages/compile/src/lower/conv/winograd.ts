@@ -7,11 +7,13 @@ import { windowAttributes } from './geometry';
 import { pixelIndex, take } from './pixels';
 
 /*
- * Winograd's minimal filtering along the width: of rows cut into tiles of four outputs, three taps take 6 products a tile instead of 12. The
- * six pixels that a tile takes, and the taps, are turned into values at the points 0, 1, −1, 2, −2 and ∞ of polynomials; at each point the
- * values are convolved as pixels would be, along the height alone, and from what comes out at all points follow the outputs.
- * (Lavin & Gray, 2015, Fast Algorithms for Convolutional Neural Networks, F(4, 3) in §4.) Tiles along both axes would take fewer products
- * still, but four times the memory for filters, which then takes longer to read than the products that are saved.
+ * Winograd's minimal filtering along the width: of rows cut into tiles of four outputs, three taps take 6 products a
+ * tile instead of 12. The six pixels that a tile takes, and the taps, are turned into values at the points 0, 1, −1, 2,
+ * −2 and ∞ of polynomials; at each point the values are convolved as pixels would be, along the height alone, and from
+ * what comes out at all points follow the outputs.
+ * (Lavin & Gray, 2015, Fast Algorithms for Convolutional Neural Networks, F(4, 3) in §4.) Tiles along both axes would
+ * take fewer products still, but four times the memory for filters, which then takes longer to read than the products
+ * that are saved.
  */
 
 /** Outputs of a tile. */
@@ -63,8 +65,9 @@ export const fromPoints = (x: Value, outputs: number): Value => transformed(outp
 export const tilesOf = ({ out }: Axis): number => Math.ceil(out / tile);
 
 /**
- * Whether the products that are saved take longer than to get to the points and back. Measured: from 56 channels to 112 and from 112 to 224, a
- * convolution takes 0.65 to 0.8 of the time; from 28 to 56 it wins 0.1, which is lost again to memory; at 24 to 24 it takes longer.
+ * Whether the products that are saved take longer than to get to the points and back. Measured: from 56 channels to 112
+ * and from 112 to 224, a convolution takes 0.65 to 0.8 of the time; from 28 to 56 it wins 0.1, which is lost again to
+ * memory; at 24 to 24 it takes longer.
  */
 export function worthTiling({ width, inChannels, outChannels }: Geometry): boolean {
   const { kernel, stride, dilation, out } = width;
@@ -72,7 +75,10 @@ export function worthTiling({ width, inChannels, outChannels }: Geometry): boole
   return fits && inChannels * outChannels >= 24 * (inChannels + outChannels);
 }
 
-/** What blockedConv computes, for filters of three columns without stride: x [n, h, w, ci] * filter [kh, 3, ci, co] → [n, h', w', co]. */
+/**
+ * What blockedConv computes, for filters of three columns without stride: x [n, h, w, ci] * filter [kh, 3, ci, co] →
+ * [n, h', w', co].
+ */
 export function winogradConv(x: Value, filter: Value, g: Geometry): Value {
   const { n, height, width, inChannels, outChannels } = g;
   const { block } = x.graph.target;
@@ -117,5 +123,10 @@ export function winogradConv(x: Value, filter: Value, g: Geometry): Value {
     nchwc,
   );
   const y = fromBlocked(fromPoints(reshape(products, shape), tile), outChannels);
-  return reshape(take(reshape(y, sourceShape), `untiled ${width.out}`, placed), [n, height.out, width.out, outChannels]);
+  return reshape(take(reshape(y, sourceShape), `untiled ${width.out}`, placed), [
+    n,
+    height.out,
+    width.out,
+    outChannels,
+  ]);
 }

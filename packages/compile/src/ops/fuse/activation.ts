@@ -27,7 +27,8 @@ export function normalCdf(sum: Value, by: Value): Value | undefined {
 /** x·Φ(x) as ORT's Gelu. */
 export function gelu(x: Value, cdf: Value): Value | undefined {
   const { target } = x.graph;
-  if (!target.inference || !target.contrib || !isOp(cdf, 'HardSigmoid') || !isOp(input(cdf, 0), 'Erf')) return undefined;
+  if (!target.inference || !target.contrib || !isOp(cdf, 'HardSigmoid') || !isOp(input(cdf, 0), 'Erf'))
+    return undefined;
   const scaled = withScalar(input(input(cdf, 0), 0), 'Mul');
   if (!scaled || scaled.x !== x || !near(scaled.by, Math.SQRT1_2)) return undefined;
   return node('Gelu', [x], x.shape, 'float32', {}, contrib);

@@ -6,7 +6,9 @@ import { reshape } from '../shapes';
 import { channelProduct, input, isOp } from './pattern';
 import { affineOf, rowAffine } from './row-affine';
 
-/** Whether a value is the mean of all of `of`'s elements within each of its first few rows; gives the number of rows. */
+/**
+ * Whether a value is the mean of all of `of`'s elements within each of its first few rows; gives the number of rows.
+ */
 function rowMean(value: Value, of: Value): number | undefined {
   const mean = unshaped(value);
   if (!isOp(mean, 'ReduceMean') || unshaped(input(mean, 0)) !== unshaped(of)) return undefined;
@@ -28,7 +30,8 @@ function perRow(value: Value, rows: number, shape: Shape): Value | undefined {
 /** (x − mean) · 1/√(variance + ε) over whole rows is a layer normalisation. */
 export function normalise(centred: Value, scale: Value): Value | undefined {
   const factor = unshaped(scale);
-  if (!isOp(centred, 'Sub') || !isOp(factor, 'Reciprocal') || !isOp(unshaped(input(factor, 0)), 'Sqrt')) return undefined;
+  if (!isOp(centred, 'Sub') || !isOp(factor, 'Reciprocal') || !isOp(unshaped(input(factor, 0)), 'Sqrt'))
+    return undefined;
   const shifted = unshaped(input(unshaped(input(factor, 0)), 0));
   if (!isOp(shifted, 'Add')) return undefined;
   const epsilon = [0, 1].map((i) => uniformValue(input(shifted, i))).find((value) => value !== undefined);
@@ -38,7 +41,8 @@ export function normalise(centred: Value, scale: Value): Value | undefined {
   const rows = rowMean(input(centred, 1), x);
   const squares = isOp(unshaped(variance), 'ReduceMean') ? unshaped(input(unshaped(variance), 0)) : undefined;
   if (!rows || !squares || !isOp(squares, 'Mul') || rowMean(variance, squares) !== rows) return undefined;
-  if (unshaped(input(squares, 0)) !== unshaped(centred) || unshaped(input(squares, 1)) !== unshaped(centred)) return undefined;
+  if (unshaped(input(squares, 0)) !== unshaped(centred) || unshaped(input(squares, 1)) !== unshaped(centred))
+    return undefined;
 
   const { graph } = x;
   const width = sizeOf(x.shape) / rows;
@@ -63,8 +67,9 @@ function invStdOf(value: Value): Value | undefined {
 }
 
 /**
- * (dy − E[dy] − x̂ E[dy·x̂]) · invStd, the gradient of a normalisation. As dy·invStd − (x̂·(E[dy·x̂]·invStd) + E[dy]·invStd), whose
- * bracket is a single pass, and where dy is a product with a weight of each channel, so is the first term.
+ * (dy − E[dy] − x̂ E[dy·x̂]) · invStd, the gradient of a normalisation. As dy·invStd − (x̂·(E[dy·x̂]·invStd) +
+ * E[dy]·invStd), whose bracket is a single pass, and where dy is a product with a weight of each channel, so is the
+ * first term.
  */
 export function normaliseGradient(difference: Value, scale: Value): Value | undefined {
   const invStd = unshaped(scale);
@@ -90,26 +95,43 @@ export function normaliseGradient(difference: Value, scale: Value): Value | unde
 }
 
 /**
- * A normalisation's scale and shift for each channel, done by the normalisation itself. Its gradient, which needs the value before them, has
- * it as (x − mean) / std, an affine function of x.
+ * A normalisation's scale and shift for each channel, done by the normalisation itself. Its gradient, which needs the
+ * value before them, has it as (x − mean) / std, an affine function of x.
  */
 export function affineNormalisation(a: Value, b: Value): Value | undefined {
   const channels = a.shape.at(-1)!;
   const scaled = channelProduct(a);
   const y = scaled && unshaped(scaled.value);
-  if (!scaled || !y || !isOp(y, 'LayerNormalization') || y.index !== 0 || b.shape.at(-1) !== channels || sizeOf(b.shape) !== channels)
+  if (
+    !scaled ||
+    !y ||
+    !isOp(y, 'LayerNormalization') ||
+    y.index !== 0 ||
+    b.shape.at(-1) !== channels ||
+    sizeOf(b.shape) !== channels
+  )
     return undefined;
   const { graph } = a;
   const [rows, width] = y.shape;
   if (width % channels !== 0 || y.node.inputs.length > 2) return undefined;
   const wide = (value: Value) =>
     reshape(
-      node('Expand', [reshape(value, [1, channels]), int64s(graph, [width / channels, channels])], [width / channels, channels], 'float32'),
+      node(
+        'Expand',
+        [reshape(value, [1, channels]), int64s(graph, [width / channels, channels])],
+        [width / channels, channels],
+        'float32',
+      ),
       [width],
     );
   const x = input(y, 0);
   const results = y.node.outputs.map(({ shape, dtype }) => ({ shape, dtype }));
-  const [result, mean, invStd] = graph.node('LayerNormalization', [x, wide(scaled.factor), wide(b)], results, y.node.attributes);
+  const [result, mean, invStd] = graph.node(
+    'LayerNormalization',
+    [x, wide(scaled.factor), wide(b)],
+    results,
+    y.node.attributes,
+  );
   y.node.outputs.slice(1).forEach((before, i) => graph.replace(before, [mean, invStd][i]));
   graph.replace(y, rowAffine(x, invStd, full(graph, [rows, 1], 0), mean));
   return reshape(result, a.shape);

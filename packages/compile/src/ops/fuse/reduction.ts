@@ -8,10 +8,14 @@ import { channelFactor, input, isOp } from './pattern';
 import { affineOf } from './row-affine';
 
 /**
- * A sum or mean of y · ((x − mean) · slope + offset) within rows, as slope · (Σ y·x − mean · Σ y) + offset · Σ y: a bias's gradient needs
- * Σ y too.
+ * A sum or mean of y · ((x − mean) · slope + offset) within rows, as slope · (Σ y·x − mean · Σ y) + offset · Σ y: a
+ * bias's gradient needs Σ y too.
  */
-function affineReduce(op: string, value: Value, [outer, reduced, inner]: readonly [number, number, number]): Value | undefined {
+function affineReduce(
+  op: string,
+  value: Value,
+  [outer, reduced, inner]: readonly [number, number, number],
+): Value | undefined {
   const product = unshaped(value);
   if (!isOp(product, 'Mul')) return undefined;
   for (const side of [0, 1]) {
@@ -28,21 +32,35 @@ function affineReduce(op: string, value: Value, [outer, reduced, inner]: readonl
 }
 
 /**
- * A sum or mean of a product with a factor for each channel: the factor can wait until everything but the channels has been summed.
+ * A sum or mean of a product with a factor for each channel: the factor can wait until everything but the channels has
+ * been summed.
  * @param shape [outer, reduced, inner] as it is to be reduced over the middle
  * @returns [outer, 1, inner]
  */
-export function factoredReduce(op: string, x: Value, [outer, reduced, inner]: readonly [number, number, number]): Value | undefined {
+export function factoredReduce(
+  op: string,
+  x: Value,
+  [outer, reduced, inner]: readonly [number, number, number],
+): Value | undefined {
   if ((op !== 'ReduceSum' && op !== 'ReduceMean') || x.dtype !== 'float32') return undefined;
   const found = channelFactor(x);
   const channels = found?.factor.shape[0];
-  if (!found || channels === undefined || (inner !== channels && (inner !== 1 || reduced % channels !== 0 || reduced === channels)))
+  if (
+    !found ||
+    channels === undefined ||
+    (inner !== channels && (inner !== 1 || reduced % channels !== 0 || reduced === channels))
+  )
     return affineReduce(op, x, [outer, reduced, inner]);
   // As a sum, since the sum is what other gradients need too.
   const rows = (reduced * inner) / channels;
   const total = reduce('ReduceSum', reshape(found.value, [outer, rows, channels]), [1]);
   const factor = op === 'ReduceMean' ? mul(found.factor, 1 / reduced) : found.factor;
   if (inner === channels) return mul(total, factor);
-  const weighted = node('MatMul', [reshape(total, [outer, channels]), reshape(factor, [channels, 1])], [outer, 1], 'float32');
+  const weighted = node(
+    'MatMul',
+    [reshape(total, [outer, channels]), reshape(factor, [channels, 1])],
+    [outer, 1],
+    'float32',
+  );
   return reshape(weighted, [outer, 1, 1]);
 }

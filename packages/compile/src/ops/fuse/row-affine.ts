@@ -5,7 +5,10 @@ import { full, node } from '../node';
 import { reshape } from '../shapes';
 import { input, isOp } from './pattern';
 
-/** (x [rows, width] − mean) · slope + offset, each [rows, 1], in one pass: what inference of a batch normalisation does with channels. */
+/**
+ * (x [rows, width] − mean) · slope + offset, each [rows, 1], in one pass: what inference of a batch normalisation does
+ * with channels.
+ */
 export function rowAffine(x: Value, slope: Value, offset: Value, mean?: Value): Value {
   const [rows, width] = x.shape;
   const { graph } = x;
@@ -21,7 +24,10 @@ export function rowAffine(x: Value, slope: Value, offset: Value, mean?: Value): 
   return reshape(node('BatchNormalization', inputs, [1, rows, width], 'float32', { epsilon: 0 }), x.shape);
 }
 
-/** A value as an affine function of another, row by row: (x − mean) · slope + offset, each [rows, 1]; no mean or offset where it is 0. */
+/**
+ * A value as an affine function of another, row by row: (x − mean) · slope + offset, each [rows, 1]; no mean or offset
+ * where it is 0.
+ */
 export function affineOf(value: Value): { x: Value; slope: Value; offset?: Value; mean?: Value } | undefined {
   const source = unshaped(value);
   if (!isOp(source, 'BatchNormalization')) return undefined;
