@@ -10,7 +10,7 @@ export interface Ema {
   readonly weights: Arrays;
   /** Takes the weights after a step into the average. */
   update(parameters: Arrays): void;
-  /** A copy of the average, and the number of updates. */
+  /** The average itself, valid until the next update, and the number of updates. */
   state(): State;
   /** Goes on from where `state()` was taken. */
   restore(state: State): void;

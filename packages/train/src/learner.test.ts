@@ -62,7 +62,7 @@ describe('a learner', () => {
 
   test('refuses what another learner saved, in one line of a bounded length, and changes nothing', async () => {
     const it = await fixed([1, 0], { optimizer: adam() });
-    const before = it.save();
+    const before = structuredClone(it.save());
     expect(() => it.restore({ weights: new Map(), state: before.state })).toThrow(
       'learner: the state is not one of these parameters and this optimizer: weights/w is missing',
     );

@@ -53,7 +53,7 @@ export interface Learner {
   readonly weights: Arrays;
   /** One step of the optimizer on inputs that `task.draw` made. */
   step(inputs: Batch, learningRate: number): Promise<StepResult>;
-  /** A copy of all that a checkpoint must hold. */
+  /** All that a checkpoint must hold: the learner's own arrays, valid until the next step. Writing them takes no copy. */
   save(): Saved;
   /**
    * Goes on from where `save()` was called.
@@ -111,9 +111,7 @@ export async function learner({
       return { loss, losses, gradNorm, skipped };
     },
     save: () => ({
-      weights: new Map(
-        [...weights].map(([name, data]) => [name, { shape: task.parameters.get(name)!.shape, data: data.slice() }]),
-      ),
+      weights: new Map([...weights].map(([name, data]) => [name, { shape: task.parameters.get(name)!.shape, data }])),
       state: state(),
     }),
     restore(saved) {

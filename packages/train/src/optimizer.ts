@@ -6,7 +6,7 @@ import type { Arrays, State } from './task';
 export interface Optimizer {
   /** One step. A parameter without a gradient counts as one whose gradient is zero. */
   update(parameters: Arrays, gradients: Arrays, learningRate: number): void;
-  /** A copy of the optimizer's own arrays by name. */
+  /** The optimizer's own arrays by name, valid until the next step. */
   state(): State;
   /** Goes on from where `state()` was taken; names and lengths have been checked. */
   restore(state: State): void;

@@ -1,8 +1,8 @@
 import type { State, Values } from './task';
 
-/** Copies of arrays, their names behind a prefix. */
+/** The same arrays, their names behind a prefix. */
 export function prefixed(prefix: string, arrays: State): [string, Values][] {
-  return [...arrays].map(([name, values]) => [prefix + name, values.slice()]);
+  return [...arrays].map(([name, values]) => [prefix + name, values]);
 }
 
 /** The arrays whose names begin with a prefix, without it. */

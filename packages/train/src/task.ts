@@ -40,7 +40,7 @@ export interface Task {
    * it.
    */
   observe?(inputs: Batch, losses: Arrays): void;
-  /** What `observe` has learned. */
+  /** What `observe` has learned; it may be the arrays themselves, which are written before the next step. */
   state?(): State;
   /** Goes on from where `state()` was taken. */
   restore?(state: State): void;
