@@ -1,0 +1,11 @@
+export type { Features } from './features';
+export { moments, momentsSum } from './moments';
+export type { Moments, MomentsSum } from './moments';
+export { frechetDistance } from './frechet-distance';
+export { kernelDistance } from './kernel-distance';
+export type { KernelDistance, KernelDistanceOptions } from './kernel-distance';
+export { precisionRecall } from './precision-recall';
+export type { PrecisionRecall } from './precision-recall';
+export { nearestNeighbours } from './nearest-neighbours';
+export type { Neighbours, NeighboursOptions } from './nearest-neighbours';
+export { classAccuracy } from './class-accuracy';
