@@ -1,0 +1,91 @@
+import type { Denoise } from '@ddpm/diffusion';
+import { edmScale, flowScale, sample, scheduleScale } from '@ddpm/diffusion';
+import { Random } from '@ddpm/random';
+import { stretchedLinearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
+import '@tensorflow/tfjs';
+import { describe, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import { chooseSampler, samplerFor, samplers, spacings } from './index';
+
+const schedule = stretchedLinearSchedule({ timesteps: 100 });
+const ofSchedule = { schedule, scale: scheduleScale(schedule) };
+const ofEdm = { scale: edmScale() };
+const ofFlow = { scale: flowScale() };
+
+/** E[x_0 | x] where every pixel of the data is N(0.3, 0.2²). */
+const [mean, deviation] = [0.3, 0.2];
+const bestDenoise: Denoise = async (x, { signal, sigma }) => {
+  const gain = (signal * deviation ** 2) / (signal ** 2 * deviation ** 2 + sigma ** 2);
+  return Promise.resolve({ x0: tf.tidy(() => tf.add<tf.Tensor4D>(tf.mul(tf.sub(x, signal * mean), gain), mean)) });
+};
+
+describe('samplers by name', () => {
+  // A consistency model says something else than E[x_0 | x].
+  const names = Object.keys(samplers).filter((name) => name !== 'lcm');
+  test.each(names)(
+    '%s draws Gaussian data, with what is its own by default, from levels of every kind',
+    async (name) => {
+      for (const [kind, known] of Object.entries({ ofSchedule, ofEdm, ofFlow })) {
+        const whole = samplers[name].steps === 'all' && !('schedule' in known);
+        const sampler = samplerFor({ sampler: name, ...(whole && { steps: 100 }) }, known);
+        const [first] = sampler.levels;
+        const rng = new Random([1, name, kind]);
+        const n = 1000;
+        const xT = tf.mul<tf.Tensor4D>(
+          tf.tensor4d(rng.normals(n), [n, 1, 1, 1]),
+          Math.hypot(first.signal, first.sigma),
+        );
+        const moments = tf.moments(await sample(bestDenoise, xT, { sampler, rng }));
+        expect(Math.abs(moments.mean.dataSync()[0] - mean)).toBeLessThan(0.03);
+        expect(Math.abs(Math.sqrt(moments.variance.dataSync()[0]) / deviation - 1)).toBeLessThan(0.25);
+      }
+    },
+  );
+
+  test('what is not said is filled in, and told', () => {
+    expect(chooseSampler({}, ofSchedule)).toMatchObject({
+      ...{ sampler: 'dpm++2m', steps: 25, spacing: 'uniform-log-snr', eta: 0 },
+    });
+    expect(chooseSampler({ sampler: 'ancestral' }, ofSchedule)).toMatchObject({ steps: 100, spacing: 'trailing' });
+    expect(chooseSampler({ sampler: 'ddim' }, ofEdm)).toMatchObject({ steps: 50, spacing: 'uniform-log-snr' });
+    expect(chooseSampler({ sampler: 'heun', churn: 3 }, ofEdm)).toMatchObject({ churn: 3 });
+    expect(chooseSampler({ sampler: 'dpm++2m-sde' }, ofEdm)).toMatchObject({ eta: 1 });
+    expect(chooseSampler({ spacing: 'trailing', steps: 7 }, ofSchedule).levels).toHaveLength(8);
+  });
+
+  test('a schedule with fewer timesteps than steps are taken by default gives them all', () => {
+    const short = stretchedLinearSchedule({ timesteps: 30 });
+    const known = { schedule: short, scale: scheduleScale(short) };
+    expect(chooseSampler({ sampler: 'ddim' }, known).steps).toBe(30);
+    expect(() => chooseSampler({ sampler: 'ddim', steps: 31 }, known)).toThrow(
+      "trailing: steps must be a whole number from 1 to 30, the schedule's timesteps; got 31",
+    );
+  });
+
+  test('where nothing of the image is left at the noisiest level, levels are spaced by timesteps', () => {
+    const dark = zeroTerminalSnr(schedule);
+    const known = { schedule: dark, scale: scheduleScale(dark) };
+    expect(chooseSampler({}, known)).toMatchObject({ sampler: 'dpm++2m', spacing: 'trailing' });
+    expect(() => chooseSampler({ spacing: 'karras' }, known)).toThrow(
+      "spacing karras needs some signal at the noisiest level, and this model's has none; trailing and linspace do not",
+    );
+  });
+
+  test.each([
+    [{ sampler: 'magic' }, "sampler must be one of ancestral, ancestral-upper, ddim, .* got 'magic'"],
+    [{ spacing: 'toString' }, "spacing must be one of trailing, .* got 'toString'"],
+    [{ sampler: 'unipc2', eta: 1 }, 'sampler unipc2 has no η; ddim, .*, kdpm2 have'],
+    [{ sampler: 'ddim', churn: 1 }, 'sampler ddim does not churn; euler, heun do'],
+    [
+      { sampler: 'ancestral' },
+      "sampler ancestral takes all of a schedule's timesteps, and this model's levels have none",
+    ],
+    [{ spacing: 'trailing' }, "spacing trailing is one of a schedule's timesteps, and this model's levels have none"],
+  ])('%j is refused', (choice, message) => {
+    expect(() => chooseSampler(choice, ofFlow)).toThrow(new RegExp(message));
+  });
+
+  test('exponential is what others call uniform-log-snr', () => {
+    expect(spacings.exponential(ofSchedule, 9)).toEqual(spacings['uniform-log-snr'](ofSchedule, 9));
+  });
+});

@@ -1,0 +1,45 @@
+import type { Level, LevelScale } from '@ddpm/diffusion';
+import { karras, leading, linspace, trailing, uniformLogSnr } from '@ddpm/diffusion';
+import type { NoiseSchedule } from '@ddpm/schedules';
+
+/** What spacings choose among: all levels of a kind, and the timesteps of a schedule where they are one's. */
+export interface LevelsToSpace {
+  /** By their σ = sigma/signal. */
+  readonly scale: LevelScale;
+  /** The schedule, where they are one's. */
+  readonly schedule?: NoiseSchedule;
+}
+
+/** So many of a model's levels, from noise to image. */
+export type Spacing = (known: LevelsToSpace, steps: number) => Level[];
+
+const ofTimesteps =
+  (name: string, space: (schedule: NoiseSchedule, steps: number) => Level[]): Spacing =>
+  ({ schedule }, steps) => {
+    if (!schedule)
+      throw new RangeError(
+        `spacing ${name} is one of a schedule's timesteps, and this model's levels have none; uniform-log-snr and karras space any`,
+      );
+    return space(schedule, steps);
+  };
+
+const ofRatios =
+  (name: string, space: (scale: LevelScale, steps: number) => Level[]): Spacing =>
+  ({ scale }, steps) => {
+    if (scale.max === Infinity)
+      throw new RangeError(
+        `spacing ${name} needs some signal at the noisiest level, and this model's has none; trailing and linspace do not`,
+      );
+    return space(scale, steps);
+  };
+
+/** The spacings of levels by their names on a command line. */
+export const spacings: Readonly<Record<string, Spacing>> = {
+  trailing: ofTimesteps('trailing', trailing),
+  leading: ofTimesteps('leading', leading),
+  linspace: ofTimesteps('linspace', linspace),
+  karras: ofRatios('karras', karras),
+  'uniform-log-snr': ofRatios('uniform-log-snr', uniformLogSnr),
+  // k-diffusion's name for the same.
+  exponential: ofRatios('exponential', uniformLogSnr),
+};
