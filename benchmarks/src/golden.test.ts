@@ -66,7 +66,7 @@ describe.each(cases)('the compiled U-Net with %s blocks, on the %s path', (kind,
   const values = () =>
     new Map([...parameters].map(([name, variable]) => [name, variable.dataSync().slice() as Float32Array]));
   const levelsOf = (t: tf.Tensor) => stack([...t.dataSync()].map((each) => levelAt(schedule, each)));
-  /** What the task's loss is given, of stored images, noise and t. */
+  /** The inputs of the task's loss, of stored images, noise and t. */
   const batchOf = (prefix: string, i?: number): Batch => {
     const [x0, noise, t] = ['x0', 'noise', 't'].map((name) => take(prefix + name, i));
     const { signal, sigma, time } = levelsOf(t);

@@ -8,15 +8,15 @@ import { kebab, show } from './settings';
 export interface OptionSpec<T extends z.ZodType = z.ZodType> {
   /** As it stands on the command line: `--image-size <pixels>`; `--no-clip` turns off what is on. */
   readonly flag: string;
-  /** What turns off again what the flag turns on: `--no-flip` beside `--flip`. */
+  /** The flag that turns it off again: `--no-flip` beside `--flip`. */
   readonly opposite?: string;
-  /** What it does, as `--help` and the README say it. */
+  /** Its explanation, as `--help` and the README give it. */
   readonly does: string;
-  /** What it may hold; a message is the end of a sentence that begins with the option's name. */
+  /** Its allowed values; a message is the end of a sentence that begins with the option's name. */
   readonly schema: T;
   /**
-   * What a text on the command line means; the text itself by default. What cannot be read is left for the schema to
-   * refuse.
+   * The meaning of a text on the command line; the text itself by default. What cannot be read is left for the schema
+   * to refuse.
    */
   readonly read?: (text: string) => unknown;
   /** Whether it may change where work that was begun goes on. */
@@ -50,7 +50,7 @@ export function addOptions(command: Command, table: OptionTable): Command {
   return command;
 }
 
-/** What all of a table's settings together may hold. */
+/** The schema of all of a table's settings together. */
 export const schemaOf = (table: OptionTable) =>
   z.strictObject(Object.fromEntries(rowsOf(table).map(([name, { schema }]) => [name, schema])));
 

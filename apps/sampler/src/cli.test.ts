@@ -102,7 +102,7 @@ describe('ddpm-sample', () => {
     expect(delays).toEqual([5, 5, 5, 5, 100]);
   });
 
-  /** What onnxruntime-web computes of the ONNX model for two images. */
+  /** onnxruntime-web's result of the ONNX model for two images. */
   const runOnWeb = (model: string) => {
     const x = { shape: [2, 4, 6, 3], data: new Random(1).normals(144) };
     const t = { shape: [2], data: Float32Array.of(0, 4) };

@@ -46,7 +46,7 @@ export async function loadModel(path: string, settings: Settings): Promise<Model
   return checkpointModel(found.path, found.checkpoint, { run: path, folder: path, unusable: found.unusable });
 }
 
-/** What a file holds; undefined for a folder. */
+/** A file's bytes; undefined for a folder. */
 async function readModelFile(path: string): Promise<Uint8Array | undefined> {
   try {
     return (await stat(path)).isDirectory() ? undefined : await readFile(path);

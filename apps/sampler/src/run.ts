@@ -132,7 +132,7 @@ async function drawImages(
   }
 }
 
-/** What the network is given of each image: its class, where it takes one. */
+/** The network's condition for each image: its class, where it takes one. */
 function conditionOf(
   { network, classNames }: Pick<Denoiser, 'network' | 'classNames'>,
   count: number,

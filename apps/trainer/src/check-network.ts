@@ -136,7 +136,7 @@ function refusal(
   return new Error(`network ${name} cannot be applied to ${inputs}: ${message}`, { cause: error });
 }
 
-/** What two outputs for x_t tell, one at t = 0 and one at another t; nothing where one of them is not finite. */
+/** Compares two outputs for x_t, one at t = 0 and one at another t; undefined where one of them is not finite. */
 async function compareOutputs(
   run: AsyncNetworkFunction,
   { xt, condition, other }: { xt: tf.Tensor4D; condition: Batch; other: number },

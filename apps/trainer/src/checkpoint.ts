@@ -4,7 +4,7 @@ import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import type { Run } from './prepare';
 import type { Resumed } from './resume';
 
-/** What of a run stays the same from one checkpoint to the next. */
+/** The part of a run that stays the same from one checkpoint to the next. */
 export interface Identity {
   /** How its networks are rebuilt, from the run folder. */
   readonly networks: Checkpoint['networks'];

@@ -54,7 +54,7 @@ const together = (index: number, a: Bucket, b: Bucket): Bucket => [
   Math.max(a[5], b[5]),
 ];
 
-/** What a bucket is drawn as. */
+/** A bucket as a point of a curve. */
 export interface CurvePoint {
   /** The mean of the steps. */
   readonly step: number;

@@ -19,7 +19,7 @@ export interface Metrics {
   readonly skipped?: true;
 }
 
-/** What is recorded of a step. */
+/** The record of a step. */
 export function metricsOf(
   { step, epoch, loss, losses, gradNorm, imagesPerSecond, seconds, learningRate, inputs, measured, skipped }: Step,
   training: Training,

@@ -28,7 +28,7 @@ export interface CommandOptions {
   readonly [setting: string]: unknown;
 }
 
-/** What the command is asked to do. */
+/** An invocation of the command, checked. */
 export interface Invocation {
   readonly settings: Settings;
   readonly preset: string;
@@ -37,7 +37,7 @@ export interface Invocation {
 }
 
 /**
- * What the options given on the command line ask for: settings from it, over those of the `--config` file, over those
+ * The settings that the command line asks for: those from it, over those of the `--config` file, over those
  * of the preset; or those of the run that is resumed.
  * @param saved the settings of the run that is resumed
  * @throws UsageError in one line that names the option, what it allows and what came.

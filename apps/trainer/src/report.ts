@@ -69,7 +69,7 @@ const section = (name: string, content: readonly string[], kind = '') =>
 const figure = (name: string, note: string, wide: boolean, svg: string) =>
   `<figure class="chart${wide ? ' wide' : ''}"><figcaption><b>${name}</b> ${note}</figcaption>\n${svg}</figure>`;
 
-/** What a person looks for first. */
+/** The figures that a person looks for first. */
 function summary(history: History): Record<string, string> {
   const { steps, seconds, best, skipped } = history;
   const [speed, loss] = [medianSpeed(history), recentLoss(history)];

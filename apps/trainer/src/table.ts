@@ -230,12 +230,12 @@ export const table = {
 /** All that a run is made from: a preset, changed by the command line. */
 export type Settings = SettingsOf<typeof table>;
 
-/** What may be changed when a run is resumed. */
+/** Names of the settings that may be changed when a run is resumed. */
 export const changeable: readonly string[] = Object.values(table).flatMap((group) =>
   Object.entries(group).flatMap(([name, option]) => ('changeable' in option ? [name] : [])),
 );
 
-/** What the command is asked to do, beside the settings of the run. */
+/** Options of the command itself, beside the settings of the run. */
 export const invocationTable = {
   Command: {
     preset: {

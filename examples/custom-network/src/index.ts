@@ -4,5 +4,5 @@ import { Dit } from './dit';
 export { Dit } from './dit';
 export type { DitOptions } from './dit';
 
-/** What `ddpm-train --network dit-denoiser` asks for: a function from options to a network. */
+/** `ddpm-train --network dit-denoiser` calls this function, from options to a network. */
 export default (options: DitOptions): Dit => new Dit(options);

@@ -9,7 +9,7 @@ import { absenceFrom } from './absence';
 // Packages that are not what they should be, each in a project of its own beside the built @ddpm/backend, as Node
 // itself finds them.
 
-/** What a tfjs-node does when it is loaded without its binary: its own words. */
+/** The error of a tfjs-node that is loaded without its binary, in its own words. */
 const withoutBinary = (name: string) =>
   `throw new Error("The Node.js native addon module (tfjs_binding.node) can not be found at path: /x/lib/napi-v8/tfjs_binding.node. \\nPlease run command 'npm rebuild @tensorflow/${name} --build-addon-from-source' to rebuild the native addon module.");`;
 const cannotOpen = (library: string) =>

@@ -2,7 +2,7 @@
 export interface Absence {
   /** The end of a sentence that begins with the backend's name and "is" or "are". */
   readonly why: string;
-  /** What to do about it: a sentence without its full stop. */
+  /** Advice about it: a sentence without its full stop. */
   readonly wayOut: string;
 }
 
@@ -28,11 +28,13 @@ export async function importOptional(specifier: string, advice: string): Promise
 
 type ImportError = Pick<Error, 'message'> & { readonly code?: string };
 
-/** What CUDA needs to be found by tfjs-node-gpu. */
+/** The libraries of CUDA that tfjs-node-gpu has to find. */
 export const cudaAdvice =
   'It needs an NVIDIA GPU, its driver, CUDA 11.2 and cuDNN 8.1 on Linux or Windows, with their libraries where the system looks for them (LD_LIBRARY_PATH, or PATH on Windows)';
 
-/** What an error from importing a package, or from first using it, means; `node` is Node's version, if this is Node. */
+/**
+ * The meaning of an error from importing a package, or from first using it; `node` is Node's version, if this is Node.
+ */
 export function absenceFrom(
   specifier: string,
   advice: string,

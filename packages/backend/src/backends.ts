@@ -8,7 +8,7 @@ import type { TensorFlowBackend } from './tensorflow/tensorflow-backend';
 import type { WasmBackend } from './wasm-backend';
 import { refuseWhenFull } from './wasm-memory';
 
-/** What a backend needs to be told. */
+/** Options of a backend. */
 export interface BackendOptions {
   /**
    * Where the `.wasm` files of @tensorflow/tfjs-backend-wasm are: the address of their folder, ending in `/`, or of

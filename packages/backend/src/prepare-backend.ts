@@ -23,7 +23,7 @@ export class BackendError extends Error {
   }
 }
 
-/** What `auto` tries, best first. The GPU through WebGPU is left to be asked for. */
+/** The backends that `auto` tries, best first. The GPU through WebGPU is left to be asked for. */
 const preference = ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const satisfies readonly BackendName[];
 
 /**

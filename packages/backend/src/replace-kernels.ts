@@ -17,7 +17,7 @@ export function replaceKernels(backendName: string, replacements: Readonly<Recor
   }
 }
 
-/** What cpu has wrong, and wasm too. */
+/** Kernels that cpu has wrong, and wasm too. */
 export const corrections: Readonly<Record<string, Replacement>> = {
   Concat: mixedTypes(),
   Einsum: () => einsum,

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Definition } from './simd/assembler';
 import { assemble } from './simd/assembler';
 
-/** What these kernels use of @tensorflow/tfjs-backend-wasm's `BackendWasm`. */
+/** The part of @tensorflow/tfjs-backend-wasm's `BackendWasm` that these kernels use. */
 export interface WasmBackend extends tf.KernelBackend {
   readonly wasm: {
     readonly asm: { readonly memory?: WebAssembly.Memory };

@@ -34,7 +34,8 @@ export interface Checkpoint {
    */
   readonly networks: Readonly<Record<string, NetworkReference>>;
   /**
-   * What the networks mean: for a denoiser the images' shape, its parameterisation and its levels. See `@ddpm/models`.
+   * The meaning of the networks: for a denoiser the images' shape, its parameterisation and its levels. See
+   * `@ddpm/models`.
    */
   readonly meaning: JsonObject;
   /** Steps trained. */
@@ -143,7 +144,7 @@ async function checksum(bytes: Uint8Array): Promise<string> {
   return Array.from(await sha256(all), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** What a metadata entry holds as JSON. */
+/** The JSON value of a metadata entry. */
 function parsed<T>(name: string, schema: z.ZodType<T>, text: string | undefined): T {
   let json: unknown;
   try {

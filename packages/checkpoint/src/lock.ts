@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { reason } from './write-file-atomic';
 
 /**
- * What this process holds: a lock with its number may also be that of an earlier process, as numbers are used again.
+ * The locks of this process: one with its number may also be that of an earlier process, as numbers are used again.
  */
 const held = new Set<string>();
 

@@ -48,7 +48,7 @@ const reasons: Readonly<Record<string, string>> = {
   EEXIST: 'it exists already',
 };
 
-/** What a file-system error means, without its path and code where it has a common meaning. */
+/** The meaning of a file-system error, without its path and code where it has a common one. */
 export function reason(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return (code && reasons[code]) ?? message;

@@ -44,7 +44,7 @@ export function batchCount(dataset: Dataset, batchSize: number): number {
 
 /**
  * A dataset in batches without end, each epoch in an order of its own; the next batch is decoded while one is in use.
- * What a batch holds is a function of seed and its number alone, wherever it starts.
+ * The contents of a batch are a function of seed and its number alone, wherever it starts.
  * @throws RangeError if an option is out of range
  */
 export function examples(

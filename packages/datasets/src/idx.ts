@@ -21,7 +21,7 @@ export function parseIdx(bytes: Uint8Array): IdxArray {
 }
 
 /**
- * What the beginning of an IDX file says: its sizes, where the values begin, and how many bytes they are.
+ * The header of an IDX file: its sizes, where the values begin, and how many bytes they are.
  * @throws RangeError if it is not the beginning of such a file, or not all of the header
  */
 export function parseIdxHeader(bytes: Uint8Array): { shape: number[]; start: number; length: number } {

@@ -10,7 +10,7 @@ export interface ListedFile {
   readonly what: 'file' | 'broken link' | 'special file';
 }
 
-/** What file managers leave behind. */
+/** Files that file managers leave behind. */
 const LITTER = ['thumbs.db', 'desktop.ini'];
 
 /**
@@ -39,7 +39,7 @@ export async function listFiles(root: string): Promise<ListedFile[]> {
   return files;
 }
 
-/** What a link leads to, if anything. */
+/** The target of a link, if there is one. */
 async function followed(path: string): Promise<Stats | undefined> {
   try {
     return await stat(path);

@@ -3,7 +3,7 @@ import { extname } from 'node:path';
 /** Kinds of pictures that are read. */
 export type PictureFormat = 'PNG' | 'JPEG' | 'WebP' | 'GIF' | 'TIFF' | 'AVIF';
 
-/** What a file that is passed over is called, when there is one and when there are many. */
+/** The name of a kind of file that is passed over, of one and of many. */
 export type Kind = readonly [one: string, many: string];
 
 /** How many bytes of a file tell what it is. */
@@ -39,7 +39,7 @@ export function pictureFormat(head: Uint8Array): PictureFormat | undefined {
   return SIGNATURES.find(([, signature]) => signature.test(text))?.[0];
 }
 
-/** What to call a file that is no picture: by how it begins, otherwise by its name. */
+/** The kind of a file that is no picture: by how it begins, otherwise by its name. */
 export function otherKind(path: string, head: Uint8Array): Kind {
   const text = latin1(head);
   const known = OTHERS.find(([signature]) => signature.test(text))?.[1];

@@ -18,7 +18,7 @@ export interface Picture {
   read(): Promise<ByteImage>;
 }
 
-/** What a file holds, by its content, of which only the header is read. */
+/** A picture file's kind and size, by its content, of which only the header is read. */
 export async function inspect(path: string): Promise<Picture | { readonly kind: Kind }> {
   const file = await open(path);
   try {

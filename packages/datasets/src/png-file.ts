@@ -7,7 +7,7 @@ import { exifOrientation, liesOnItsSide } from './orientation';
 const WINDOW = 2 ** 16;
 
 /**
- * What is known of a PNG file before its pixels are read. Chunks after the header are walked over, since they may hold
+ * The facts about a PNG file before its pixels are read. Chunks after the header are walked over, since they may hold
  * a transparency that the header does not say, and an EXIF block.
  * @throws RangeError if it does not begin as a PNG file does
  */

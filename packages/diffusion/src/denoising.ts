@@ -18,17 +18,17 @@ import type { Weighting } from './weightings/weighting';
  * The network to train, the levels it meets, and how its errors count; `network`, `parameters` and `levels` are needed.
  */
 export interface DenoisingOptions {
-  /** What is trained; examples have an `image` in [−1, 1], and a field for each condition that it names. */
+  /** The network that is trained; examples have an `image` in [−1, 1], and a field for each condition that it names. */
   network: Network;
   /** Its variables by name, such as `namedParameters({ denoiser: network })`. */
   parameters: Variables;
   /** Which levels it meets, such as `uniform(schedule)`. */
   levels: LevelSource;
-  /** What its output means; `epsilon` by default. */
+  /** The meaning of its output; `epsilon` by default. */
   parameterisation?: Parameterisation;
   /** How an error of the output counts; `l1` by default, as the tutorial's `p_losses`. */
   loss?: ElementLoss;
-  /** What the loss at a level counts for; 1 by default. */
+  /** The weight of the loss at a level; 1 by default. */
   weighting?: Weighting;
 }
 

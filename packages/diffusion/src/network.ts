@@ -11,7 +11,7 @@ export type NetworkFunction = (x: tf.Tensor4D, told: tf.Tensor1D, condition?: Co
 
 /** Any object with such a function. Its parameters are the variables reachable through its fields. */
 export interface Network {
-  /** What the network makes of noisy images. */
+  /** The network's output for noisy images. */
   apply: NetworkFunction;
   /** The names of the conditions that it takes, all of which it must be given; none by default. */
   readonly conditions?: readonly string[];

@@ -90,7 +90,7 @@ export function withChannels(image: ByteImage, channels: Channels, { background 
 type CanvasImageData = typeof globalThis extends { ImageData: { prototype: infer T } } ? T : unknown;
 
 /**
- * What `canvasContext.putImageData` draws.
+ * The pixels for `canvasContext.putImageData`.
  * @throws TypeError outside a browser
  */
 export function toImageData(image: ByteImage): CanvasImageData {

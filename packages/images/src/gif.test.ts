@@ -46,7 +46,7 @@ test('frames with up to 256 colours keep them, each frame its own', async () => 
 });
 
 /**
- * What Pillow 13.0 makes of a picture of too many colours, as the mean difference of a channel
+ * Pillow 13.0's result for a picture of too many colours, as the mean difference of a channel
  * (scripts/compare-gif.mjs):
  * Image.fromarray(a).quantize(256, method=m), m = 0 (median cut, which save uses), 1 (maximum coverage), 2 (octree).
  */

@@ -5,7 +5,7 @@ export interface PngChunk {
   readonly data: Uint8Array;
 }
 
-/** What every PNG file begins with. */
+/** The first bytes of every PNG file. */
 export const PNG_SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
 /** The chunks of a PNG file up to its end, or as far as they go. */

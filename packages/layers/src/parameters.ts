@@ -21,7 +21,7 @@ function fieldsOf(value: object): [name: string, child: unknown][] {
   return Object.entries(value instanceof Set ? [...(value as Set<unknown>)] : value);
 }
 
-/** What `namedParameters` finds, with the objects that hold it. */
+/** The parameters that `namedParameters` finds, with the objects that hold them. */
 export function heldParameters(module: object): Map<string, Held> {
   const parameters = new Map<string, Held>();
   const seen = new Set<object>();

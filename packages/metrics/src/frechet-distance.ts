@@ -23,7 +23,8 @@ export function frechetDistance(a: Moments, b: Moments): number {
 
 /**
  * tr (Σ_1 Σ_2)^½ = tr (Σ_1^½ Σ_2 Σ_1^½)^½, which is the sum of the singular values of Σ_1^½ Σ_2^½, and so of
- * Λ_1^½ U_1ᵀ U_2 Λ_2^½. Singular values have an error of ε times the largest, where roots of eigenvalues have one of √ε.
+ * Λ_1^½ U_1ᵀ U_2 Λ_2^½. Singular values have an error of ε times the largest, where roots of eigenvalues have one of
+ * √ε.
  */
 function traceOfRoot(a: Float64Array, b: Float64Array, width: number): number {
   const [left, right] = [rootOf(a, width), rootOf(b, width)];

@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /** A network that runs elsewhere, and can be freed. */
 export interface CompiledNetwork extends AsyncNetworkFunction {
-  /** What an image needs of memory and work. */
+  /** The memory and work that an image needs. */
   cost(): Promise<Cost>;
   /** Frees what runs it. */
   dispose(): Promise<void>;

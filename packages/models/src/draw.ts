@@ -7,9 +7,9 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /** A denoiser, a sampler, and which images to draw by them. */
 export interface DrawOptions {
-  /** What denoises. */
+  /** The denoiser. */
   network: Network | AsyncNetworkFunction;
-  /** What its output means. */
+  /** The meaning of its output. */
   parameterisation: Parameterisation;
   /** The way from noise to images. */
   sampler: Sampler;
@@ -21,7 +21,7 @@ export interface DrawOptions {
   seed: number;
   /** How many at a time; it does not change them. All by default. */
   batch?: number;
-  /** What the network is given of each image: as many examples as images. */
+  /** The network's condition for each image: as many examples as images. */
   condition?: Batch;
   /** Whether every x̂_0 is kept within [−1, 1]; it is by default. */
   clip?: boolean;

@@ -23,7 +23,7 @@ const schema = z.strictObject({
 export interface DenoiserMeaning {
   /** The shape of its images. */
   readonly image: readonly [h: number, w: number, c: number];
-  /** What its output means. */
+  /** The meaning of its output. */
   readonly parameterisation: Parameterisation;
   /** The levels that it knows: those of a schedule. */
   readonly schedule: NoiseSchedule;

@@ -18,7 +18,7 @@ import { spacings } from './spacings';
 
 /** A sampler that a name stands for. */
 export interface NamedSampler {
-  /** What it is, in a few words. */
+  /** A description in a few words. */
   readonly does: string;
   /** How its levels are spaced where nobody says; 'uniform-log-snr' where a model's levels are no schedule's. */
   readonly spacing: string;

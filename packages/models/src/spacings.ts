@@ -2,7 +2,7 @@ import type { Level, LevelScale } from '@ddpm/diffusion';
 import { karras, leading, linspace, trailing, uniformLogSnr } from '@ddpm/diffusion';
 import type { NoiseSchedule } from '@ddpm/schedules';
 
-/** What spacings choose among: all levels of a kind, and the timesteps of a schedule where they are one's. */
+/** The levels that spacings choose among: all of a kind, and the timesteps of a schedule where they are one's. */
 export interface LevelsToSpace {
   /** By their σ = sigma/signal. */
   readonly scale: LevelScale;

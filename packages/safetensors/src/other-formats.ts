@@ -3,7 +3,7 @@ const startsWith = (bytes: Uint8Array, ...start: number[]) => start.every((byte,
 const isZip = (bytes: Uint8Array) => startsWith(bytes, 0x50, 0x4b, 3, 4);
 const convert = 'convert it in Python with safetensors.torch.save_file';
 
-/** What else is often found where weights are looked for, by its first bytes. */
+/** Other formats that are often found where weights are looked for, by their first bytes. */
 const formats: readonly { readonly message: string; readonly matches: (bytes: Uint8Array, text: string) => boolean }[] =
   [
     { message: 'the file is empty', matches: ({ length }) => length === 0 },
@@ -22,8 +22,8 @@ const formats: readonly { readonly message: string; readonly matches: (bytes: Ui
     },
     { message: 'this is a zip archive', matches: isZip },
     {
-      // PROTO and the protocol's number: pickle.dump, and torch.save before 1.6. A header of 640, 896, 1152 or 1408 bytes
-      // begins like that, and its text with "{".
+      // PROTO and the protocol's number: pickle.dump, and torch.save before 1.6. A header of 640, 896, 1152 or 1408
+      // bytes begins like that, and its text with "{".
       message: `this is a Python pickle, such as old PyTorch files are; ${convert}`,
       matches: (bytes) => bytes[0] === 0x80 && bytes[1] >= 2 && bytes[1] <= 5 && bytes[8] !== 0x7b,
     },
@@ -35,7 +35,7 @@ const formats: readonly { readonly message: string; readonly matches: (bytes: Ui
     { message: 'the file is compressed by gzip; unpack it first', matches: (bytes) => startsWith(bytes, 0x1f, 0x8b) },
   ];
 
-/** What a file that is not safetensors is, as a sentence, where its first bytes tell. */
+/** The kind of a file that is not safetensors, as a sentence, where its first bytes tell. */
 export function otherFormat(bytes: Uint8Array): string | undefined {
   const text = latin1.decode(bytes.subarray(0, 200));
   return formats.find(({ matches }) => matches(bytes, text))?.message;

@@ -32,7 +32,7 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   const fail = (what: string): never => {
     throw new Error(`safetensors: ${what}`);
   };
-  /** What is wrong with the header, unless it is that of another format. */
+  /** The fault of the header, unless it is that of another format. */
   const failHeader = (what: string) => fail(otherFormat(bytes) ?? what);
   if (bytes.length < 8)
     failHeader(`the file has ${bytes.length} bytes, fewer than the 8 of its header length; it is cut off`);

@@ -8,7 +8,7 @@ import type { Arrays, State, Task, Values } from './task';
 
 /** The task, and how its parameters are changed; `task` and `gradients` are needed. */
 export interface LearnerOptions {
-  /** What is learned. */
+  /** The task that is learned. */
   task: Task;
   /** The task's gradients: `eagerGradients(task)`, or compiled ones. */
   gradients: Gradients;
@@ -45,7 +45,7 @@ export interface Saved {
 
 /** Parameters on their way: with an optimizer, perhaps a moving average, and the task that they are trained for. */
 export interface Learner {
-  /** What is learned. */
+  /** The task that is learned. */
   readonly task: Task;
   /** The current parameters by name: the learner's own arrays, valid until the next step. */
   readonly parameters: Arrays;
@@ -53,7 +53,7 @@ export interface Learner {
   readonly weights: Arrays;
   /** One step of the optimizer on inputs that `task.draw` made. */
   step(inputs: Batch, learningRate: number): Promise<StepResult>;
-  /** All that a checkpoint must hold: the learner's own arrays, valid until the next step. Writing them takes no copy. */
+  /** All that a checkpoint must hold: the learner's own arrays, valid until the next step. */
   save(): Saved;
   /**
    * Goes on from where `save()` was called.

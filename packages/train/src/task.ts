@@ -22,7 +22,7 @@ export type Losses = { readonly loss: tf.Tensor1D } & Readonly<Record<string, tf
 
 /** A loss, its parameters and its random inputs: everything of training that is not the optimizer. */
 export interface Task {
-  /** What is trained. */
+  /** The variables that are trained. */
   readonly parameters: Variables;
   /**
    * Variables that the loss reads and that are not trained: a teacher, an encoder. Their values may change between
@@ -31,7 +31,7 @@ export interface Task {
   readonly frozen?: Variables;
   /** Whether the loss of an example depends on the others (a contrastive loss), so that a batch may not be cut. */
   readonly coupled?: boolean;
-  /** What a step's loss is given: the examples, and all that is random. */
+  /** Inputs of a step's loss: the examples, and all that is random. */
   draw(examples: Batch, rng: Random): Batch;
   /** A pure function of its inputs and the variables, so that it can be traced. Validation runs the same one. */
   readonly loss: (inputs: Inputs) => Losses;
@@ -40,7 +40,7 @@ export interface Task {
    * it.
    */
   observe?(inputs: Batch, losses: Arrays): void;
-  /** What `observe` has learned; it may be the arrays themselves, which are written before the next step. */
+  /** The state that `observe` has learned; it may be the arrays themselves, which are written before the next step. */
   state?(): State;
   /** Goes on from where `state()` was taken. */
   restore?(state: State): void;

@@ -4,7 +4,7 @@ import type { Learner, StepResult } from './learner';
 
 /** The learner, its examples, and how many steps to take at which rate. */
 export interface TrainOptions {
-  /** What takes the steps. */
+  /** The learner that takes the steps. */
   learner: Learner;
   /** The examples of each step from the given one on, without end. Their order must follow from the step alone. */
   examples: (start: number) => AsyncIterable<Batch>;
@@ -22,7 +22,7 @@ export interface TrainOptions {
 export interface TrainStep extends StepResult {
   /** From 0. */
   readonly step: number;
-  /** What the loss was given: the examples, and all that was random. */
+  /** The inputs of the loss: the examples, and all that was random. */
   readonly inputs: Batch;
   /** The step's. */
   readonly learningRate: number;

@@ -72,7 +72,7 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
   const image = (name: string, i?: number) => take(name, i) as tf.Tensor4D;
   const times = (name: string, i?: number) => tf.cast(take(name, i), 'float32') as tf.Tensor1D;
   const levelsOf = (t: tf.Tensor1D) => stack([...t.dataSync()].map((each) => levelAt(schedule, each)));
-  /** What the task's loss is given, of stored images, noise and t. */
+  /** The inputs of the task's loss, of stored images, noise and t. */
   const batchOf = (prefix: string, i?: number): Batch =>
     tf.tidy(() => {
       const [x0, noise, t] = [image(`${prefix}x0`, i), image(`${prefix}noise`, i), times(`${prefix}t`, i)];

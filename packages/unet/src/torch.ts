@@ -33,8 +33,8 @@ export function unetTorchName(path: string): string {
 }
 
 /**
- * What `DataParallel`, `torch.compile`, and classes that hold an average of the weights or the network put before every
- * name.
+ * Prefixes that `DataParallel`, `torch.compile`, and classes that hold an average of the weights or the network put
+ * before every name.
  */
 const wrapper = /^(module|_orig_mod|ema_model|model)\./;
 

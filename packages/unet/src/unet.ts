@@ -221,7 +221,7 @@ export class Unet {
     });
   }
 
-  /** What the blocks are told. */
+  /** The time embedding that the blocks are told. */
   private embedding(t: tf.Tensor1D, { label }: Readonly<Record<string, tf.Tensor>>): tf.Tensor2D | undefined {
     const timeEmb = this.timeEmbedding(t);
     return timeEmb && this.classEmbedding ? tf.add(timeEmb, this.classEmbedding.apply(label as tf.Tensor1D)) : timeEmb;

@@ -13,7 +13,7 @@ export interface Step extends TrainStep {
   readonly imagesPerSecond: number;
   /** Of training so far, previews and the like not counted. */
   readonly seconds: number;
-  /** What observers have measured at it, by name, for those behind them to record. */
+  /** Observers' measurements at it by name, for those behind them to record. */
   readonly measured: Record<string, number>;
 }
 

@@ -5,7 +5,7 @@ import type { ByteImage } from '@ddpm/images';
 import type { Arrays, Batch, Task } from '@ddpm/train';
 import type { Settings } from '../table';
 
-/** What a kind of training has to make of settings, data and an execution. Each kind is a file in this folder. */
+/** A kind of training, made of settings, data and an execution. Each kind is a file in this folder. */
 export interface Training {
   readonly task: Task;
   /** Its networks as a checkpoint names them, and what they mean. */
@@ -23,7 +23,7 @@ export interface Training {
   dispose(): Promise<void>;
 }
 
-/** What a training is made of. */
+/** The ingredients of a training. */
 export interface Ingredients {
   readonly settings: Settings;
   readonly dataset: Dataset;

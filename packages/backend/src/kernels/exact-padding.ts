@@ -41,7 +41,7 @@ export function exactPadding(depthwise: boolean) {
 }
 
 /**
- * What must stand before and after the image for an output of the size that tfjs defines, unless that is what the
+ * The margins before and after the image for an output of the size that tfjs defines, unless that is what the
  * padding gives.
  */
 function exactMargins(info: Info): 'as stated' | [[number, number], [number, number]] {

@@ -57,7 +57,7 @@ function convolution(shape: Shape, filterShape: Shape, attrs: KernelArguments['a
 // tfjs itself refuses them for conv2d; for depthwiseConv2d TensorFlow gives other numbers, or ends the process.
 const noDilatedGradients = 'depthwiseConv2d: TensorFlow has no gradients of dilated filters';
 
-/** What takes margins away that were added, and adds what was cut. */
+/** Takes margins away that were added, and adds those that were cut. */
 export const opposite = (margins: readonly Margin[]): Margin[] => margins.map(([before, after]) => [-before, -after]);
 
 /** x: [n, h, w, in], filter: [kh, kw, in, out], or [kh, kw, in, multiplier] depthwise → [n, h', w', out]. */

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
 
-/** What these kernels use of the `NodeJSKernelBackend` of @tensorflow/tfjs-node. */
+/** The part of the `NodeJSKernelBackend` of @tensorflow/tfjs-node that these kernels use. */
 export interface TensorFlowBackend extends tf.KernelBackend {
   readonly binding: Readonly<Record<'TF_ATTR_INT' | 'TF_ATTR_STRING' | 'TF_ATTR_TYPE' | 'TF_FLOAT', number>>;
   readonly isUsingGpuDevice: boolean;

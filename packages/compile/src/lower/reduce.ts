@@ -22,7 +22,7 @@ import { float, numeric } from './promote';
 
 interface ReductionAttrs {
   axis?: number | number[];
-  /** What Max calls its axis. */
+  /** Max's name for its axis. */
   reductionIndices?: number | number[];
   keepDims?: boolean;
 }

@@ -26,7 +26,7 @@ interface Opened {
   readonly prep?: {
     readonly session: InferenceSession;
     readonly inputs: readonly string[];
-    /** What it computes: always the same tensors, since fresh memory takes longer to get than to fill. */
+    /** Its results: always the same tensors, since fresh memory takes longer to get than to fill. */
     readonly outputs: Tensors;
     /** The sum of the versions of the weights that it was run on. */
     version: number;

@@ -8,7 +8,7 @@ import { checkCondition, denoiser } from './denoiser';
 
 /** How to guide; `condition`, `none` and `scale` are needed. */
 export interface GuidedOptions {
-  /** What the network is given beside x, such as `label` [n] int32; the caller keeps it. */
+  /** Inputs of the network beside x, such as `label` [n] int32; the caller keeps them. */
   condition: Condition;
   /**
    * The same of the same shapes for no condition at all, as label dropout taught it: `label` is the number of classes
@@ -20,7 +20,7 @@ export interface GuidedOptions {
    * is often s − 1.
    */
   scale: number;
-  /** What the network's output means; `epsilon` by default. */
+  /** The meaning of the network's output; `epsilon` by default. */
   parameterisation?: Parameterisation;
   /**
    * φ, how far the output's deviation is brought back to that of the conditional one (Lin et al. 2024, §3.4; they use

@@ -6,11 +6,11 @@ import * as tf from '@tensorflow/tfjs-core';
  * t), EDM's σ is (1, σ, σ), a flow's t is (1 − t, t, 1000·t).
  */
 export interface Level {
-  /** What is left of the image. */
+  /** The factor that is left of the image. */
   readonly signal: number;
   /** The standard deviation of the noise. */
   readonly sigma: number;
-  /** What a network is told of it. */
+  /** The number by which a network is told of it. */
   readonly time: number;
 }
 

@@ -6,7 +6,7 @@ import type { Level } from './level';
 export interface DrawnLevel {
   /** How noisy. */
   readonly level: Level;
-  /** What the loss there counts for, so that the sum is that of all levels; 1 by default. */
+  /** The weight of the loss there, so that the sum is that of all levels; 1 by default. */
   readonly weight?: number;
   /** Which of the source's levels it is, where there are finitely many; `observe` is told. */
   readonly index?: number;
@@ -21,7 +21,7 @@ export interface LevelSource {
    * drawn with the level.
    */
   observe?(indices: Int32Array, losses: Float32Array): void;
-  /** What `observe` has learned. */
+  /** The state that `observe` has learned. */
   state?(): State;
   /** Goes on from where `state()` was taken. */
   restore?(state: State): void;

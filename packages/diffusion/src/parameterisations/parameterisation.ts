@@ -13,11 +13,11 @@ export interface Parameterisation {
   readonly name: string;
   /** Whether it says nothing of the image at a level without signal, so that none is allowed; false by default. */
   readonly needsSignal?: boolean;
-  /** What the network is given for x; x itself by default. */
+  /** The network's input for x; x itself by default. */
   input?(level: Levels, x: tf.Tensor4D): tf.Tensor4D;
-  /** What it is told of the level, [n]; its time by default. */
+  /** The number that it is told of the level, [n]; its time by default. */
   told?(level: Levels): tf.Tensor1D;
-  /** What the output is compared with in training. */
+  /** The target of the output in training. */
   target(level: Levels, xStart: tf.Tensor4D, noise: tf.Tensor4D): tf.Tensor4D;
   /** The image that the output speaks of. */
   predict(level: Levels, x: tf.Tensor4D, output: tf.Tensor4D): Prediction;

@@ -10,7 +10,7 @@ export interface DpmSolverOptions {
   order?: number;
   /** How much noise to draw: 0, the default, is the ordinary equation, and 1 the stochastic one (SDE-DPM-Solver++). */
   eta?: number;
-  /** What a step of order 2 takes for the integral of the slope; 'midpoint' by default. */
+  /** The rule by which a step of order 2 integrates the slope; 'midpoint' by default. */
   solver?: 'midpoint' | 'heun';
   /**
    * How much of the second derivative of x̂_0 a step of order 3 takes: 'whole', the default, or 'half', as the authors'

@@ -48,9 +48,8 @@ export function uniPc(levels: readonly Level[], { order = 2, solver = 'bh2' }: U
 }
 
 /**
- * What a step adds to that of order 1, because x̂_0 changes along it: coefficients of the x̂_0. The newest evaluation
- * is where it begins;
- * `end`, which the corrector knows, is where it ends.
+ * The addition of a step to that of order 1, because x̂_0 changes along it: coefficients of the x̂_0. The newest
+ * evaluation is where it begins; `end`, which the corrector knows, is where it ends.
  */
 function bend(
   [start, ...before]: readonly Evaluation[],

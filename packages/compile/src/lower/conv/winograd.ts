@@ -32,7 +32,7 @@ const pixelsAt = [
   [0, 2, -1, -2, 1, 0],
   [0, 4, 0, -5, 0, 1],
 ];
-/** What Bᵀ leaves to the filter's values: 1 / ∏ (point − other point), and for ∞ nothing. */
+/** The factor that Bᵀ leaves to the filter's values: 1 / ∏ (point − other point), and for ∞ none. */
 const scales = [1 / 4, -1 / 6, -1 / 6, 1 / 24, 1 / 24];
 
 /** G [points, length], of filters of any length: a filter's value at a point, or its last tap. */
@@ -76,7 +76,7 @@ export function worthTiling({ width, inChannels, outChannels }: Geometry): boole
 }
 
 /**
- * What blockedConv computes, for filters of three columns without stride: x [n, h, w, ci] * filter [kh, 3, ci, co] →
+ * The same as blockedConv, for filters of three columns without stride: x [n, h, w, ci] * filter [kh, 3, ci, co] →
  * [n, h', w', co].
  */
 export function winogradConv(x: Value, filter: Value, g: Geometry): Value {
