@@ -28,7 +28,10 @@ if (run === undefined)
   throw new Error('make-pictures: which run? npm start makes one: node docs/make-pictures.mjs runs/first-1');
 const { checkpoint } = await findCheckpoint(run);
 const bases = [fileURLToPath(new URL('../packages/models/package.json', import.meta.url))];
-const { network, parameters, parameterisation, schedule, image } = await loadDenoiser(checkpoint, { run, bases });
+const { network, parameters, parameterisation, levels, image } = await loadDenoiser(checkpoint, { run, bases });
+const { schedule } = levels;
+if (!schedule)
+  throw new Error(`make-pictures: the pictures are of a schedule, and ${run} has the levels of ${levels.kind}`);
 const execution = await prepareExecution('auto');
 const dataset = await openDataset('fashion-mnist-10k');
 const compiled = await compileNetwork(execution, network, { parameters, image });

@@ -53,8 +53,8 @@ export const readers = {
   meaning: {
     make: makeMeaning,
     open: openMeaning,
-    fits: ({ image, schedule, parameterisation }) =>
-      product(image) > 0 && schedule.timesteps >= 1 && parameterisation.name !== undefined,
+    fits: ({ image, levels: { scale }, parameterisation }) =>
+      product(image) > 0 && scale.max >= scale.min && scale.min > 0 && parameterisation.name !== undefined,
   },
   config: { make: makeConfig, open: openConfig, fits: ({ settings }) => settings.batchSize >= 1 },
 };
@@ -267,7 +267,12 @@ const wholeCheckpoint = once(async () => {
   const two = Float32Array.of(1, 2);
   await writeCheckpoint(path, {
     networks: { denoiser: { name: '@ddpm/unet', options: { dim: 28, dimMults: [1, 2, 4], useConvnext: true } } },
-    meaning: { task: 'denoising', image: [28, 28, 1], parameterisation: 'epsilon', levels: { betas: [0.1, 0.2] } },
+    meaning: {
+      task: 'denoising',
+      image: [28, 28, 1],
+      parameterisation: 'epsilon',
+      levels: { kind: 'schedule', betas: [0.1, 0.2] },
+    },
     step: 100,
     settings: { preset: 'tutorial', batchSize: 128 },
     weights: new Map([['denoiser.conv.w', { shape: [1, 1, 1, 2], data: two }]]),
@@ -336,8 +341,12 @@ function makeMeaning(random) {
   const meaning = {
     task: 'denoising',
     image: [28, 28, 1],
-    parameterisation: pick(random, ['epsilon', 'image', 'velocity']),
-    levels: { betas: [0.1, 0.2, 0.3] },
+    ...pick(random, [
+      { parameterisation: 'epsilon', levels: { kind: 'schedule', betas: [0.1, 0.2, 0.3] } },
+      { parameterisation: 'velocity', levels: { kind: 'schedule', betas: [0.1, 0.2, 1] } },
+      { parameterisation: 'edm', sigmaData: 0.5, levels: { kind: 'edm', min: 0.002, max: 80 } },
+      { parameterisation: 'flow', levels: { kind: 'flow', min: 0.001, max: 999 } },
+    ]),
     ...(chance(random, 0.5) && { classNames: ['shirt', 'boot'] }),
   };
   const text = JSON.stringify(meaning);

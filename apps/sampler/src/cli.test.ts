@@ -8,7 +8,7 @@ import { decodePng } from '@ddpm/images/png';
 import type { Network } from '@ddpm/diffusion';
 import { epsilon } from '@ddpm/diffusion';
 import { loadParameters, parameterValues } from '@ddpm/layers';
-import { meaningToJson } from '@ddpm/models';
+import { meaningToJson, scheduleLevels } from '@ddpm/models';
 import { Random } from '@ddpm/random';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
@@ -35,7 +35,7 @@ async function write(
     meaning: meaningToJson({
       image: [4, 6, 3],
       parameterisation: epsilon,
-      schedule: cosineSchedule({ timesteps: 5 }),
+      levels: scheduleLevels(cosineSchedule({ timesteps: 5 })),
       classNames,
     }),
     step: 3,

@@ -13,7 +13,7 @@ import type { Model } from './model';
  * @param warn told why, where the network is tied to one image at a time
  */
 function onnx(
-  { denoiser: { network, schedule, parameterisation, image } }: Model,
+  { denoiser: { network, levels, parameterisation, image } }: Model,
   warn: (line: string) => void,
 ): Uint8Array {
   if (network.conditions?.length)
@@ -26,8 +26,11 @@ function onnx(
       dynamicBatch,
       metadata: {
         parameterisation: parameterisation.name,
-        timesteps: String(schedule.timesteps),
-        betas: JSON.stringify([...schedule.betas]),
+        levels: levels.kind,
+        ...(levels.schedule && {
+          timesteps: String(levels.schedule.timesteps),
+          betas: JSON.stringify([...levels.schedule.betas]),
+        }),
       },
     });
   try {

@@ -8,7 +8,7 @@ import { epsilon } from '@ddpm/diffusion';
 import type { TensorValues } from '@ddpm/layers';
 import { namedParameters } from '@ddpm/layers';
 import type { Denoiser } from '@ddpm/models';
-import { loadDenoiser } from '@ddpm/models';
+import { loadDenoiser, scheduleLevels } from '@ddpm/models';
 import { readSafetensors } from '@ddpm/safetensors';
 import { loadTorchStateDict, Unet, unetOptionsFromTorch } from '@ddpm/unet';
 import type { Settings } from './options';
@@ -96,7 +96,7 @@ async function stateDictModel(
       parameters: namedParameters({ denoiser: network }),
       image: [imageSize, imageSize, channels],
       parameterisation: epsilon,
-      schedule: schedules[schedule]({ timesteps }),
+      levels: scheduleLevels(schedules[schedule]({ timesteps })),
     },
     folder: dirname(path),
     description: `a PyTorch state_dict, images of ${imageSize}×${imageSize}×${channels}, ${schedule} schedule of ${timesteps} timesteps`,

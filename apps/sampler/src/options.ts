@@ -27,7 +27,7 @@ export const table = {
   'How to draw': {
     steps: {
       flag: '--steps <n>',
-      does: 'so many steps of DDIM, instead of ancestral sampling over all timesteps',
+      does: 'so many steps of DDIM, instead of ancestral sampling over all timesteps; 50 where there are none',
       schema: wholeNumber(1).optional(),
       read: number,
     },

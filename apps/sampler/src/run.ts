@@ -2,7 +2,8 @@ import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { createProgress, UsageError } from '@ddpm/app-common';
 import { createFolder, writeFileAtomic } from '@ddpm/checkpoint';
-import { ancestral, ddim, trailing } from '@ddpm/diffusion';
+import type { Sampler } from '@ddpm/diffusion';
+import { ancestral, ddim, karras, trailing } from '@ddpm/diffusion';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
@@ -10,8 +11,8 @@ import { enlarge, imageGrid, toImages } from '@ddpm/images';
 import { encodeApng } from '@ddpm/images/apng';
 import { encodeGif } from '@ddpm/images/gif';
 import { encodePng } from '@ddpm/images/png';
-import type { Denoiser } from '@ddpm/models';
-import { classNumber, compileNetwork, draw, labels } from '@ddpm/models';
+import type { Denoiser, KnownLevels } from '@ddpm/models';
+import { classNumber, compileNetwork, draw, initialScale, labels } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 import { checkExportPath, exportModel } from './export';
@@ -95,13 +96,13 @@ const writers: Readonly<Record<Format, (folder: string, drawn: Drawn) => Promise
 };
 
 async function drawImages(
-  { network, parameters, image, parameterisation, schedule, ...denoiser }: Denoiser,
+  { network, parameters, image, parameterisation, levels, ...denoiser }: Denoiser,
   execution: Execution,
   { count, seed, steps, batchSize, trajectory: wantsTrajectory, clip, ...settings }: Settings,
   createBar: (total: number) => ReturnType<typeof createProgress>,
 ): Promise<Drawn> {
   const condition = conditionOf({ network, ...denoiser }, count, settings.class);
-  const sampler = steps === undefined ? ancestral(trailing(schedule)) : ddim(trailing(schedule, steps));
+  const sampler = samplerOf(levels, steps);
   const size = tf.util.sizeFromShape([...image]);
   const toByteImages = (data: Float32Array) => toImages(data, [data.length / size, ...image]);
   const length = sampler.levels.length - 1;
@@ -115,6 +116,7 @@ async function drawImages(
   try {
     const values = await draw({
       ...{ network: run, parameterisation, sampler, image, count, seed, batch, condition, clip },
+      initialScale: initialScale(levels, sampler),
       onStep: async ({ first, index, x }) => {
         const data = await x.data<'float32'>();
         if (first === 0) chain.push(...toByteImages(data.subarray(0, size)));
@@ -130,6 +132,15 @@ async function drawImages(
     progress.stop();
     await run.dispose();
   }
+}
+
+/** Steps where there are no timesteps to take all of. */
+const STEPS = 50;
+
+/** Ancestral sampling over all timesteps, or so many steps of DDIM. */
+function samplerOf({ schedule, scale }: KnownLevels, steps?: number): Sampler {
+  if (!schedule) return ddim(karras(scale, steps ?? STEPS));
+  return steps === undefined ? ancestral(trailing(schedule)) : ddim(trailing(schedule, steps));
 }
 
 /** The network's condition for each image: its class, where it takes one. */

@@ -19,6 +19,8 @@ export interface DrawOptions {
   count: number;
   /** An image's noise follows from this and its number alone. */
   seed: number;
+  /** The factor of N(0, I) that makes x_T; 1 by default. Levels other than a schedule's need another (`initialScale`). */
+  initialScale?: number;
   /** How many at a time; it does not change them. All by default. */
   batch?: number;
   /** The network's condition for each image: as many examples as images. */
@@ -40,6 +42,7 @@ export async function draw({
   image,
   count,
   seed,
+  initialScale = 1,
   batch = count,
   condition,
   clip = true,
@@ -50,7 +53,8 @@ export async function draw({
   for (let first = 0; first < count; first += batch) {
     const n = Math.min(batch, count - first);
     const rng = sideBySide(Array.from({ length: n }, (_, i) => new Random([seed, 'sample', first + i])));
-    const xT = tf.tensor4d(rng.normals(n * size), [n, ...image]);
+    const noise = rng.normals(n * size).map((z) => initialScale * z);
+    const xT = tf.tensor4d(noise, [n, ...image]);
     const given = condition && tensors(part(condition, first, first + n));
     let x0: tf.Tensor4D | undefined;
     try {

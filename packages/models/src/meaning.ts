@@ -1,23 +1,42 @@
 import type { JsonObject } from '@ddpm/checkpoint/format';
 import type { Parameterisation } from '@ddpm/diffusion';
-import { epsilon, image, velocity } from '@ddpm/diffusion';
-import type { NoiseSchedule } from '@ddpm/schedules';
+import { checkLevel, edm, epsilon, flow, image, velocity } from '@ddpm/diffusion';
 import { scheduleFromBetas } from '@ddpm/schedules';
 import { z } from 'zod';
+import type { KnownLevels } from './levels';
+import { edmLevels, flowLevels, scheduleLevels } from './levels';
 
-/** The parameterisations by the names that checkpoints and command lines give them. */
-export const parameterisations: Readonly<Record<string, Parameterisation>> = Object.fromEntries(
-  [epsilon, image, velocity].map((parameterisation) => [parameterisation.name, parameterisation]),
-);
+/**
+ * The parameterisations by the names that checkpoints and command lines give them, each made from the standard
+ * deviation of the data; only `edm` depends on it.
+ */
+export const parameterisations: Readonly<Record<string, (options?: { sigmaData?: number }) => Parameterisation>> = {
+  epsilon: () => epsilon,
+  image: () => image,
+  velocity: () => velocity,
+  flow: () => flow,
+  edm,
+};
 
 const size = z.int().positive();
+const above0 = z.number().positive();
+const range = <K extends 'edm' | 'flow'>(kind: K) =>
+  z
+    .strictObject({ kind: z.literal(kind), min: above0, max: above0 })
+    .refine(({ min, max }) => min <= max, 'min may not be above max');
 const schema = z.strictObject({
   task: z.literal('denoising', { error: 'only denoising is known' }),
   image: z.tuple([size, size, size]),
   parameterisation: z.enum(Object.keys(parameterisations)),
-  levels: z.strictObject({ betas: z.array(z.number()).min(1) }),
+  sigmaData: above0.optional(),
+  levels: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('schedule'), betas: z.array(z.number()).min(1) }),
+    range('edm'),
+    range('flow'),
+  ]),
   classNames: z.array(z.string()).optional(),
 });
+type Json = z.infer<typeof schema>;
 
 /** A denoiser's images, parameterisation, levels and classes. */
 export interface DenoiserMeaning {
@@ -25,21 +44,35 @@ export interface DenoiserMeaning {
   readonly image: readonly [h: number, w: number, c: number];
   /** The meaning of its output. */
   readonly parameterisation: Parameterisation;
-  /** The levels that it knows: those of a schedule. */
-  readonly schedule: NoiseSchedule;
+  /** The levels that it knows. */
+  readonly levels: KnownLevels;
   /** Names of the classes that its condition `label` counts, if it takes one. */
   readonly classNames?: readonly string[];
 }
 
-/** A denoiser's meaning as a checkpoint holds it. */
-export function meaningToJson({ image: shape, parameterisation, schedule, classNames }: DenoiserMeaning): JsonObject {
+/**
+ * @throws RangeError in one line if a parameterisation does not go with levels: it says nothing of the image at the
+ * noisiest, or leaves x at EDM's scale, which no network is made for
+ */
+export function checkMeaning({ parameterisation, levels }: Pick<DenoiserMeaning, 'parameterisation' | 'levels'>): void {
+  if (levels.kind === 'edm' && !parameterisation.input)
+    throw new RangeError(
+      `'${parameterisation.name}' leaves x as it is, and EDM's levels go up to ${levels.scale.max} times the image; 'edm' scales it`,
+    );
+  checkLevel('the noisiest level', parameterisation, levels.noisiest);
+}
+
+/** A denoiser's meaning as a checkpoint holds it; σ of `min` and `max` is sigma/signal. */
+export function meaningToJson({ image: shape, parameterisation, levels, classNames }: DenoiserMeaning): JsonObject {
+  const { sigmaData } = parameterisation;
   return {
     task: 'denoising',
     image: [...shape],
     parameterisation: parameterisation.name,
-    levels: { betas: [...schedule.betas] },
+    ...(sigmaData !== undefined && { sigmaData }),
+    levels: levelsToJson(levels),
     ...(classNames && { classNames: [...classNames] }),
-  };
+  } satisfies Json;
 }
 
 /**
@@ -51,15 +84,31 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
   if (!result.success) {
     const [{ path, message }] = result.error.issues;
     // The message quotes the file.
-    throw new Error(
-      `its ${['meaning', ...path].join('.')} is not as expected: ${message.replace(/\s+/g, ' ').slice(0, 300)}`,
-    );
+    throw unexpected(path, message);
   }
-  const { image: shape, parameterisation, levels, classNames } = result.data;
-  return {
+  const { image: shape, parameterisation, sigmaData, levels, classNames } = result.data;
+  if ((parameterisation === 'edm') !== (sigmaData !== undefined))
+    throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
+  const meaning = {
     image: shape,
-    parameterisation: parameterisations[parameterisation],
-    schedule: scheduleFromBetas(Float64Array.from(levels.betas)),
+    parameterisation: parameterisations[parameterisation]({ sigmaData }),
+    levels: levelsFromJson(levels),
     ...(classNames && { classNames }),
   };
+  checkMeaning(meaning);
+  return meaning;
 }
+
+const unexpected = (path: readonly PropertyKey[], message: string) =>
+  new Error(`its ${['meaning', ...path].join('.')} is not as expected: ${message.replace(/\s+/g, ' ').slice(0, 300)}`);
+
+function levelsToJson(levels: KnownLevels): Json['levels'] {
+  if (levels.kind === 'schedule') return { kind: levels.kind, betas: [...levels.schedule.betas] };
+  const { min, max } = levels.scale;
+  return { kind: levels.kind, min, max };
+}
+
+const levelsFromJson = (levels: Json['levels']): KnownLevels =>
+  levels.kind === 'schedule'
+    ? scheduleLevels(scheduleFromBetas(Float64Array.from(levels.betas)))
+    : { edm: edmLevels, flow: flowLevels }[levels.kind](levels);

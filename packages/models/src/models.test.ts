@@ -2,16 +2,41 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Checkpoint } from '@ddpm/checkpoint';
-import type { Network } from '@ddpm/diffusion';
-import { ancestral, ddim, epsilon, trailing, velocity } from '@ddpm/diffusion';
+import type { Network, Parameterisation } from '@ddpm/diffusion';
+import {
+  ancestral,
+  clean as end,
+  ddim,
+  edm,
+  epsilon,
+  flow,
+  image as clean,
+  stack,
+  trailing,
+  velocity,
+} from '@ddpm/diffusion';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import { namedParameters } from '@ddpm/layers';
-import { linearSchedule } from '@ddpm/schedules';
+import { linearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
 import type { Batch } from '@ddpm/train';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { classNumber, compileNetwork, draw, labels, loadDenoiser, meaningFromJson, meaningToJson } from './index';
+import type { DenoiserMeaning, KnownLevels } from './index';
+import {
+  checkMeaning,
+  classNumber,
+  compileNetwork,
+  draw,
+  edmLevels,
+  flowLevels,
+  initialScale,
+  labels,
+  loadDenoiser,
+  meaningFromJson,
+  meaningToJson,
+  scheduleLevels,
+} from './index';
 
 let folder: string;
 let executions: Execution[];
@@ -41,7 +66,11 @@ const conditional = (): Network & { table: tf.Variable } => {
 const label: Batch = { label: { data: Int32Array.of(0), item: [] } };
 
 describe('a checkpoint', () => {
-  const meaning = { image, parameterisation: velocity, schedule, classNames: ['shirt', 'boot'] };
+  const meaning = {
+    ...{ image, parameterisation: velocity, levels: scheduleLevels(schedule), classNames: ['shirt', 'boot'] },
+  };
+  const roundTrip = (of: DenoiserMeaning) =>
+    meaningFromJson(JSON.parse(JSON.stringify(meaningToJson(of))) as Checkpoint['meaning']);
   const checkpoint: Checkpoint = {
     networks: { denoiser: { name: '', options: { value: 3 } } },
     meaning: meaningToJson(meaning),
@@ -51,15 +80,58 @@ describe('a checkpoint', () => {
     state: new Map(),
   };
   test('says what its denoiser means, exactly', () => {
-    const read = meaningFromJson(JSON.parse(JSON.stringify(checkpoint.meaning)) as Checkpoint['meaning']);
+    const read = roundTrip(meaning);
     expect(read.parameterisation).toBe(velocity);
-    expect(read.schedule.betas).toEqual(schedule.betas);
+    expect(read.levels.schedule!.betas).toEqual(schedule.betas);
     expect([read.image, read.classNames]).toEqual([
       [4, 4, 1],
       ['shirt', 'boot'],
     ]);
   });
+  test.each<[string, Parameterisation, KnownLevels]>([
+    ['a schedule that ends in noise alone', velocity, scheduleLevels(zeroTerminalSnr(schedule))],
+    ['a schedule with EDM’s scaling', edm({ sigmaData: 0.3 }), scheduleLevels(schedule)],
+    ['EDM’s levels', edm({ sigmaData: 0.123456789 }), edmLevels({ max: 50 })],
+    ['a flow’s levels', flow, flowLevels({ min: 0.01 })],
+    ['a flow’s levels, by the image', clean, flowLevels()],
+  ])('survives with %s, levels and output alike', (_, parameterisation, levels) => {
+    const read = roundTrip({ image, parameterisation, levels });
+    expect([read.levels.kind, read.levels.noisiest]).toEqual([levels.kind, levels.noisiest]);
+    expect([read.levels.scale.min, read.levels.scale.max]).toEqual([levels.scale.min, levels.scale.max]);
+    const ratio = Math.sqrt(levels.scale.min);
+    expect(read.levels.scale.at(ratio)).toEqual(levels.scale.at(ratio));
+    const x0 = ({ parameterisation: by }: Pick<DenoiserMeaning, 'parameterisation'>) =>
+      tf.tidy(() =>
+        by.predict(stack([levels.scale.at(ratio)]), tf.ones([1, 1, 1, 1]), tf.fill([1, 1, 1, 1], 0.7)).x0.dataSync(),
+      );
+    expect(x0(read)).toEqual(x0({ parameterisation }));
+  });
+  test.each<[Parameterisation, KnownLevels, string]>([
+    [
+      epsilon,
+      scheduleLevels(zeroTerminalSnr(schedule)),
+      "'epsilon' says nothing of the image at a level without signal",
+    ],
+    [epsilon, flowLevels(), "'epsilon' says nothing of the image at a level without signal"],
+    [edm(), flowLevels(), "'edm' says nothing of the image at a level without signal"],
+    [
+      velocity,
+      edmLevels(),
+      "'velocity' leaves x as it is, and EDM's levels go up to 80 times the image; 'edm' scales it",
+    ],
+  ])('whose output does not go with its levels is refused (%#)', (parameterisation, levels, message) => {
+    expect(() => checkMeaning({ parameterisation, levels })).toThrow(message);
+    expect(() => roundTrip({ image, parameterisation, levels })).toThrow(message);
+  });
   test.each([
+    [
+      { ...checkpoint.meaning, parameterisation: 'edm' },
+      "its meaning.sigmaData is not as expected: it goes with the parameterisation 'edm', and only with that",
+    ],
+    [
+      { ...checkpoint.meaning, levels: { kind: 'flow', min: 2, max: 1 } },
+      'its meaning.levels is not as expected: min may not be above max',
+    ],
     [{ ...checkpoint.meaning, task: 'dreaming' }, 'its meaning.task is not as expected: only denoising is known'],
     [{ ...checkpoint.meaning, image: [4, 0, 1] }, 'its meaning.image.1 is not as expected: Too small'],
     [{ ...checkpoint.meaning, 'a\nb': 1 }, 'its meaning is not as expected: Unrecognized key: "a b"'],
@@ -189,6 +261,18 @@ describe('draw', () => {
       await run.dispose();
     }
     all[0].forEach((value, i) => expect(value).toBeCloseTo(all[1][i], 4));
+  });
+
+  test('begins with the noise that the levels begin with', async () => {
+    // With ε̂ = 0 the image is x_T itself.
+    const network: Network = { apply: (x) => tf.zerosLike(x) };
+    const options = { network, parameterisation: epsilon, image, count: 1, seed: 4, clip: false };
+    const edms = ddim([...[20, 10].map((sigma) => edmLevels().scale.at(sigma)), end]);
+    const few = ddim(trailing(schedule, 1));
+    expect([initialScale(edmLevels(), edms), initialScale(scheduleLevels(schedule), few)]).toEqual([20, 1]);
+    const xT = await draw({ ...options, sampler: edms });
+    const scaled = await draw({ ...options, sampler: edms, initialScale: 20 });
+    scaled.forEach((value, i) => expect(value / xT[i]).toBeCloseTo(20, 4));
   });
 
   test('tells of every step, and clips where it is asked to', async () => {

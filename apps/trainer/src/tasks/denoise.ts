@@ -8,7 +8,7 @@ import { ancestral, denoising, minSnr, trailing, uniform } from '@ddpm/diffusion
 import { enlarge, imageGrid, toImages } from '@ddpm/images';
 import { namedParameters, parameterCount } from '@ddpm/layers';
 import type { CompiledNetwork } from '@ddpm/models';
-import { compileNetwork, draw, labels, meaningToJson, parameterisations } from '@ddpm/models';
+import { compileNetwork, draw, labels, meaningToJson, parameterisations, scheduleLevels } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import { checkNetwork } from '../check-network';
 import { networkOptions } from '../options';
@@ -21,7 +21,7 @@ const COUNT = 16;
 /** A denoiser of the dataset's images, and of their classes where the network takes them. */
 export async function denoise({ settings, dataset, execution, resumed }: Ingredients): Promise<Training> {
   const schedule = schedules[settings.schedule]({ timesteps: settings.timesteps });
-  const parameterisation = parameterisations[settings.parameterisation];
+  const parameterisation = parameterisations[settings.parameterisation]();
   const before = resumed?.checkpoint.networks.denoiser;
   const reference: NetworkReference = {
     name: settings.network,
@@ -52,7 +52,7 @@ export async function denoise({ settings, dataset, execution, resumed }: Ingredi
   return {
     task,
     networks: { denoiser: reference },
-    meaning: meaningToJson({ image, parameterisation, schedule, classNames }),
+    meaning: meaningToJson({ image, parameterisation, levels: scheduleLevels(schedule), classNames }),
     description: `Network: ${settings.network}, ${parameterCount(network).toLocaleString('en')} parameters${condition ? `, told which of ${classNames!.length} classes` : ''}`,
     async preview() {
       const values = await draw({

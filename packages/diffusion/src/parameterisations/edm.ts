@@ -23,6 +23,7 @@ export function edm({ sigmaData = 0.5 } = {}): Parameterisation {
   return {
     name: 'edm',
     needsSignal: true,
+    sigmaData,
     input: (level, x) => tf.tidy(() => tf.div(x, deviation(level))),
     told: ({ signal, sigma }) =>
       tf.tidy(() => tf.mul(tf.reshape<tf.Rank.R1>(tf.log(tf.div(sigma, signal)), [-1]), 0.25)),

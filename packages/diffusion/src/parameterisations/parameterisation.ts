@@ -13,6 +13,8 @@ export interface Parameterisation {
   readonly name: string;
   /** Whether it says nothing of the image at a level without signal, so that none is allowed; false by default. */
   readonly needsSignal?: boolean;
+  /** The standard deviation of the data that it was made for, where that is part of its meaning. */
+  readonly sigmaData?: number;
   /** The network's input for x; x itself by default. */
   input?(level: Levels, x: tf.Tensor4D): tf.Tensor4D;
   /** The number that it is told of the level, [n]; its time by default. */
