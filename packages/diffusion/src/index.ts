@@ -67,3 +67,10 @@ export { lcm } from './sampling/lcm';
 export { sample } from './sampling/sample';
 export type { SampleOptions, SampleStep } from './sampling/sample';
 export type { Evaluation, Sampler } from './sampling/sampler';
+
+export { showsImages } from './priors/prior';
+export type { Prior } from './priors/prior';
+export { standard } from './priors/standard';
+export { matched } from './priors/matched';
+export { momentsOf } from './priors/moments';
+export type { Moments, MomentsOptions } from './priors/moments';
