@@ -15,8 +15,8 @@ export interface Conv2dOptions {
   kernelSize: number;
   /** Pixels from one output position to the next; 1 by default. */
   stride?: number;
-  /** Zeros added on every side, in pixels; 0 by default. */
-  padding?: number;
+  /** Zeros added on every side, in pixels, or before and behind in both directions; 0 by default. */
+  padding?: number | readonly [before: number, behind: number];
   /** Whether a number is added to each output channel; true by default. */
   bias?: boolean;
   /** How the weight begins, beside a bias of 0; by default both begin as PyTorch's. */
@@ -36,7 +36,7 @@ export class Conv2d {
   /** [outChannels]. */
   readonly bias?: tf.Variable;
   readonly stride: number;
-  readonly padding: number;
+  readonly padding: number | readonly [before: number, behind: number];
 
   /** @throws RangeError unless every size is a whole number of at least 1. */
   constructor({ inChannels, outChannels, kernelSize, stride = 1, padding = 0, bias = true, init, rng }: Conv2dOptions) {
@@ -49,13 +49,18 @@ export class Conv2d {
   }
 
   /**
-   * x: [n, h, w, inChannels] → [n, h', w', outChannels], h' = ⌊(h + 2·padding − kernelSize)/stride⌋ + 1.
+   * x: [n, h, w, inChannels] → [n, h', w', outChannels], h' = ⌊(h + 2·padding − kernelSize)/stride⌋ + 1, or with
+   * before + behind for 2·padding.
    * @throws RangeError if x has other channels.
    */
   apply(x: tf.Tensor4D): tf.Tensor4D {
     checkImages('Conv2d', x, this.weight.shape[2]!);
     return tf.tidy(() => {
-      const y = tf.conv2d(x, this.weight as tf.Tensor4D, this.stride, this.padding, 'NHWC', 1, 'floor');
+      const filter = this.weight as tf.Tensor4D;
+      const y =
+        typeof this.padding === 'number'
+          ? tf.conv2d(x, filter, this.stride, this.padding, 'NHWC', 1, 'floor')
+          : tf.conv2d(x, filter, this.stride, [[0, 0], [...this.padding], [...this.padding], [0, 0]]);
       return this.bias ? tf.add(y, this.bias) : y;
     });
   }

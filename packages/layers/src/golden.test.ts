@@ -5,28 +5,35 @@ import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   Attention,
+  averagePool,
   Block,
+  Conv1d,
+  Conv2d,
   ConvNextBlock,
   disposeParameters,
   Downsample,
+  GroupNorm,
   LinearAttention,
   loadTorchTensors,
   namedParameters,
+  pixelShuffle,
+  pixelUnshuffle,
   PreNorm,
   Residual,
   ResnetBlock,
   sinusoidalEmbedding,
   torchAxes,
   Upsample,
+  upsampleNearest,
 } from './index';
 import type { TensorValues } from './index';
 import type { Module } from '../test/sequences';
 import { sequences } from '../test/sequences';
 
-// Inputs, parameters, outputs and gradients of the tutorial's own layers, and of PyTorch's (test/sequences.py), run in
+// Inputs, parameters, outputs and gradients of the tutorial's own layers, and of PyTorch's (test/images.py, test/sequences.py), run in
 // float64 by PyTorch: images are NCHW there, and the parameters in PyTorch's layout, under the names of our fields.
 const golden = new Map(
-  ['golden', 'sequences'].flatMap((file) => [
+  ['golden', 'images', 'sequences'].flatMap((file) => [
     ...(readSafetensors(readFileSync(`test/${file}.safetensors`)).tensors as unknown as Map<string, TensorValues>),
   ]),
 );
@@ -45,6 +52,23 @@ const cases: Record<string, () => unknown> = {
   attention: () => new Attention({ dim: 12, heads: 2, dimHead: 8, rng }),
   linear_attention: () => new LinearAttention({ dim: 12, heads: 2, dimHead: 8, rng }),
   residual_prenorm: () => new Residual({ fn: new PreNorm({ dim: 12, fn: new LinearAttention({ dim: 12, rng }) }) }),
+  pixel_unshuffle: () => ({ apply: (x: tf.Tensor4D) => pixelUnshuffle(x, 2) }),
+  pixel_shuffle: () => ({ apply: (x: tf.Tensor4D) => pixelShuffle(x, 2) }),
+  upsample_nearest: () => ({ apply: upsampleNearest }),
+  average_pool: () => ({ apply: averagePool }),
+  conv_padded_behind: () =>
+    new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 3, stride: 2, padding: [0, 1], rng }),
+  conv1d_1: () => new Conv1d({ inChannels: 3, outChannels: 5, rng }),
+  conv1d_3: () => new Conv1d({ inChannels: 3, outChannels: 5, kernelSize: 3, padding: 1, rng }),
+  group_norm_adaptive: () => {
+    const norm = new GroupNorm({ groups: 2, channels: 6 });
+    const { weight, bias } = norm;
+    return {
+      weight,
+      bias,
+      apply: (x: tf.Tensor4D, scale: tf.Tensor2D, shift: tf.Tensor2D) => norm.apply(x, { scale, shift }),
+    };
+  },
   ...sequences,
 };
 

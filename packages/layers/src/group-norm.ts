@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { checkDivides, checkImages, checkSizes } from './check';
+import { checkDivides, checkImages, checkShape, checkSizes } from './check';
 import { normalise } from './normalise';
 import { parameter } from './parameter';
 
@@ -31,16 +31,27 @@ export class GroupNorm {
 
   /**
    * x: [n, h, w, channels] → [n, h, w, channels].
-   * @throws RangeError if x has other channels.
+   * @param adaptive a scale and a shift of each image's own, both [n, channels], for (1 + scale) · GroupNorm(x) + shift:
+   * the adaptive group normalisation of Dhariwal & Nichol 2021, eq. 3
+   * @throws RangeError if x has other channels, or scale or shift is of another shape.
    */
-  apply(x: tf.Tensor4D): tf.Tensor4D {
+  apply(x: tf.Tensor4D, adaptive?: { scale: tf.Tensor2D; shift: tf.Tensor2D }): tf.Tensor4D {
     const channels = this.weight.shape[0];
     checkImages('GroupNorm', x, channels);
     const [n, h, w] = x.shape;
+    if (adaptive) {
+      checkShape('GroupNorm', adaptive.scale, [n, channels], 'a scale');
+      checkShape('GroupNorm', adaptive.shift, [n, channels], 'a shift');
+    }
     return tf.tidy(() => {
       const grouped = tf.reshape(x, [n, h * w, this.groups, channels / this.groups]);
       const normalised = tf.reshape(normalise(grouped, [1, 3], this.eps), x.shape);
-      return tf.add(tf.mul(normalised, this.weight), this.bias);
+      if (!adaptive) return tf.add(tf.mul(normalised, this.weight), this.bias);
+      // Both scales and both shifts in one, so that there is one pass over x.
+      const ofImages = (row: tf.Tensor) => tf.reshape(row, [n, 1, 1, channels]);
+      const scale = tf.add(adaptive.scale, 1);
+      const shift = tf.add(tf.mul(scale, this.bias), adaptive.shift);
+      return tf.add(tf.mul(normalised, ofImages(tf.mul(scale, this.weight))), ofImages(shift));
     });
   }
 }
