@@ -1,0 +1,21 @@
+import type { AdmUnetOptions } from './adm-unet';
+import { AdmUnet } from './adm-unet';
+
+export { AdmUnet } from './adm-unet';
+export type { AdmOptions, AdmUnetOptions } from './adm-unet';
+
+/**
+ * A network package's default export makes its network from options: `ddpm-train --network @ddpm/adm --network-options
+ * '{"modelChannels": 32}'`. The trainer gives the images' `channels`, the `classes` and the `seed`.
+ */
+export default function createNetwork({
+  channels,
+  classes,
+  ...options
+}: AdmUnetOptions & { channels?: number; classes?: number }): AdmUnet {
+  return new AdmUnet({
+    ...options,
+    imageChannels: options.imageChannels ?? channels,
+    numClasses: options.numClasses ?? classes,
+  });
+}

@@ -1,0 +1,148 @@
+import { Conv2d, GroupNorm, pixelShuffle, pixelUnshuffle, silu } from '@ddpm/layers';
+import type { Init } from '@ddpm/layers';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Initial } from './blocks';
+import type { Level, Parts } from './encoder';
+import { applyStage, Encoder } from './encoder';
+
+/** Inputs beside x and t, by name. */
+export type Condition = Readonly<Record<string, tf.Tensor>>;
+
+/** What each block is told: the noise level, and the class where there is one. */
+export interface Told {
+  /** The names of the conditions that it takes. */
+  readonly conditions: readonly string[];
+  /** t: [n], and the conditions → [n, embDim]. */
+  apply(t: tf.Tensor1D, condition: Condition): tf.Tensor2D;
+}
+
+/** What a `Unet` is made of. */
+export interface UnetParts extends Initial {
+  /** Whose name errors begin with. */
+  who: string;
+  imageChannels: number;
+  outChannels: number;
+  /** Squares of so many pixels on a side are one position of the first level. */
+  patchSize?: number;
+  /** Each level's channels, from full size down. */
+  widths: readonly number[];
+  /** Residual blocks of a level on the way down; on the way up there is one more. */
+  numResBlocks: number;
+  told: Told;
+  parts: Parts;
+  /** Of the last norm. */
+  groups: number;
+  eps?: number;
+  /** How the last convolution begins. */
+  outInit?: Init;
+}
+
+/**
+ * The U-Net of Ho et al. 2020 (appendix B), which those of Nichol & Dhariwal 2021, Dhariwal & Nichol 2021 and diffusers'
+ * `UNet2DModel` are varieties of: residual blocks, each of whose results on the way down is concatenated to an input on
+ * the way up.
+ */
+export class Unet {
+  readonly told: Told;
+  readonly encoder: Encoder;
+  /** The levels back up, from the smallest; each of their blocks takes a skip connection. */
+  readonly ups: readonly Level[];
+  readonly outNorm: GroupNorm;
+  readonly outConv: Conv2d;
+  readonly patchSize: number;
+  readonly conditions: readonly string[];
+  private readonly who: string;
+
+  constructor({
+    who,
+    imageChannels,
+    outChannels,
+    patchSize = 1,
+    widths,
+    numResBlocks,
+    told,
+    parts,
+    groups,
+    eps,
+    outInit,
+    ...initial
+  }: UnetParts) {
+    this.who = who;
+    this.patchSize = patchSize;
+    this.told = told;
+    this.conditions = told.conditions;
+    const square = patchSize * patchSize;
+    this.encoder = new Encoder({ inChannels: imageChannels * square, widths, numResBlocks, parts, ...initial });
+    const deepest = widths.length - 1;
+    const skips = widths.flatMap((width, level) => Array<number>(numResBlocks + Number(level < deepest)).fill(width));
+    skips.unshift(widths[0]);
+    this.ups = [...widths.keys()].reverse().map((level) => {
+      const width = widths[level];
+      return {
+        stages: Array.from({ length: numResBlocks + 1 }, (_, i) => ({
+          block: parts.block((i > 0 ? width : (widths[level + 1] ?? width)) + skips.pop()!, width),
+          attention: parts.attention('up', level, width),
+        })),
+        ...(level > 0 && { resampler: parts.resampler('up', level, width) }),
+      };
+    });
+    this.outNorm = new GroupNorm({ groups, channels: widths[0], eps });
+    this.outConv = new Conv2d({
+      ...initial,
+      ...{ inChannels: widths[0], outChannels: outChannels * square, kernelSize: 3, padding: 1 },
+      ...(outInit && { init: outInit }),
+    });
+  }
+
+  /**
+   * x: [n, h, w, imageChannels], t: [n], and the conditions by name → [n, h, w, outChannels]; h and w multiples of
+   * patchSize · 2^(levels − 1).
+   * @throws RangeError if they are not, or the conditions are not those of the network; TypeError if labels are not
+   * int32.
+   */
+  apply(x: tf.Tensor4D, t: tf.Tensor1D, condition: Condition = {}): tf.Tensor4D {
+    checkInputs(this.who, this, x, t, condition);
+    return tf.tidy(() => {
+      const emb = silu(this.told.apply(t, condition));
+      const { patchSize } = this;
+      const encoded = this.encoder.apply(patchSize === 1 ? x : pixelUnshuffle(x, patchSize), emb);
+      let { h } = encoded;
+      for (const { stages, resampler } of this.ups) {
+        for (const stage of stages) h = applyStage(stage, tf.concat([h, encoded.skips.pop()!], 3), emb);
+        if (resampler) h = resampler.apply(h, emb);
+      }
+      const out = this.outConv.apply(silu(this.outNorm.apply(h)));
+      return patchSize === 1 ? out : pixelShuffle(out, patchSize);
+    });
+  }
+}
+
+/** @throws RangeError that says what of a network's inputs does not fit. */
+export function checkInputs(
+  who: string,
+  { encoder, patchSize, conditions }: Pick<Unet, 'encoder' | 'patchSize' | 'conditions'>,
+  x: tf.Tensor4D,
+  t: tf.Tensor1D,
+  condition: Condition,
+): void {
+  const channels = encoder.inConv.weight.shape[2]! / (patchSize * patchSize);
+  const factor = patchSize * 2 ** (encoder.downs.length - 1);
+  const [n, h, w, c] = x.shape;
+  if (x.rank !== 4 || c !== channels)
+    throw new RangeError(`${who}: expected images [n, h, w, ${channels}], got [${x.shape.join(', ')}]`);
+  if (h % factor !== 0 || w % factor !== 0) {
+    const patches = patchSize > 1 ? `patches of ${patchSize}×${patchSize} and ` : '';
+    throw new RangeError(
+      `${who}: height and width must be multiples of ${factor}, because of ${patches}${encoder.downs.length} levels; got ${h}×${w}`,
+    );
+  }
+  if (t.rank !== 1 || t.shape[0] !== n)
+    throw new RangeError(`${who}: expected t as [${n}], one for each image, got [${t.shape.join(', ')}]`);
+  const given = Object.keys(condition).sort().join(', ');
+  const expected = [...conditions].sort().join(', ');
+  if (given !== expected)
+    throw new RangeError(`${who}: expected the conditions ${expected || 'none'}, got ${given || 'none'}`);
+  for (const [name, { shape }] of Object.entries(condition))
+    if (shape[0] !== n)
+      throw new RangeError(`${who}: expected ${name} with ${n} rows, one for each image, got [${shape.join(', ')}]`);
+}
