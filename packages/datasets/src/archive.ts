@@ -9,7 +9,7 @@ import { firstLine } from './errors';
 import { parseIdx } from './idx';
 import { idxDataset } from './idx-dataset';
 import { inflate } from './read-idx';
-import type { Split } from './split';
+import type { Half } from './split';
 
 /** An IDX file that is known by its content. */
 export interface KnownFile {
@@ -22,7 +22,7 @@ export interface KnownFile {
 /** A dataset of IDX files that can be found or fetched. */
 export interface Archive {
   readonly name: string;
-  readonly files: Readonly<Record<Split, { images: KnownFile; labels: KnownFile }>>;
+  readonly files: Readonly<Record<Half, { images: KnownFile; labels: KnownFile }>>;
   readonly classNames: readonly string[];
   /** Folders where other software puts the files. */
   readonly folders: readonly string[];
@@ -33,7 +33,7 @@ export interface Archive {
 }
 
 export interface ArchiveOptions {
-  readonly split?: Split;
+  readonly split?: Half;
   /** The first folder to look in; a file there with other content is an error. */
   readonly dataDir?: string;
   /** Where downloads are kept. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Dataset } from './dataset';
 import { arrayDataset } from './dataset';
 import { about, firstLine } from './errors';
-import type { Split } from './split';
+import type { Half } from './split';
 
 const CLASS_NAMES = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
 const SIDE = 32;
@@ -40,7 +40,7 @@ export function readCifar10(bytes: Uint8Array): { pixels: Uint8Array; labels: Ui
  * CIFAR-10 from its unpacked binary files in one of the folders, or in `cifar-10-batches-bin` inside it.
  * @throws Error that lists where it looked and how to get the files
  */
-export async function openCifar10({ folders, split }: { folders: readonly string[]; split: Split }): Promise<Dataset> {
+export async function openCifar10({ folders, split }: { folders: readonly string[]; split: Half }): Promise<Dataset> {
   const tried: string[] = [];
   for (const folder of folders.flatMap((root) => [root, join(root, 'cifar-10-batches-bin')])) {
     const paths = FILES[split].map((name) => join(folder, name));

@@ -14,6 +14,18 @@ export interface Dataset {
   label?(i: number): number;
   /** Names of classes 0, 1, … */
   readonly classNames?: readonly string[];
+  /** What image i shows, in words: one caption or several, if the images have captions. */
+  captions?(i: number): readonly string[];
+  /** Makes tokens of captions, if a network shall be given some; see `withTokens`. */
+  readonly tokenizer?: Tokenizer;
+}
+
+/** Makes of a caption as many tokens as of every other. */
+export interface Tokenizer {
+  /** How many tokens. */
+  readonly length: number;
+  /** Their ids. */
+  encode(caption: string): Int32Array;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { fromBytes } from '@ddpm/images';
 import { Random } from '@ddpm/random';
 import { concurrently } from './concurrent';
-import type { Dataset } from './dataset';
+import type { Dataset, Tokenizer } from './dataset';
 
 /**
  * Some images of a dataset with their classes, ready for a network: each field's values one example after the other.
@@ -14,13 +14,15 @@ export type Examples = {
   };
   /** Their classes, if the dataset has them. */
   readonly label?: { readonly data: Int32Array<ArrayBuffer>; readonly item: readonly [] };
+  /** A caption of each as [length] ids, if the dataset makes tokens of its captions. */
+  readonly tokens?: { readonly data: Int32Array<ArrayBuffer>; readonly item: readonly [length: number] };
 };
 
 /** Which examples to give, and in which order. */
 export interface ExamplesOptions {
   /** Examples in a batch; the last of an epoch may have fewer. */
   readonly batchSize: number;
-  /** Order and flips follow from it and the number of the epoch. */
+  /** Order, flips, and the choice among an image's captions follow from it and the number of the epoch. */
   readonly seed: number;
   /** Number of the first batch to give, counted over all epochs; 0 by default. */
   readonly start?: number;
@@ -59,7 +61,9 @@ export function examples(
   const orderOf = (epoch: number) => {
     const random = new Random([seed, 'order', epoch]);
     const order = random.shuffle(Int32Array.from({ length: dataset.size }, (_, i) => i));
-    return { epoch, order, mirrored: Uint8Array.from(order, () => (random.uniform() < flip ? 1 : 0)) };
+    const mirrored = Uint8Array.from(order, () => (random.uniform() < flip ? 1 : 0));
+    const choice = new Random([seed, 'captions', epoch]);
+    return { epoch, order, mirrored, captions: dataset.tokenizer && order.map(() => choice.integer(2 ** 31 - 1)) };
   };
   let current = orderOf(Math.floor(start / count));
   return ahead(start, (number) => {
@@ -67,7 +71,10 @@ export function examples(
     if (epoch !== current.epoch) current = orderOf(epoch);
     const from = (number % count) * batchSize;
     const to = Math.min(from + batchSize, dataset.size);
-    return readExamples(dataset, current.order.subarray(from, to), current.mirrored.subarray(from, to));
+    return readExamples(dataset, current.order.subarray(from, to), {
+      mirrored: current.mirrored.subarray(from, to),
+      captions: current.captions?.subarray(from, to),
+    });
   });
 }
 
@@ -85,10 +92,16 @@ async function* ahead<T>(start: number, load: (i: number) => Promise<T>): AsyncG
 
 /**
  * The examples of these numbers.
- * @param mirrored 1 for each that is to be mirrored left to right; none by default
- * @throws RangeError if an image is not shaped as the dataset says
+ * @param options.mirrored 1 for each that is to be mirrored left to right; none by default
+ * @param options.captions which of its captions each has, modulo their number; the first by default
+ * @throws RangeError if an image is not shaped as the dataset says, or the tokens of a caption are not as many as the
+ * tokenizer says
  */
-export async function readExamples(dataset: Dataset, indices: Int32Array, mirrored?: Uint8Array): Promise<Examples> {
+export async function readExamples(
+  dataset: Dataset,
+  indices: Int32Array,
+  { mirrored, captions }: { mirrored?: Uint8Array; captions?: Int32Array } = {},
+): Promise<Examples> {
   const [h, w, c] = dataset.shape;
   const data = new Float32Array(indices.length * h * w * c);
   await concurrently(indices.length, LANES, async (k) => {
@@ -103,7 +116,27 @@ export async function readExamples(dataset: Dataset, indices: Int32Array, mirror
   return {
     image: { data, item: [h, w, c] },
     ...(dataset.label && { label: { data: Int32Array.from(indices, (i) => dataset.label!(i)), item: [] } }),
+    ...(dataset.tokenizer && { tokens: readTokens(dataset, dataset.tokenizer, indices, captions) }),
   };
+}
+
+function readTokens(
+  dataset: Dataset,
+  tokenizer: Tokenizer,
+  indices: Int32Array,
+  which?: Int32Array,
+): Required<Examples>['tokens'] {
+  const { length } = tokenizer;
+  const data = new Int32Array(indices.length * length);
+  indices.forEach((i, k) => {
+    const captions = dataset.captions!(i);
+    const caption = captions[(which?.[k] ?? 0) % captions.length];
+    const ids = tokenizer.encode(caption);
+    if (ids.length !== length)
+      throw new RangeError(`examples: the tokenizer made ${ids.length} tokens of "${caption}", expected ${length}`);
+    data.set(ids, k * length);
+  });
+  return { data, item: [length] };
 }
 
 /** A copy of an image, each row from right to left. */

@@ -36,16 +36,19 @@ test('sizes and channels are changed as asked', async () => {
 
 test('names what is wrong', async () => {
   const open = (name: string, options: Record<string, unknown> = {}) => openDataset(name, options);
-  const names = 'fashion-mnist, fashion-mnist-10k, mnist, cifar10, folder';
+  const names = 'fashion-mnist, fashion-mnist-10k, mnist, cifar10, pixel-art, folder';
   expect(datasetNames.join(', ')).toBe(names);
   expect(datasetNames.filter((name) => datasetSplits[name].includes('test'))).toEqual([
     'fashion-mnist',
     'mnist',
     'cifar10',
+    'pixel-art',
   ]);
   await expect(open('CIFAR-10')).rejects.toThrow(`dataset: expected one of ${names}, got "CIFAR-10"`);
   await expect(open('toString')).rejects.toThrow(/^dataset: expected one of/);
-  await expect(open('mnist', { split: 'val' })).rejects.toThrow('dataset: split must be one of train, test, got val');
+  await expect(open('mnist', { split: 'val' })).rejects.toThrow(
+    'dataset: split must be one of train, test, held-out, got val',
+  );
   await expect(open('mnist', { channels: 2 })).rejects.toThrow('dataset: channels must be one of 1, 3, 4, got 2');
   await expect(open('mnist', { fit: 'stretch' })).rejects.toThrow(
     'dataset: fit must be one of resize, pad, crop, got stretch',

@@ -10,8 +10,9 @@ import { fashionMnist } from './fashion-mnist';
 import { openFolder } from './folder';
 import { idxDataset } from './idx-dataset';
 import { mnist } from './mnist';
+import { openPixelArt, pixelArtSide } from './pixel-art/dataset';
 import { readIdx } from './read-idx';
-import type { Split } from './split';
+import type { Half, Split } from './split';
 import type { Fit } from './transform';
 import { fitted } from './transform';
 
@@ -38,24 +39,37 @@ export interface OpenOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
-type Open = (
-  options: OpenOptions & { cacheDir: string; split: Split; size?: readonly [h: number, w: number] },
-) => Promise<Dataset>;
+type Options<S extends Split> = OpenOptions & {
+  readonly cacheDir: string;
+  readonly split: S;
+  readonly size?: readonly [h: number, w: number];
+};
+
+/** A dataset and the splits that it has; it is opened with no other. */
+interface Entry {
+  readonly splits: readonly Split[];
+  readonly open: (options: Options<Split>) => Promise<Dataset>;
+}
+
+/** A dataset that comes in two. */
+const halves = (open: (options: Options<Half>) => Promise<Dataset>): Entry => ({
+  splits: ['train', 'test'],
+  open: (options) => open(options as Options<Half>),
+});
 
 /** Every dataset that can be opened by name, and the splits that it has. */
-const datasets: Readonly<Record<string, { splits: readonly Split[]; open: Open }>> = {
-  'fashion-mnist': {
-    splits: ['train', 'test'],
-    open: async (options) => fitted(await openArchive(fashionMnist, options), options),
-  },
+const datasets: Readonly<Record<string, Entry>> = {
+  'fashion-mnist': halves(async (options) => fitted(await openArchive(fashionMnist, options), options)),
   'fashion-mnist-10k': { splits: ['train'], open: async (options) => fitted(await openFashionMnist10k(), options) },
-  mnist: { splits: ['train', 'test'], open: async (options) => fitted(await openArchive(mnist, options), options) },
-  cifar10: {
-    splits: ['train', 'test'],
-    open: async (options) => {
-      const folders = [...(options.dataDir === undefined ? [] : [options.dataDir]), join(options.cacheDir, 'cifar10')];
-      return fitted(await openCifar10({ folders, split: options.split }), options);
-    },
+  mnist: halves(async (options) => fitted(await openArchive(mnist, options), options)),
+  cifar10: halves(async (options) => {
+    const folders = [...(options.dataDir === undefined ? [] : [options.dataDir]), join(options.cacheDir, 'cifar10')];
+    return fitted(await openCifar10({ folders, split: options.split }), options);
+  }),
+  'pixel-art': {
+    splits: ['train', 'test', 'held-out'],
+    open: async (options) =>
+      fitted(await openPixelArt({ split: options.split, side: pixelArtSide(options.size) }), options),
   },
   folder: {
     splits: ['train'],
@@ -84,7 +98,7 @@ export async function openDataset(name: string, options: OpenOptions = {}): Prom
   if (!Object.hasOwn(datasets, name))
     throw new RangeError(`dataset: expected one of ${datasetNames.join(', ')}, got ${JSON.stringify(name)}`);
   const { split = 'train', cacheDir = defaultCacheDir(), imageSize, channels, fit } = options;
-  oneOf('split', split, ['train', 'test']);
+  oneOf('split', split, ['train', 'test', 'held-out']);
   if (!datasetSplits[name].includes(split))
     throw new RangeError(`${name}: has no ${split} split, only ${datasetSplits[name].join(', ')}`);
   if (channels !== undefined) oneOf('channels', channels, [1, 3, 4]);

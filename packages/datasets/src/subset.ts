@@ -7,5 +7,6 @@ export function subset(dataset: Dataset, start: number, end: number): Dataset {
     size: end - start,
     image: (i) => dataset.image(start + i),
     ...(dataset.label && { label: (i: number) => dataset.label!(start + i) }),
+    ...(dataset.captions && { captions: (i: number) => dataset.captions!(start + i) }),
   };
 }

@@ -74,12 +74,14 @@ export function fitted(
     const image = { width, height, channels: c as Channels, data: fitImage(pixels, [h, w, c], [height, width], fit) };
     return withChannels(image, target as Channels).data;
   };
-  const { size: count, classNames } = dataset;
+  const { size: count, classNames, tokenizer } = dataset;
   return {
     size: count,
     shape: [height, width, target],
     ...(dataset.label && { label: (i: number) => dataset.label!(i) }),
+    ...(dataset.captions && { captions: (i: number) => dataset.captions!(i) }),
     ...(classNames && { classNames }),
+    ...(tokenizer && { tokenizer }),
     image: (i) => {
       const pixels = dataset.image(i);
       return 'then' in pixels ? pixels.then(change) : change(pixels);
