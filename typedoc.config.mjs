@@ -24,6 +24,7 @@ export default {
       paths: {
         '@ddpm/checkpoint/*': ['./packages/checkpoint/src/*.ts'],
         '@ddpm/images/*': ['./packages/images/src/*.ts'],
+        '@ddpm/torch-file/*': ['./packages/torch-file/src/*.ts'],
         '@ddpm/*': ['./packages/*/src/index.ts'],
       },
     },

@@ -33,6 +33,13 @@ export const readers = {
     open: async () => (await load('safetensors')).readSafetensors,
     fits: ({ tensors }) => [...tensors.values()].every(fits),
   },
+  'torch-file': {
+    make: makeTorchFile,
+    open: openTorchFile,
+    // Together the tensors may be twice the file, and float16 then twice as large.
+    fits: ({ tensors, size }) =>
+      tensors.every(fits) && tensors.reduce((total, { data }) => total + data.byteLength, 0) <= 4 * size,
+  },
   png: {
     make: makePng,
     open: async () => (await import(new URL('../../packages/images/dist/png.js', import.meta.url))).decodePng,
@@ -105,6 +112,161 @@ function safetensorsBytes(json, data) {
   const file = Buffer.concat([Buffer.alloc(8), json, data]);
   file.writeBigUInt64LE(BigInt(json.length), 0);
   return file;
+}
+
+// torch.save
+
+async function openTorchFile() {
+  const { readTorchFile, stateDict } = await load('torch-file');
+  return (bytes) => {
+    const { tensors } = stateDict(readTorchFile(bytes));
+    // What was read stays in memory until all of it is there.
+    return { tensors: [...tensors.values()].map(({ shape, data }) => ({ shape, data })), size: bytes.length };
+  };
+}
+
+const torchFiles = once(() =>
+  ['zip.pt', 'legacy.pt', 'training.ckpt', 'unsigned.pt'].map((name) =>
+    readFileSync(join(root, 'packages/torch-file/test', name)),
+  ),
+);
+
+/** Where a zip archive's entries lie, by their own headers, of an archive that is whole. */
+function zipContents(file) {
+  const directory = file.readUInt32LE(file.length - 6);
+  const entries = [];
+  for (let at = directory; file.readUInt32LE(at) === 0x02014b50;) {
+    const [name, extra, comment] = [28, 30, 32].map((field) => file.readUInt16LE(at + field));
+    const local = file.readUInt32LE(at + 42);
+    const start = local + 30 + file.readUInt16LE(local + 26) + file.readUInt16LE(local + 28);
+    const content = file.subarray(start, start + file.readUInt32LE(at + 24));
+    entries.push([file.toString('utf8', at + 46, at + 46 + name), content]);
+    at += 46 + name + extra + comment;
+  }
+  return entries;
+}
+
+function zipOf(entries) {
+  const [chunks, directory] = [[], []];
+  let length = 0;
+  for (const [name, content] of entries) {
+    const [local, entry] = [Buffer.alloc(30), Buffer.alloc(46)];
+    local.writeUInt32LE(0x04034b50, 0);
+    local.writeUInt16LE(name.length, 26);
+    entry.writeUInt32LE(0x02014b50, 0);
+    entry.writeUInt32LE(content.length, 20);
+    entry.writeUInt32LE(content.length, 24);
+    entry.writeUInt16LE(name.length, 28);
+    entry.writeUInt32LE(length, 42);
+    chunks.push(local, Buffer.from(name), content);
+    directory.push(entry, Buffer.from(name));
+    length += 30 + name.length + content.length;
+  }
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt32LE(Buffer.concat(directory).length, 12);
+  end.writeUInt32LE(length, 16);
+  return Buffer.concat([...chunks, ...directory, end]);
+}
+
+/** Pieces of pickles: opcodes with what follows them, of tensors and of what tensors do not need. */
+const PICKLED = [
+  ...[
+    '}',
+    ']',
+    ')',
+    '(',
+    't',
+    'e',
+    'a',
+    's',
+    'u',
+    'N',
+    '\x88',
+    '\x85',
+    '\x86',
+    '\x87',
+    'R',
+    'Q',
+    'b',
+    '\x94',
+    '0',
+    '2',
+    '.',
+  ],
+  ...[
+    'K\0',
+    'K\x01',
+    'K\x02',
+    'M\xff\xff',
+    'J\xff\xff\xff\xff',
+    'J\0\0\0\x40',
+    '\x8a\x09\0\0\0\0\0\0\0\0\x01',
+    '\x8a\0',
+  ],
+  ...['q\0', 'q\x01', 'h\0', 'h\x01', 'r\xff\xff\xff\xff', 'j\xff\xff\xff\xff', 'G\x7f\xf8\0\0\0\0\0\0'],
+  ...['X\x01\0\0\0a', 'X\x01\0\0\x000', 'X\xff\xff\xff\x7f', '\x8c\x01b', 'U\x01c', 'X\x07\0\0\0storage', 'C\x01x'],
+  ...['ctorch\nFloatStorage\n', 'ctorch\nfloat16\n', 'ctorch\nSize\n', 'ctorch\ndevice\n', 'cos\nsystem\n', 'c\n\n'],
+  ...[
+    'ccollections\nOrderedDict\n',
+    'ctorch._utils\n_rebuild_tensor_v2\n',
+    'ctorch._utils\n_rebuild_parameter\n',
+    '\x93',
+  ],
+  '(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQ',
+  'ctorch._utils\n_rebuild_tensor\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQK\0K\x02\x85K\x01\x85tR',
+].map((text) => Buffer.from(text, 'latin1'));
+
+function damagePickle(random, program) {
+  if (chance(random, 0.2)) {
+    const pieces = Array.from({ length: 1 + random.integer(30) }, () => pick(random, PICKLED));
+    return Buffer.concat([Buffer.of(0x80, 2), ...pieces, Buffer.of(0x2e)]);
+  }
+  let out = program;
+  for (let n = random.integer(4); n > 0; n--) {
+    const at = random.integer(out.length + 1);
+    const end = Math.min(out.length, at + (chance(random, 0.5) ? 0 : random.integer(4)));
+    out = Buffer.concat([out.subarray(0, at), pick(random, PICKLED), out.subarray(end)]);
+  }
+  return chance(random, 0.6) ? damage(random, out) : out;
+}
+
+/** Much of something, as a pickle. */
+function pickleBomb(random) {
+  const size = 2 ** (10 + random.integer(11));
+  const [first, repeated] = pick(random, [
+    ['', '}'],
+    ['', ']q\0'],
+    ['', ')'],
+    ['', 'N'],
+    ['', '(K\0K\0e'],
+    [']q\0', '(h\0h\0e]q\0'],
+    ['X\0\x04\0\0' + 'a'.repeat(1024) + 'q\0', '}h\0'],
+    [']q\0', 'h\0\x85q\0'],
+    ['', 'ccollections\nOrderedDict\n)R'],
+  ]);
+  return Buffer.from(`\x80\x02${first}${repeated.repeat(size / repeated.length)}.`, 'latin1');
+}
+
+function makeTorchFile(random) {
+  const file = pick(random, torchFiles());
+  if (file[0] !== 0x50) {
+    // The object is its fourth pickle.
+    if (chance(random, 0.3)) return damage(random, file);
+    const start = file.indexOf(Buffer.from('.\x80\x02ccollections', 'latin1')) + 1;
+    return Buffer.concat([file.subarray(0, start), damagePickle(random, file.subarray(start))]);
+  }
+  if (chance(random, 0.2)) return damage(random, file);
+  const entries = zipContents(file).flatMap(([name, content]) => {
+    if (name.endsWith('data.pkl')) {
+      return [[name, chance(random, 0.003) ? pickleBomb(random) : damagePickle(random, content)]];
+    }
+    if (chance(random, 0.02)) return [];
+    if (chance(random, 0.02)) return [[`${name.slice(0, -1)}${random.integer(10)}`, content]];
+    return [[name, chance(random, 0.02) ? damage(random, content) : content]];
+  });
+  const out = zipOf(entries);
+  return chance(random, 0.1) ? damage(random, out) : out;
 }
 
 // PNG

@@ -1,25 +1,27 @@
+/** Where values lie: a buffer, the first byte, and how many values; all of the buffer without them. */
+type Span = readonly [buffer: ArrayBufferLike, byteOffset?: number, length?: number];
+
 /**
- * Element types of the format, each with what its bytes become. F16 and BF16 are widened to float32, which holds them
- * exactly.
+ * Element types of the format: the bytes of one, and what little-endian bytes become: a view of them, or, for F16 and
+ * BF16, float32, which holds them exactly.
  */
 export const dtypes = {
-  F64: { size: 8, read: (bytes: ArrayBuffer) => new Float64Array(bytes) },
-  I64: { size: 8, read: (bytes: ArrayBuffer) => new BigInt64Array(bytes) },
-  U64: { size: 8, read: (bytes: ArrayBuffer) => new BigUint64Array(bytes) },
-  F32: { size: 4, read: (bytes: ArrayBuffer) => new Float32Array(bytes) },
-  I32: { size: 4, read: (bytes: ArrayBuffer) => new Int32Array(bytes) },
-  U32: { size: 4, read: (bytes: ArrayBuffer) => new Uint32Array(bytes) },
-  F16: { size: 2, read: (bytes: ArrayBuffer) => Float32Array.from(new Uint16Array(bytes), float16) },
+  F64: { size: 8, read: (...span: Span) => new Float64Array(...span) },
+  I64: { size: 8, read: (...span: Span) => new BigInt64Array(...span) },
+  U64: { size: 8, read: (...span: Span) => new BigUint64Array(...span) },
+  F32: { size: 4, read: (...span: Span) => new Float32Array(...span) },
+  I32: { size: 4, read: (...span: Span) => new Int32Array(...span) },
+  U32: { size: 4, read: (...span: Span) => new Uint32Array(...span) },
+  F16: { size: 2, read: (...span: Span) => Float32Array.from(new Uint16Array(...span), float16) },
   BF16: {
     size: 2,
-    read: (bytes: ArrayBuffer) =>
-      new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer),
+    read: (...span: Span) => new Float32Array(Uint32Array.from(new Uint16Array(...span), (bits) => bits << 16).buffer),
   },
-  I16: { size: 2, read: (bytes: ArrayBuffer) => new Int16Array(bytes) },
-  U16: { size: 2, read: (bytes: ArrayBuffer) => new Uint16Array(bytes) },
-  I8: { size: 1, read: (bytes: ArrayBuffer) => new Int8Array(bytes) },
-  U8: { size: 1, read: (bytes: ArrayBuffer) => new Uint8Array(bytes) },
-  BOOL: { size: 1, read: (bytes: ArrayBuffer) => new Uint8Array(bytes) },
+  I16: { size: 2, read: (...span: Span) => new Int16Array(...span) },
+  U16: { size: 2, read: (...span: Span) => new Uint16Array(...span) },
+  I8: { size: 1, read: (...span: Span) => new Int8Array(...span) },
+  U8: { size: 1, read: (...span: Span) => new Uint8Array(...span) },
+  BOOL: { size: 1, read: (...span: Span) => new Uint8Array(...span) },
 } as const;
 
 /**

@@ -1,7 +1,7 @@
 const latin1 = new TextDecoder('latin1');
 const startsWith = (bytes: Uint8Array, ...start: number[]) => start.every((byte, i) => bytes[i] === byte);
 const isZip = (bytes: Uint8Array) => startsWith(bytes, 0x50, 0x4b, 3, 4);
-const convert = 'convert it in Python with safetensors.torch.save_file';
+const convert = 'read it with @ddpm/torch-file';
 
 /** Other formats that are often found where weights are looked for, by their first bytes. */
 const formats: readonly { readonly message: string; readonly matches: (bytes: Uint8Array, text: string) => boolean }[] =
@@ -35,7 +35,7 @@ const formats: readonly { readonly message: string; readonly matches: (bytes: Ui
     { message: 'the file is compressed by gzip; unpack it first', matches: (bytes) => startsWith(bytes, 0x1f, 0x8b) },
   ];
 
-/** The kind of a file that is not safetensors, as a sentence, where its first bytes tell. */
+/** The kind of a file that is not safetensors, as a sentence, where its first 200 bytes tell. */
 export function otherFormat(bytes: Uint8Array): string | undefined {
   const text = latin1.decode(bytes.subarray(0, 200));
   return formats.find(({ matches }) => matches(bytes, text))?.message;

@@ -123,7 +123,7 @@ describe('says what a file of another kind is:', () => {
         '504b03041400000000004f7a5c5b00000000000000000000000010000000' +
           Buffer.from('archive/data.pkl').toString('hex'),
       ),
-      'this is a PyTorch pickle (zip); convert it in Python with safetensors.torch.save_file',
+      'this is a PyTorch pickle (zip); read it with @ddpm/torch-file',
     ],
     [
       'another zip archive',
@@ -134,7 +134,7 @@ describe('says what a file of another kind is:', () => {
       // The magic number with which PyTorch before 1.6 begins: pickle.dumps(0x1950a86a20f9469cfc6c, protocol=2)
       'what torch.save wrote once',
       hex('80028a0a6cfc9c46f9206aa850192e'),
-      'this is a Python pickle, such as old PyTorch files are; convert it in Python with safetensors.torch.save_file',
+      'this is a Python pickle, such as old PyTorch files are; read it with @ddpm/torch-file',
     ],
     // pickle.dumps({'w': [1.0]}, protocol=4)
     ['a pickle', hex('80049512000000000000007d948c0177945d9447'), 'this is a Python pickle'],
