@@ -21,6 +21,35 @@ const cli = resolve('dist/cli.js');
 const options = { dim: 4, dimMults: [1, 1], channels: 3 };
 let folder: string;
 
+/** What torch.save writes of a dict with these tensors under a key, in the format before PyTorch 1.6. */
+function torchFile(
+  key: string,
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>,
+): Uint8Array {
+  const u32 = (value: number) => Buffer.from(Uint32Array.of(value).buffer).toString('latin1');
+  const int = (value: number) => `J${u32(value)}`;
+  const text = (value: string) => `X${u32(value.length)}${value}`;
+  const tuple = (items: readonly string[]) => `(${items.join('')}t`;
+  const named = [...tensors].map(([name, { shape, data }], i) => {
+    const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
+    const storage = `${tuple([text('storage'), 'ctorch\nFloatStorage\n', text(`${i}`), text('cpu'), int(data.length), 'N'])}Q`;
+    const parts = [storage, int(0), tuple(shape.map(int)), tuple(strides.map(int))];
+    return `${text(name)}ctorch._utils\n_rebuild_tensor\n${tuple(parts)}R`;
+  });
+  const pickles = [
+    '\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19',
+    `M${u32(1001).slice(0, 2)}`,
+    '}',
+    `}${text(key)}}(${named.join('')}us`,
+    `](${[...tensors.keys()].map((_, i) => text(`${i}`)).join('')}e`,
+  ].map((program) => Buffer.from(`\x80\x02${program}.`, 'latin1'));
+  const storages = [...tensors.values()].flatMap(({ data }) => [
+    Buffer.from(BigUint64Array.of(BigInt(data.length)).buffer),
+    Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+  ]);
+  return Buffer.concat([...pickles, ...storages]);
+}
+
 /** Writes a run folder. */
 async function write(
   path: string,
@@ -59,6 +88,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'torch.safetensors'), writeSafetensors(stateDict, { format: 'pt' }));
   const wrapped = new Map([...stateDict].map(([name, tensor]) => [`module.${name}`, tensor]));
   writeFileSync(join(folder, 'wrapped.safetensors'), writeSafetensors(wrapped, { format: 'pt' }));
+  writeFileSync(join(folder, 'training.pt'), torchFile('model', wrapped));
   writeFileSync(
     join(folder, 'torch.pt'),
     Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from('archive/data.pkl')]),
@@ -244,6 +274,12 @@ describe('ddpm-sample options', () => {
     // As DataParallel saves it.
     expect(run('wrapped.safetensors', ...asked, '--out', 'from-wrapped').status).toBe(0);
     expect(file('from-wrapped', 'images.npz')).toEqual(file('from-torch', 'images.npz'));
+    // As torch.save writes it.
+    const saved = run('training.pt', ...asked, '--out', 'from-saved');
+    expect(saved.stdout).toContain(
+      'Model: a PyTorch state_dict of model without "module." before its names, images of',
+    );
+    expect(file('from-saved', 'images.npz')).toEqual(file('from-torch', 'images.npz'));
   });
 });
 
@@ -304,11 +340,7 @@ describe('what is wrong is one line', () => {
       ['truncated.safetensors'],
       /truncated\.safetensors cannot be used: safetensors: the header is said to have .* follow; the file is cut off/,
     ],
-    [
-      1,
-      ['torch.pt'],
-      'torch.pt cannot be used: safetensors: this is a PyTorch pickle (zip); convert it in Python with',
-    ],
+    [1, ['torch.pt'], 'torch.pt cannot be used: torch-file: the archive has no end; the file is cut off'],
     [1, ['foreign'], 'network no-such-network cannot be found'],
     [
       1,

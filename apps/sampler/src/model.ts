@@ -9,7 +9,9 @@ import type { TensorValues } from '@ddpm/layers';
 import { namedParameters } from '@ddpm/layers';
 import type { Denoiser } from '@ddpm/models';
 import { loadDenoiser, scheduleLevels } from '@ddpm/models';
+import type { StoredTensor } from '@ddpm/safetensors';
 import { readSafetensors } from '@ddpm/safetensors';
+import { isTorchFile, readTorchFile, stateDict } from '@ddpm/torch-file';
 import { loadTorchStateDict, Unet, unetOptionsFromTorch } from '@ddpm/unet';
 import type { Settings } from './options';
 
@@ -25,13 +27,18 @@ export interface Model {
 }
 
 /**
- * Loads a run folder's newest usable checkpoint, a checkpoint file, or a PyTorch state_dict of the tutorial's U-Net.
+ * Loads a run folder's newest usable checkpoint, a checkpoint file, or a PyTorch state_dict of the tutorial's U-Net, as
+ * safetensors or as torch.save writes it.
  */
 export async function loadModel(path: string, settings: Settings): Promise<Model> {
   const bytes = await readModelFile(path);
+  if (bytes && isTorchFile(bytes)) {
+    const { tensors, at, prefix } = await named(path, () => stateDict(readTorchFile(bytes)));
+    const places = [at && `of ${at}`, prefix && `without "${prefix}" before its names`].filter(Boolean);
+    return stateDictModel(path, tensors, settings, places);
+  }
   const file = bytes && (await named(path, () => readSafetensors(bytes)));
-  if (file && !file.metadata.format?.startsWith('ddpm-'))
-    return stateDictModel(path, file.tensors as ReadonlyMap<string, TensorValues>, settings);
+  if (file && !file.metadata.format?.startsWith('ddpm-')) return stateDictModel(path, file.tensors, settings);
   if (settings.schedule !== undefined || settings.timesteps !== undefined || settings.imageSize !== undefined) {
     throw new UsageError(
       `--schedule, --timesteps and --image-size are for a PyTorch state_dict; ${path} tells its own`,
@@ -81,13 +88,14 @@ async function checkpointModel(
 
 async function stateDictModel(
   path: string,
-  tensors: ReadonlyMap<string, TensorValues>,
+  tensors: ReadonlyMap<string, StoredTensor>,
   { schedule = 'linear', timesteps = 200, imageSize = 28 }: Settings,
+  places: readonly string[] = [],
 ): Promise<Model> {
   const { network, channels } = await named(path, () => {
     const options = unetOptionsFromTorch(tensors);
     const unet = new Unet(options);
-    loadTorchStateDict(unet, tensors);
+    loadTorchStateDict(unet, tensors as ReadonlyMap<string, TensorValues>);
     return { network: unet, channels: options.channels };
   });
   return {
@@ -99,7 +107,11 @@ async function stateDictModel(
       levels: scheduleLevels(schedules[schedule]({ timesteps })),
     },
     folder: dirname(path),
-    description: `a PyTorch state_dict, images of ${imageSize}×${imageSize}×${channels}, ${schedule} schedule of ${timesteps} timesteps`,
+    description: [
+      ['a PyTorch state_dict', ...places].join(' '),
+      `images of ${imageSize}×${imageSize}×${channels}`,
+      `${schedule} schedule of ${timesteps} timesteps`,
+    ].join(', '),
     unusable: [],
   };
 }

@@ -102,7 +102,10 @@ const defaults = {
 export function sampleCommand(): Command {
   const command = new Command('ddpm-sample')
     .description('Draws images from a trained model.')
-    .argument('<model>', "run folder, checkpoint, or PyTorch state_dict (safetensors) of the tutorial's U-Net")
+    .argument(
+      '<model>',
+      "run folder, checkpoint, or PyTorch state_dict (safetensors, .pt, .pth, .bin) of the tutorial's U-Net",
+    )
     .showSuggestionAfterError()
     .allowExcessArguments(false);
   return addOptions(command, table);
