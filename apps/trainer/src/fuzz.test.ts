@@ -10,6 +10,16 @@ test('300 damaged files for each reader of files from others give a result or on
     },
   );
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-  for (const reader of ['safetensors', 'png', 'folder', 'idx', 'cifar', 'checkpoint', 'meaning', 'config'])
+  for (const reader of [
+    'safetensors',
+    'torch-file',
+    'png',
+    'folder',
+    'idx',
+    'cifar',
+    'checkpoint',
+    'meaning',
+    'config',
+  ])
     expect(stdout).toMatch(new RegExp(`${reader}.* 300 `));
 });

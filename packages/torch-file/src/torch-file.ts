@@ -88,8 +88,7 @@ function readLegacy(bytes: Bytes): unknown {
   const plain = () => unpickle(cursor, { find, persistent: () => fail('the file begins with a storage') });
   if (plain() !== MAGIC) fail('this is a Python pickle, and not one of torch.save');
   const protocol = plain();
-  if (protocol !== LEGACY_PROTOCOL)
-    fail(`the file's protocol is ${show(String(protocol))}; ${LEGACY_PROTOCOL} is read`);
+  if (protocol !== LEGACY_PROTOCOL) fail(`the file's protocol is ${shown(protocol)}; ${LEGACY_PROTOCOL} is read`);
   plain(); // Of the machine that wrote it: its byte order does not matter, since the storages are always little-endian.
 
   /** Where the storages lie; known only after the object. */
