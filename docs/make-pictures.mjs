@@ -93,7 +93,7 @@ async function pictureOfStep() {
     const { time, signal, sigma } = levels[i];
     parts.push(text(0, y + 26, [`t = ${time}`, `signal ${signal.toFixed(2)}`, `sigma ${sigma.toFixed(2)}`]));
     pictures.forEach((column, k) => parts.push(picture(left + k * across, y, column[i])));
-    const lines = ['unweighted', 'weight', 'loss'].map(
+    const lines = ['simple', 'weight', 'loss'].map(
       (name) => `${name} ${(losses.get(name) ?? drawn[name].data)[i].toFixed(3)}`,
     );
     parts.push(text(left + columns.length * across, y + 26, lines));

@@ -1,7 +1,9 @@
-export type { AsyncNetworkFunction, Condition, Network, NetworkFunction } from './network';
+export type { AsyncNetworkFunction, Classifier, Condition, Network, NetworkFunction } from './network';
 
 export { clean, edmAt, flowAt, levelAt, qSample, signalToNoise, stack } from './levels/level';
 export type { Level, Levels } from './levels/level';
+export { qPosterior } from './levels/posterior';
+export { respaced, spacedTimesteps } from './levels/respaced';
 export { edmScale, flowScale, scheduleScale } from './levels/scale';
 export type { LevelScale } from './levels/scale';
 export { trailing, trailingTimesteps } from './levels/trailing';
@@ -17,12 +19,14 @@ export { logNormal } from './levels/log-normal';
 export { uniformFlow } from './levels/uniform-flow';
 export { logitNormal } from './levels/logit-normal';
 
-export type { Parameterisation, Prediction } from './parameterisations/parameterisation';
+export type { LearnedVariance, Parameterisation, Prediction } from './parameterisations/parameterisation';
 export { checkLevel } from './parameterisations/parameterisation';
 export { edm } from './parameterisations/edm';
 export { epsilon } from './parameterisations/epsilon';
 export { flow } from './parameterisations/flow';
 export { image } from './parameterisations/image';
+export { learnedRange } from './parameterisations/learned-range';
+export { learnedVariance } from './parameterisations/learned-variance';
 export { sigmaDataOf } from './parameterisations/sigma-data';
 export { velocity } from './parameterisations/velocity';
 
@@ -36,6 +40,10 @@ export { minSnr } from './weightings/min-snr';
 export { softMinSnr } from './weightings/soft-min-snr';
 export { p2 } from './weightings/p2';
 export { edmWeighting } from './weightings/edm-weighting';
+export type { Bound } from './likelihood/bound';
+export { hybrid, vlb } from './likelihood/bound';
+export { bitsPerDim } from './likelihood/bits-per-dim';
+export type { BitsPerDim, BitsPerDimOptions } from './likelihood/bits-per-dim';
 export { denoising } from './denoising';
 export type { DenoisingOptions } from './denoising';
 export { withLabelDropout } from './label-dropout';
@@ -43,12 +51,15 @@ export type { LabelDropoutOptions } from './label-dropout';
 
 export type { Denoise } from './denoise/denoise';
 export { checkCondition, denoiser } from './denoise/denoiser';
+export { classifierGuided, labelGradient } from './denoise/classifier-guided';
+export type { ClassifierGuidedOptions } from './denoise/classifier-guided';
 export { clipped } from './denoise/clipped';
 export { thresholded } from './denoise/thresholded';
 export { guided } from './denoise/guided';
 export type { GuidedOptions } from './denoise/guided';
 
-export { ancestral, qPosterior } from './sampling/ancestral';
+export { ancestral } from './sampling/ancestral';
+export type { FixedVariance } from './sampling/step-variance';
 export { ddim } from './sampling/ddim';
 export { ddimInversion } from './sampling/ddim-inversion';
 export { dpmSolver } from './sampling/dpm-solver';

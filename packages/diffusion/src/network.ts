@@ -5,7 +5,8 @@ export type Condition = Readonly<Record<string, tf.Tensor>>;
 
 /**
  * x [n, h, w, c], what it is told of the level [n] float32 (a schedule's t, EDM's ln(σ)/4, …), and a condition → a
- * tensor shaped like x, which the parameterisation gives its meaning (ε, x_0, v, …).
+ * tensor shaped like x, which the parameterisation gives its meaning (ε, x_0, v, …), or one of twice the channels, which
+ * says the variance too.
  */
 export type NetworkFunction = (x: tf.Tensor4D, told: tf.Tensor1D, condition?: Condition) => tf.Tensor4D;
 
@@ -17,6 +18,12 @@ export interface Network {
   readonly conditions?: readonly string[];
 }
 
+/** A classifier of noisy images: x [n, h, w, c] and what it is told of the level [n] → logits [n, classes]. */
+export interface Classifier {
+  /** The logits of noisy images. */
+  apply(x: tf.Tensor4D, told: tf.Tensor1D): tf.Tensor2D;
+}
+
 /** A network that runs elsewhere, such as a compiled one. It frees what it allocates, except for its result. */
 export type AsyncNetworkFunction = (x: tf.Tensor4D, told: tf.Tensor1D, condition?: Condition) => Promise<tf.Tensor4D>;
 
@@ -26,12 +33,4 @@ export async function runNetwork(
   ...inputs: Parameters<AsyncNetworkFunction>
 ): Promise<tf.Tensor4D> {
   return typeof network === 'function' ? network(...inputs) : tf.tidy(() => network.apply(...inputs));
-}
-
-/** @throws RangeError unless a network's output is shaped like its input */
-export function checkOutput(who: string, x: tf.Tensor, output: tf.Tensor): void {
-  if (output.shape.join() !== x.shape.join())
-    throw new RangeError(
-      `${who}: the network's output should have the shape of its input, [${x.shape.join(', ')}], not [${output.shape.join(', ')}]`,
-    );
 }

@@ -115,7 +115,7 @@ describe('denoising', () => {
     const { losses } = await lossOf(task, batch);
     losses
       .get('loss')!
-      .forEach((loss, i) => expect(loss).toBeCloseTo(losses.get('unweighted')![i] * (batch.time.data[i] + 1), 5));
+      .forEach((loss, i) => expect(loss).toBeCloseTo(losses.get('simple')![i] * (batch.time.data[i] + 1), 5));
   });
 
   test('trains towards the target of the parameterisation: zero loss for a network that gives it', async () => {
@@ -165,7 +165,7 @@ describe('denoising', () => {
     let told: [number[], number[]] | undefined;
     const levels: LevelSource = {
       draw: (n) => Array.from({ length: n }, (_, i) => ({ level: levelAt(schedule, i), index: i, weight: 2 })),
-      observe: (indices, losses) => void (told = [[...indices], [...losses]]),
+      observe: (indices, losses) => void (told = [[...indices], Array.from(losses)]),
       state: () => new Map([['seen', Int32Array.of(told ? 1 : 0)]]),
     };
     const network: Network = { apply: (x) => tf.mul(x, parameters.get('a')!) };
@@ -176,7 +176,7 @@ describe('denoising', () => {
     expect(told![0]).toEqual([0, 1, 2]);
     // As they count, but for the 2 that makes up for how often the source draws them.
     told![1].forEach((loss, i) => expect(2 * loss).toBeCloseTo(losses.get('loss')![i], 6));
-    expect(told![1][2]).toBeCloseTo(3 * losses.get('unweighted')![2], 6);
+    expect(told![1][2]).toBeCloseTo(3 * losses.get('simple')![2], 6);
     expect(task.state!().get('seen')![0]).toBe(1);
   });
 

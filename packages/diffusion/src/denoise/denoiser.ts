@@ -1,17 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { stack } from '../levels/level';
 import type { AsyncNetworkFunction, Condition, Network } from '../network';
-import { checkOutput, runNetwork } from '../network';
+import { runNetwork } from '../network';
 import { epsilon } from '../parameterisations/epsilon';
 import type { Parameterisation } from '../parameterisations/parameterisation';
-import { checkLevel } from '../parameterisations/parameterisation';
+import { checkLevel, checkOutput } from '../parameterisations/parameterisation';
 import type { Denoise } from './denoise';
 
 /**
  * A network as a `Denoise`, by what its output means; `epsilon` by default.
  * @param options.condition what the network is given beside x at every call; the caller keeps it
- * @throws RangeError if the condition is not what the network takes, and, when called, if its output is not shaped like
- * x, or the level has no signal and the parameterisation needs some
+ * @throws RangeError if the condition is not what the network takes, and, when called, if its output has not
+ * the shape that the parameterisation wants, or the level has no signal and the parameterisation needs some
  */
 export function denoiser(
   network: Network | AsyncNetworkFunction,
@@ -26,7 +26,7 @@ export function denoiser(
     let output: tf.Tensor4D | undefined;
     try {
       output = await runNetwork(network, input ?? x, told ?? levels.time, condition);
-      checkOutput('denoiser', x, output);
+      checkOutput('denoiser', parameterisation, x, output);
       return parameterisation.predict(levels, x, output);
     } finally {
       tf.dispose([levels.signal, levels.sigma, levels.time, input, told, output]);

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { AsyncNetworkFunction, Condition, Network } from '../network';
-import { checkOutput, runNetwork } from '../network';
+import { runNetwork } from '../network';
 import { epsilon } from '../parameterisations/epsilon';
 import type { Parameterisation } from '../parameterisations/parameterisation';
+import { checkOutput, outputParts } from '../parameterisations/parameterisation';
 import type { Denoise } from './denoise';
 import { checkCondition, denoiser } from './denoiser';
 
@@ -38,7 +39,7 @@ export interface GuidedOptions {
  * Classifier-free guidance (Ho & Salimans 2022): the network's output becomes u + s·(c − u), c with and u without the
  * condition, from one call with a batch of the conditional rows and then the unconditional ones. Where s is 1 or 0,
  * only what is needed is called, so that the result is that of `denoiser` with that condition to the bit, `rescale` or
- * not.
+ * not. A learned variance is that with the condition.
  * @throws RangeError if the options do not fit, or the condition is not what the network takes; and when called, as
  * `denoiser`
  */
@@ -59,7 +60,7 @@ export function guided(
 
   const conditional = denoiser(network, { parameterisation, condition });
   const unconditional = denoiser(network, { parameterisation, condition: none });
-  const mixed = denoiser(mixing(network, none, { scale, rescale }), { parameterisation, condition });
+  const mixed = denoiser(mixing(network, none, { scale, rescale, parameterisation }), { parameterisation, condition });
   return (x, level) => {
     const sigma = level.sigma / level.signal;
     const s = sigma > low && sigma <= high ? scale : 1;
@@ -71,7 +72,7 @@ export function guided(
 function mixing(
   network: Network | AsyncNetworkFunction,
   none: Condition,
-  { scale, rescale }: { scale: number; rescale: number },
+  { scale, rescale, parameterisation }: { scale: number; rescale: number; parameterisation: Parameterisation },
 ): AsyncNetworkFunction {
   return async (x, told, condition = {}) => {
     const both = tf.tidy(() => ({
@@ -84,15 +85,18 @@ function mixing(
     let output: tf.Tensor4D | undefined;
     try {
       output = await runNetwork(network, both.x, both.told, both.condition);
-      checkOutput('guided', both.x, output);
+      checkOutput('guided', parameterisation, both.x, output);
       const rows = output;
       return tf.tidy(() => {
-        const [c, u] = tf.split(rows, 2);
+        const [conditional, unconditional] = tf.split<tf.Tensor4D>(rows, 2);
+        const [c, variance] = outputParts(parameterisation, conditional);
+        const [u] = outputParts(parameterisation, unconditional);
         const guidedOutput = tf.add<tf.Tensor4D>(u, tf.mul(tf.sub(c, u), scale));
-        if (rescale === 0) return guidedOutput;
+        const whole = (main: tf.Tensor4D) => (variance ? tf.concat([main, variance], 3) : main);
+        if (rescale === 0) return whole(guidedOutput);
         const deviation = (of: tf.Tensor) => tf.sqrt(tf.moments(of, [1, 2, 3], true).variance);
         const factor = tf.add(tf.mul(tf.div(deviation(c), deviation(guidedOutput)), rescale), 1 - rescale);
-        return tf.mul<tf.Tensor4D>(guidedOutput, factor);
+        return whole(tf.mul(guidedOutput, factor));
       });
     } finally {
       tf.dispose([both, output]);

@@ -17,7 +17,7 @@ export function importance(schedule: NoiseSchedule, { history = 10, uniform = 0.
     throw new RangeError(`importance: uniform must be a share from 0 to 1, got ${uniform}`);
   const { timesteps } = schedule;
   /** The last losses at each t, the oldest first; [timesteps, history]. */
-  const losses = new Float32Array(timesteps * history);
+  const losses = new Float64Array(timesteps * history);
   const counts = new Int32Array(timesteps);
   const at = (t: number) => losses.subarray(t * history, (t + 1) * history);
 
@@ -50,7 +50,7 @@ export function importance(schedule: NoiseSchedule, { history = 10, uniform = 0.
       });
     },
     state: () =>
-      new Map<string, Float32Array | Int32Array>([
+      new Map<string, Float64Array | Int32Array>([
         ['losses', losses.slice()],
         ['counts', counts.slice()],
       ]),

@@ -1,4 +1,4 @@
-import { linearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
+import { linearSchedule, scheduleFromBetas, zeroTerminalSnr } from '@ddpm/schedules';
 import { describe, expect, test } from '@jest/globals';
 import type { Level } from '../index';
 import {
@@ -9,10 +9,13 @@ import {
   leading,
   levelAt,
   linspace,
+  respaced,
   scheduleScale,
+  spacedTimesteps,
   trailing,
   uniformLogSnr,
 } from '../index';
+import { logVariances } from './posterior';
 
 const schedule = linearSchedule();
 const ratio = ({ signal, sigma }: Level) => sigma / signal;
@@ -94,4 +97,42 @@ test('what cannot be spaced is refused', () => {
   expect(() => uniformLogSnr(scheduleScale(zeroTerminalSnr(schedule)), 5)).toThrow(
     /^uniformLogSnr: σ must run between two numbers above 0, got 0\.01\d* and Infinity; give the scale other ends$/,
   );
+});
+
+describe('respaced', () => {
+  test('timesteps are those of improved-diffusion’s space_timesteps', () => {
+    // sorted(space_timesteps(timesteps, sections)) of its own code.
+    expect(spacedTimesteps(1000, 'ddim4')).toEqual([0, 250, 500, 750]);
+    expect(spacedTimesteps(100, 'ddim34').slice(-3)).toEqual([93, 96, 99]);
+    expect(spacedTimesteps(1000, [25])).toEqual([
+      ...[0, 42, 83, 125, 166, 208, 250, 291, 333, 375, 416, 458, 500, 541, 583, 624, 666, 708, 749, 791, 832, 874],
+      ...[916, 957, 999],
+    ]);
+    expect(spacedTimesteps(10, [3, 1, 2])).toEqual([0, 2, 3, 4, 7, 9]);
+    expect(spacedTimesteps(11, '4,4')).toEqual([0, 2, 3, 5, 6, 7, 9, 10]);
+    expect(spacedTimesteps(300, '10,15,20').slice(8, 15)).toEqual([88, 99, 100, 107, 114, 121, 128]);
+    expect(() => spacedTimesteps(10, 'ddim7')).toThrow('spacedTimesteps: no stride takes exactly 7 of 10 timesteps');
+    expect(() => spacedTimesteps(10, '3,8')).toThrow(
+      'spacedTimesteps: a section of 5 timesteps cannot give 8, as asked of section 1',
+    );
+    expect(() => spacedTimesteps(10, 'all')).toThrow(
+      'spacedTimesteps: sections must be whole numbers such as 10,15,20, or ddim and a number; got all',
+    );
+  });
+
+  test('levels add β′ = 1 − ᾱ_t/ᾱ_s, and keep the schedule’s own t', () => {
+    const levels = respaced(schedule, [700, 3, 40, 40]);
+    expect(levels.map(({ time }) => time)).toEqual([700, 40, 3, 0]);
+    expect(levels.at(-1)).toEqual(clean);
+    const bars = [700, 40, 3].map((t) => schedule.alphasCumprod[t]).concat(1);
+    const { posteriorVariance, betas } = scheduleFromBetas([2, 1, 0].map((i) => 1 - bars[i] / bars[i + 1]));
+    for (const i of [0, 1, 2]) {
+      const { lower, upper } = logVariances(levels, i);
+      expect(upper).toBeCloseTo(Math.log(betas[2 - i]), 10);
+      // At the image, that of the step before.
+      expect(lower).toBeCloseTo(Math.log(posteriorVariance[Math.max(1, 2 - i)]), 10);
+    }
+    expect(() => respaced(schedule, [])).toThrow('respaced: timesteps must be whole numbers from 0 to 999, got none');
+    expect(() => respaced(schedule, [1000])).toThrow('from 0 to 999, got 1000');
+  });
 });

@@ -20,7 +20,7 @@ export interface LevelSource {
    * Told after each step the index of each image's level, and its loss as it counts, but for the `weight` that was
    * drawn with the level.
    */
-  observe?(indices: Int32Array, losses: Float32Array): void;
+  observe?(indices: Int32Array, losses: ArrayLike<number>): void;
   /** The state that `observe` has learned. */
   state?(): State;
   /** Goes on from where `state()` was taken. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
-import { qPosterior } from './ancestral';
+import { qPosterior } from '../levels/posterior';
 import { freshNoise, noiseIn } from './arithmetic';
 import type { Sampler } from './sampler';
 
