@@ -508,6 +508,7 @@ function makeMeaning(random) {
       { parameterisation: 'velocity', levels: { kind: 'schedule', betas: [0.1, 0.2, 1] } },
       { parameterisation: 'edm', sigmaData: 0.5, levels: { kind: 'edm', min: 0.002, max: 80 } },
       { parameterisation: 'flow', levels: { kind: 'flow', min: 0.001, max: 999 } },
+      { parameterisation: 'image', learnedVariance: 'range', levels: { kind: 'schedule', betas: [0.1, 0.2] } },
     ]),
     ...(chance(random, 0.5) && { classNames: ['shirt', 'boot'] }),
   };

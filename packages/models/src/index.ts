@@ -1,6 +1,6 @@
 export { edmLevels, flowLevels, initialScale, scheduleLevels } from './levels';
 export type { KnownLevels } from './levels';
-export { checkMeaning, meaningFromJson, meaningToJson, parameterisations } from './meaning';
+export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
 export type { DenoiserMeaning } from './meaning';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';

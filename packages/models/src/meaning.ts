@@ -1,6 +1,6 @@
 import type { JsonObject } from '@ddpm/checkpoint/format';
 import type { Parameterisation } from '@ddpm/diffusion';
-import { checkLevel, edm, epsilon, flow, image, velocity } from '@ddpm/diffusion';
+import { checkLevel, edm, epsilon, flow, image, learnedRange, learnedVariance, velocity } from '@ddpm/diffusion';
 import { scheduleFromBetas } from '@ddpm/schedules';
 import { z } from 'zod';
 import type { KnownLevels } from './levels';
@@ -18,6 +18,11 @@ export const parameterisations: Readonly<Record<string, (options?: { sigmaData?:
   edm,
 };
 
+/** The ways of a network to say its variance, by the names that checkpoints give them: around any parameterisation. */
+export const learnedVariances: Readonly<
+  Record<NonNullable<Parameterisation['variance']>, (parameterisation: Parameterisation) => Parameterisation>
+> = { range: learnedRange, log: learnedVariance };
+
 const size = z.int().positive();
 const above0 = z.number().positive();
 const range = <K extends 'edm' | 'flow'>(kind: K) =>
@@ -29,6 +34,7 @@ const schema = z.strictObject({
   image: z.tuple([size, size, size]),
   parameterisation: z.enum(Object.keys(parameterisations)),
   sigmaData: above0.optional(),
+  learnedVariance: z.enum(['range', 'log']).optional(),
   levels: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('schedule'), betas: z.array(z.number()).min(1) }),
     range('edm'),
@@ -64,12 +70,13 @@ export function checkMeaning({ parameterisation, levels }: Pick<DenoiserMeaning,
 
 /** A denoiser's meaning as a checkpoint holds it; σ of `min` and `max` is sigma/signal. */
 export function meaningToJson({ image: shape, parameterisation, levels, classNames }: DenoiserMeaning): JsonObject {
-  const { sigmaData } = parameterisation;
+  const { sigmaData, variance } = parameterisation;
   return {
     task: 'denoising',
     image: [...shape],
     parameterisation: parameterisation.name,
     ...(sigmaData !== undefined && { sigmaData }),
+    ...(variance !== undefined && { learnedVariance: variance }),
     levels: levelsToJson(levels),
     ...(classNames && { classNames: [...classNames] }),
   } satisfies Json;
@@ -86,12 +93,13 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     // The message quotes the file.
     throw unexpected(path, message);
   }
-  const { image: shape, parameterisation, sigmaData, levels, classNames } = result.data;
+  const { image: shape, parameterisation, sigmaData, learnedVariance: variance, levels, classNames } = result.data;
   if ((parameterisation === 'edm') !== (sigmaData !== undefined))
     throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
+  const fixed = parameterisations[parameterisation]({ sigmaData });
   const meaning = {
     image: shape,
-    parameterisation: parameterisations[parameterisation]({ sigmaData }),
+    parameterisation: variance ? learnedVariances[variance](fixed) : fixed,
     levels: levelsFromJson(levels),
     ...(classNames && { classNames }),
   };

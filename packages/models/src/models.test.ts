@@ -10,6 +10,8 @@ import {
   edm,
   epsilon,
   flow,
+  learnedRange,
+  learnedVariance,
   image as clean,
   stack,
   trailing,
@@ -94,6 +96,8 @@ describe('a checkpoint', () => {
     ['EDM’s levels', edm({ sigmaData: 0.123456789 }), edmLevels({ max: 50 })],
     ['a flow’s levels', flow, flowLevels({ min: 0.01 })],
     ['a flow’s levels, by the image', clean, flowLevels()],
+    ['a learned range around EDM’s scaling', learnedRange(edm({ sigmaData: 0.3 })), scheduleLevels(schedule)],
+    ['a learned logarithm', learnedVariance(epsilon), scheduleLevels(schedule)],
   ])('survives with %s, levels and output alike', (_, parameterisation, levels) => {
     const read = roundTrip({ image, parameterisation, levels });
     expect([read.levels.kind, read.levels.noisiest]).toEqual([levels.kind, levels.noisiest]);
@@ -102,8 +106,11 @@ describe('a checkpoint', () => {
     expect(read.levels.scale.at(ratio)).toEqual(levels.scale.at(ratio));
     const x0 = ({ parameterisation: by }: Pick<DenoiserMeaning, 'parameterisation'>) =>
       tf.tidy(() =>
-        by.predict(stack([levels.scale.at(ratio)]), tf.ones([1, 1, 1, 1]), tf.fill([1, 1, 1, 1], 0.7)).x0.dataSync(),
+        by
+          .predict(stack([levels.scale.at(ratio)]), tf.ones([1, 1, 1, 1]), tf.fill([1, 1, 1, by.variance ? 2 : 1], 0.7))
+          .x0.dataSync(),
       );
+    expect(read.parameterisation.variance).toBe(parameterisation.variance);
     expect(x0(read)).toEqual(x0({ parameterisation }));
   });
   test.each<[Parameterisation, KnownLevels, string]>([
