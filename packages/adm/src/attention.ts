@@ -1,4 +1,4 @@
-import { attend, Conv1d, GroupNorm, joinHeads, splitHeads } from '@ddpm/layers';
+import { attend, Conv1d, GroupNorm, joinHeads, MultiHeadAttention, splitHeads } from '@ddpm/layers';
 import type { Init } from '@ddpm/layers';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Initial } from './blocks';
@@ -58,6 +58,45 @@ export class QkvAttention implements AttentionLayer {
       const normed = tf.reshape<tf.Rank.R3>(this.norm.apply(x), [n, h * w, c]);
       const attended = selfAttention(normed, this.qkv, this);
       return tf.add(x, tf.reshape<tf.Rank.R4>(this.projOut.apply(attended), x.shape));
+    });
+  }
+}
+
+/** The same with a matrix each for q, k and v, as diffusers has it. */
+export class SplitAttention implements AttentionLayer {
+  /** Where there is one. */
+  readonly norm?: GroupNorm;
+  readonly attention: MultiHeadAttention;
+  readonly outputScale: number;
+
+  /**
+   * @param options.groups of the norm; null for no norm
+   * @param options.dimHead channels of a head, of which there are as many as fit
+   * @param options.outputScale what the sum is divided by
+   * @throws RangeError unless the groups divide the channels, and at least one head fits.
+   */
+  constructor({
+    channels,
+    dimHead,
+    groups,
+    eps,
+    outputScale = 1,
+    ...initial
+  }: { channels: number; dimHead: number; groups: number | null; eps: number; outputScale?: number } & Initial) {
+    if (groups !== null) this.norm = new GroupNorm({ groups, channels, eps });
+    const heads = Math.floor(channels / dimHead);
+    this.attention = new MultiHeadAttention({ dim: channels, heads, dimHead, ...initial });
+    this.outputScale = outputScale;
+  }
+
+  /** x: [n, h, w, channels] → [n, h, w, channels]. */
+  apply(x: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [n, h, w, c] = x.shape;
+      const normed = this.norm ? this.norm.apply(x) : x;
+      const attended = this.attention.apply(tf.reshape(normed, [n, h * w, c]));
+      const sum = tf.add<tf.Tensor4D>(x, tf.reshape(attended, x.shape));
+      return this.outputScale === 1 ? sum : tf.div<tf.Tensor4D>(sum, this.outputScale);
     });
   }
 }

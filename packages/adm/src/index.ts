@@ -3,6 +3,21 @@ import { AdmUnet } from './adm-unet';
 
 export { AdmUnet } from './adm-unet';
 export type { AdmOptions, AdmUnetOptions } from './adm-unet';
+export { AdmClassifier } from './classifier';
+export type { AdmClassifierOptions, Pooling } from './classifier';
+export {
+  admFromGuidedDiffusion,
+  classifierFromGuidedDiffusion,
+  guidedDiffusionNames,
+  toGuidedDiffusion,
+} from './guided-diffusion';
+export type {
+  GuidedDiffusionClassifierOptions,
+  GuidedDiffusionOptions,
+  GuidedDiffusionUnetOptions,
+} from './guided-diffusion';
+export { toUnet2d, Unet2d, unet2dFromConfig, unet2dNames } from './unet2d';
+export type { Unet2dConfig } from './unet2d';
 
 /**
  * A network package's default export makes its network from options: `ddpm-train --network @ddpm/adm --network-options

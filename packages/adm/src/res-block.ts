@@ -5,7 +5,7 @@ import type { Initial, Resampler, Resampling } from './blocks';
 import { resample } from './blocks';
 
 /** A function of each element. */
-export type Activation = (x: tf.Tensor4D) => tf.Tensor4D;
+export type Activation = <T extends tf.Tensor>(x: T) => T;
 
 /** What all residual blocks of a network have in common. */
 export interface ResBlockStyle {

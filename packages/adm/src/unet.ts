@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Initial } from './blocks';
 import type { Level, Parts } from './encoder';
 import { applyStage, Encoder } from './encoder';
+import type { Activation } from './res-block';
 
 /** Inputs beside x and t, by name. */
 export type Condition = Readonly<Record<string, tf.Tensor>>;
@@ -29,6 +30,8 @@ export interface UnetParts extends Initial {
   /** Residual blocks of a level on the way down; on the way up there is one more. */
   numResBlocks: number;
   told: Told;
+  /** Of what the blocks are told; SiLU by default. */
+  activation?: Activation;
   parts: Parts;
   /** Of the last norm. */
   groups: number;
@@ -52,6 +55,7 @@ export class Unet {
   readonly patchSize: number;
   readonly conditions: readonly string[];
   private readonly who: string;
+  private readonly activation: Activation;
 
   constructor({
     who,
@@ -61,6 +65,7 @@ export class Unet {
     widths,
     numResBlocks,
     told,
+    activation = silu,
     parts,
     groups,
     eps,
@@ -70,6 +75,7 @@ export class Unet {
     this.who = who;
     this.patchSize = patchSize;
     this.told = told;
+    this.activation = activation;
     this.conditions = told.conditions;
     const square = patchSize * patchSize;
     this.encoder = new Encoder({ inChannels: imageChannels * square, widths, numResBlocks, parts, ...initial });
@@ -103,7 +109,7 @@ export class Unet {
   apply(x: tf.Tensor4D, t: tf.Tensor1D, condition: Condition = {}): tf.Tensor4D {
     checkInputs(this.who, this, x, t, condition);
     return tf.tidy(() => {
-      const emb = silu(this.told.apply(t, condition));
+      const emb = this.activation(this.told.apply(t, condition));
       const { patchSize } = this;
       const encoded = this.encoder.apply(patchSize === 1 ? x : pixelUnshuffle(x, patchSize), emb);
       let { h } = encoded;
