@@ -1,0 +1,15 @@
+export { Bert, bertFromTensors } from './bert';
+export type { BertOptions } from './bert';
+export { Clip, contrastive, contrastiveLoss } from './clip';
+export type { ImageEncoder, TextEncoder } from './clip';
+export { loadGlideText } from './glide';
+export { TextTransformer } from './text-transformer';
+export type { EncodedText, TextTransformerOptions } from './text-transformer';
+export { tokenizerFromJson } from './tokenizer';
+export type { Tokenizer, TokenizerJson } from './tokenizer';
+export { TransformerBlock } from './transformer-block';
+export type { TransformerBlockOptions } from './transformer-block';
+export { VisionTransformer } from './vision-transformer';
+export type { VisionTransformerOptions } from './vision-transformer';
+export { trainBytePairs, trainWords } from './vocabulary';
+export type { VocabularyOptions } from './vocabulary';
