@@ -4,4 +4,4 @@ export type { Progress } from './progress';
 export { addOptions, checkSettings, missingRows, readmeTable, schemaOf } from './option-table';
 export type { OptionSpec, OptionTable, SettingsOf } from './option-table';
 export { schedules } from './schedules';
-export { aboveZero, kebab, number, oneOf, show, wholeNumber } from './settings';
+export { aboveZero, atLeastZero, fraction, kebab, number, oneOf, show, wholeNumber } from './settings';

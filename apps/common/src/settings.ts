@@ -30,3 +30,11 @@ export function show(value: unknown): string {
   }
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
+export const atLeastZero = () => {
+  const error = 'must be a number of at least 0';
+  return z.number({ error }).nonnegative(error);
+};
+export const fraction = () => {
+  const error = 'must be a number from 0 to 1';
+  return z.number({ error }).min(0, error).max(1, error);
+};

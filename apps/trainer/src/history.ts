@@ -1,15 +1,9 @@
 import { z } from 'zod';
-import type { Curve } from './curves';
 import { addPoint, curvePoints, curveSchema, emptyCurve } from './curves';
 import type { Metrics } from './metrics-of';
 
 /** Steps whose losses make the recent loss. */
 const RECENT = 20;
-
-const curveNames = [
-  ...['loss', 'validationLoss', 'gradNorm', 'learningRate', 'imagesPerSecond'],
-  ...['quartile1', 'quartile2', 'quartile3', 'quartile4'],
-] as const;
 
 export const historySchema = z.object({
   /** Steps taken. */
@@ -22,7 +16,8 @@ export const historySchema = z.object({
   recent: z.array(z.number().nullable()).max(RECENT),
   /** The least validation loss, and the steps after which it was measured. */
   best: z.object({ loss: z.number(), steps: z.int() }).optional(),
-  curves: z.record(z.enum(curveNames), curveSchema),
+  /** By name: `loss`, `validationLoss`, `quartile1`, …, `losses/<name>`, and whatever else was measured. */
+  curves: z.record(z.string(), curveSchema),
 });
 
 /**
@@ -31,30 +26,20 @@ export const historySchema = z.object({
  */
 export type History = z.infer<typeof historySchema>;
 
-export function emptyHistory(): History {
-  const curves = Object.fromEntries(curveNames.map((name) => [name, emptyCurve()])) as Record<
-    (typeof curveNames)[number],
-    Curve
-  >;
-  return { steps: 0, seconds: 0, skipped: 0, recent: [], curves };
-}
+export const emptyHistory = (): History => ({ steps: 0, seconds: 0, skipped: 0, recent: [], curves: {} });
 
 /** Adds a step, which may not lie before those that were added. */
 export function addStep(history: History, metrics: Metrics): void {
-  const { step, loss, validationLoss, gradNorm, learningRate, imagesPerSecond, quartiles, seconds, skipped } = metrics;
-  const [quartile1, quartile2, quartile3, quartile4] = quartiles;
-  const values = {
-    loss,
-    validationLoss,
-    gradNorm,
-    learningRate,
-    imagesPerSecond,
-    quartile1,
-    quartile2,
-    quartile3,
-    quartile4,
+  const { step, loss, validationLoss, gradNorm, learningRate, imagesPerSecond, seconds, skipped } = metrics;
+  const { quartiles = [], losses = {}, measures = {} } = metrics;
+  const values: Readonly<Record<string, number | null | undefined>> = {
+    ...{ loss, validationLoss, gradNorm, learningRate, imagesPerSecond },
+    ...Object.fromEntries(quartiles.map((value, i) => [`quartile${i + 1}`, value])),
+    ...Object.fromEntries(Object.entries(losses).map(([name, value]) => [`losses/${name}`, value])),
+    ...measures,
   };
-  for (const name of curveNames) addPoint(history.curves[name], step, values[name] ?? NaN);
+  for (const [name, value] of Object.entries(values))
+    if (value !== null && value !== undefined) addPoint((history.curves[name] ??= emptyCurve()), step, value);
   history.steps = step + 1;
   history.seconds = seconds;
   if (skipped) history.skipped++;
@@ -71,6 +56,6 @@ export function recentLoss({ recent }: History): number {
 
 /** The median speed; of a long run, of the means over some steps each. NaN where there is none. */
 export function medianSpeed({ curves }: History): number {
-  const speeds = curvePoints(curves.imagesPerSecond).map(({ mean }) => mean);
+  const speeds = curvePoints(curves.imagesPerSecond ?? emptyCurve()).map(({ mean }) => mean);
   return speeds.sort((a, b) => a - b)[speeds.length >> 1] ?? NaN;
 }

@@ -8,6 +8,7 @@ import { checkpoints } from './observers/checkpoints';
 import { events, openEvents } from './observers/events';
 import { listenForInterrupts } from './observers/interrupts';
 import type { Observer, Step } from './observers/observer';
+import { closeAll } from './observers/observer';
 import { metricsLines } from './observers/metrics';
 import { previews } from './observers/previews';
 import { progress } from './observers/progress';
@@ -51,6 +52,7 @@ export async function trainInto(
 
   const interruption = listenForInterrupts(reporter);
   let { seconds } = metrics.history;
+  let errors: unknown[];
   reporter.start(steps, start);
   try {
     const { learningRate: base, warmup, decay, seed } = settings;
@@ -88,8 +90,10 @@ export async function trainInto(
     await keep(steps, true);
   } finally {
     interruption.close();
-    for (const observer of observers) await observer.close?.();
+    errors = await closeAll(observers);
   }
+  // An error of the training itself has been thrown by now.
+  if (errors.length > 0) throw errors[0];
   reporter.say(`Trained ${steps} steps in ${formatSeconds(seconds)}, loss ${recentLoss(metrics.history).toFixed(4)}`);
   reporter.say(`Loss curve: ${join(folder, 'loss.png')}`);
   reporter.say(`Report: ${join(folder, 'report.html')}`);

@@ -11,11 +11,13 @@ export interface Metrics {
   /** Of training, previews and the like not counted. */
   readonly seconds: number;
   readonly learningRate: number;
-  /** The mean loss of the images whose t lies in each quarter of 0 … T − 1; null where there is none. */
-  readonly quartiles: readonly (number | null)[];
+  /** The mean loss in each quarter of what the task is harder and easier at; null where there is none. */
+  readonly quartiles?: readonly (number | null)[];
   /** The means of the task's other losses, by name. */
   readonly losses?: Readonly<Record<string, number>>;
   readonly validationLoss?: number;
+  /** All else that was measured after the step, by name, such as `validation/accuracy`. */
+  readonly measures?: Readonly<Record<string, number>>;
   readonly skipped?: true;
 }
 
@@ -26,11 +28,13 @@ export function metricsOf(
 ): Metrics {
   const others = [...losses].filter(([name]) => name !== 'loss');
   const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const { validationLoss, ...measures } = measured;
   return {
     ...{ step, epoch, loss, gradNorm, imagesPerSecond, seconds, learningRate },
-    quartiles: training.quarters(inputs, losses),
+    ...(training.quarters && { quartiles: training.quarters(inputs, losses) }),
     ...(others.length > 0 && { losses: Object.fromEntries(others.map(([name, values]) => [name, mean(values)])) }),
-    ...measured,
+    ...(validationLoss !== undefined && { validationLoss }),
+    ...(Object.keys(measures).length > 0 && { measures }),
     ...(skipped && { skipped: true as const }),
   };
 }

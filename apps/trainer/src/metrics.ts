@@ -116,10 +116,8 @@ async function* wholeLines(file: FileHandle, start: number): AsyncGenerator<{ me
 function parsed(line: string): Metrics | undefined {
   try {
     const metrics = JSON.parse(line) as Metrics;
-    const { step, loss, gradNorm, quartiles } = metrics;
-    return Number.isSafeInteger(step)
-      ? { ...metrics, loss: loss ?? NaN, gradNorm: gradNorm ?? NaN, quartiles: quartiles ?? [] }
-      : undefined;
+    const { step, loss, gradNorm } = metrics;
+    return Number.isSafeInteger(step) ? { ...metrics, loss: loss ?? NaN, gradNorm: gradNorm ?? NaN } : undefined;
   } catch {
     return undefined;
   }

@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { schedules } from '@ddpm/app-common';
+import { checkSettings } from '@ddpm/app-common';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { networkOptions, readInvocation, trainCommand } from './options';
-import { presets } from './presets';
+import { tableOf } from './table';
+import { readInvocation, trainCommand } from './options';
+import { presets } from './tasks';
+import { networkOptions } from './tasks/denoise';
 
 const command = () =>
   trainCommand()
@@ -29,7 +31,7 @@ describe('settings', () => {
         timesteps: 200,
       },
       ...{ network: '@ddpm/unet', networkOptions: {}, dim: 28, dimMults: [1, 2, 4], blocks: 'convnext', blind: false },
-      ...{ backend: 'auto', seed: 0 },
+      ...{ task: 'denoise', backend: 'auto', seed: 0 },
       ...{
         warmup: 0,
         decay: 'constant',
@@ -73,7 +75,8 @@ describe('settings', () => {
     });
   });
   test('of a preset are among what the options allow', () => {
-    for (const { schedule } of Object.values(presets)) expect(Object.keys(schedules)).toContain(schedule);
+    for (const { kind, settings } of Object.values(presets))
+      expect(() => checkSettings(tableOf(kind.name), { ...settings, task: kind.name })).not.toThrow();
   });
   test('mirror only what the preset is made for, unless asked', () => {
     expect(['tutorial', 'quick'].map((preset) => parse('--preset', preset).flip)).toEqual([true, true]);

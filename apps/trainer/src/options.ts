@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { addOptions, checkSettings, kebab, schemaOf, show, UsageError } from '@ddpm/app-common';
-import type { JsonObject } from '@ddpm/checkpoint';
 import { reason } from '@ddpm/checkpoint';
 import { Command } from 'commander';
 import leven from 'leven';
-import { presetFor, presets, tutorial } from './presets';
 import type { Settings } from './table';
-import { changeable, invocationTable, table } from './table';
+import { changeable, invocationTable, isOf, table, tableOf } from './table';
+import { presets, tasks } from './tasks';
 
 /** The command line, whose values are still to be checked by `readInvocation`. */
 export function trainCommand(): Command {
@@ -53,23 +52,58 @@ export function readInvocation(options: CommandOptions, saved?: Readonly<Record<
     if (fixed.length > 0)
       throw new UsageError(`${flags(fixed)} cannot change in a run that is resumed; only ${flags(changeable)} can`);
     const { preset, ...before } = saved ?? {};
+    if (typeof before.task !== 'string' || !Object.hasOwn(tasks, before.task))
+      throw new UsageError(`${resume}: task must be one of ${Object.keys(tasks).join(', ')}, got ${show(before.task)}`);
     return { settings: checked(withLength(before, given), `${resume}: `), preset: String(preset), dryRun, output };
   }
   // A run's own config.json tells too what model the settings made.
   const { preset: filePreset, networks: _n, meaning: _m, ...fromFile } = config === undefined ? {} : readConfig(config);
-  const preset = asked ?? filePreset ?? 'tutorial';
-  if (typeof preset !== 'string' || !Object.hasOwn(presets, preset)) {
-    throw new UsageError(`--preset must be one of ${Object.keys(presets).join(', ')}, got ${show(preset)}`);
-  }
+  const preset = presetOf(asked ?? filePreset, given.task ?? fromFile.task);
   const below = presetFor(preset, { ...fromFile, ...given });
-  const settings = checked(withLength(checked(withLength(below, fromFile), `${String(config)}: `), given));
-  const unetOnly = ['dim', 'dimMults', 'blocks'].filter((name) => given[name] !== undefined);
-  if (settings.network !== tutorial.network && unetOnly.length > 0) {
-    throw new UsageError(
-      `${flags(unetOnly)} ${unetOnly.length > 1 ? 'shape' : 'shapes'} the U-Net alone; give another network its options by --network-options`,
-    );
-  }
+  const settings = over(config === undefined ? below : over(below, fromFile, `${config}: `), given);
   return { settings, preset, dryRun, output };
+}
+
+/**
+ * The preset that is asked for, or the first of the kind of training that is.
+ * @throws UsageError if there is none of that name, or it is one of another kind
+ */
+function presetOf(preset: unknown, task: unknown): string {
+  if (task !== undefined && (typeof task !== 'string' || !Object.hasOwn(tasks, task)))
+    throw new UsageError(`--task must be one of ${Object.keys(tasks).join(', ')}, got ${show(task)}`);
+  const named = preset ?? Object.keys((tasks[task ?? ''] ?? Object.values(tasks)[0]).presets)[0];
+  if (typeof named !== 'string' || !Object.hasOwn(presets, named))
+    throw new UsageError(`--preset must be one of ${Object.keys(presets).join(', ')}, got ${show(named)}`);
+  const { kind } = presets[named];
+  if (task !== undefined && kind.name !== task)
+    throw new UsageError(
+      `--preset ${named} is one of --task ${kind.name}; ${task} has ${Object.keys(tasks[task].presets).join(', ')}`,
+    );
+  return named;
+}
+
+/** A preset's settings for what is asked for: whether mirrored images are still right, it knows of its own dataset alone. */
+function presetFor(name: string, { dataset }: Readonly<Record<string, unknown>>): Settings {
+  const { kind, settings } = presets[name];
+  const own = { ...settings, task: kind.name };
+  return dataset === undefined || dataset === settings.dataset ? own : { ...own, flip: false };
+}
+
+/**
+ * A file's or the command line's settings over others.
+ * @param where stands before the names of a file's settings
+ */
+function over(below: Settings, above: Readonly<Record<string, unknown>>, where?: string): Settings {
+  const { task } = below;
+  for (const name of Object.keys(above)) {
+    const owners = Object.keys(tasks).filter((other) => isOf(other, name));
+    if (owners.length > 0 && !owners.includes(task))
+      throw new UsageError(
+        `${where === undefined ? `--${kebab(name)} is an option` : `${where}${name} is a setting`} of --task ${owners.join(', ')}, not of ${task}`,
+      );
+  }
+  const settings = checked(withLength({ ...below }, above), where);
+  return { ...settings, ...tasks[task].settle?.(settings, Object.keys(above)) };
 }
 
 /** Settings over others; epochs and steps say the same thing, so that one given replaces the other. */
@@ -105,7 +139,10 @@ function readConfig(path: string): Record<string, unknown> {
 }
 
 const checked = (settings: Readonly<Record<string, unknown>>, where?: string): Settings =>
-  checkSettings(table, settings, { where, unknown: suggestion });
+  checkSettings(tableOf(String(settings.task)), settings, {
+    where,
+    unknown: suggestion,
+  }) as unknown as Settings;
 
 function suggestion(key: string): string {
   const names = Object.keys(schemaOf(table).shape);
@@ -114,12 +151,3 @@ function suggestion(key: string): string {
 }
 
 const flags = (names: readonly string[]) => names.map((name) => `--${kebab(name)}`).join(', ');
-
-/** The options that the network's default export is called with. */
-export function networkOptions(
-  { network, networkOptions, dim, dimMults, blocks, seed }: Settings,
-  channels: number,
-): JsonObject {
-  const unet: JsonObject = network === tutorial.network ? { dim, dimMults, useConvnext: blocks === 'convnext' } : {};
-  return { channels, seed, ...unet, ...networkOptions };
-}

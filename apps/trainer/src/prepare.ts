@@ -1,3 +1,4 @@
+import { UsageError } from '@ddpm/app-common';
 import type { Dataset, Examples } from '@ddpm/datasets';
 import { batchCount, examples, readExamples } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
@@ -10,7 +11,7 @@ import { openData } from './data';
 import type { Reporter } from './reporter';
 import type { Resumed } from './resume';
 import type { Settings } from './table';
-import { denoise } from './tasks/denoise';
+import { tasks } from './tasks';
 import type { Training } from './tasks/training';
 
 /** A run, once everything that could be refused has been tried. */
@@ -47,9 +48,19 @@ export async function prepare(settings: Settings, reporter: Reporter, resumed?: 
       `${resumed!.folder} was trained on images of ${before.join('×')}, but these are of ${dataset.shape.join('×')}`,
     );
 
+  const kind = tasks[settings.task];
+  const fields = Object.keys(await readExamples(dataset, Int32Array.of(0)));
+  const missing = (kind.needs ?? []).filter((field) => !fields.includes(field));
+  if (missing.length > 0)
+    throw new Error(
+      `--task ${settings.task} needs the ${missing.join(' and the ')} of each image, which ${settings.dataset} does not have here, only ${fields.join(', ')}`,
+    );
+
   const execution = await prepareExecution(settings.backend);
   reporter.say(execution.reason);
-  const training = await denoise({ settings, dataset, execution, resumed });
+  const training = await kind.make({ settings, dataset, execution, resumed });
+  if (!training.preview && settings.sampleEvery)
+    throw new UsageError(`--sample-every: --task ${settings.task} draws no samples`);
   reporter.say(training.description);
 
   const { seed, accumulate, weightDecay, clipNorm, ema } = settings;

@@ -1,7 +1,7 @@
 import type { Line } from '@ddpm/images/plot';
 import { plotLines } from '@ddpm/images/plot';
 import type { Curve } from './curves';
-import { curvePoints } from './curves';
+import { curvePoints, emptyCurve } from './curves';
 import type { History } from './history';
 
 export interface Chart {
@@ -20,7 +20,11 @@ const LARGE = { width: 860, height: 340 };
  * A curve as a line of its buckets' means, if any can be drawn; where buckets hold several steps, with the range of
  * what these were.
  */
-function curveLine(name: string | undefined, curve: Curve, { logY = false, smooth = false } = {}): Line[] {
+function curveLine(
+  name: string | undefined,
+  curve: Curve = emptyCurve(),
+  { logY = false, smooth = false } = {},
+): Line[] {
   const points = curvePoints(curve).filter(({ mean }) => mean > 0 || !logY);
   if (points.length === 0) return [];
   return [
@@ -40,9 +44,20 @@ export const lossLines = ({ curves: { loss, validationLoss } }: History): Line[]
   ...curveLine('validation', validationLoss, { logY: true }),
 ];
 
+/** Whether two curves are of the same numbers, but for rounding. */
+const sameCurve = ({ buckets: a } = emptyCurve(), { buckets: b } = emptyCurve()) =>
+  a.length === b.length && a.every(([, , , sum], i) => Math.abs(sum - b[i][3]) <= 1e-5 * Math.abs(sum));
+
+/** Curves that have charts of their own. */
+const shown = [
+  ...['loss', 'validationLoss', 'gradNorm', 'learningRate', 'imagesPerSecond'],
+  ...['quartile1', 'quartile2', 'quartile3', 'quartile4'],
+];
+
 /** A chart of everything that the history holds a number of. */
 export function charts(history: History): Chart[] {
-  const { quartile1, quartile2, quartile3, quartile4, gradNorm, learningRate, imagesPerSecond } = history.curves;
+  const { curves } = history;
+  const { quartile1, quartile2, quartile3, quartile4, gradNorm, learningRate, imagesPerSecond } = curves;
   const chart = (name: string, note: string, lines: readonly Line[], { logY = false, wide = false } = {}): Chart[] => {
     if (lines.length === 0) return [];
     const draw = (size: { width: number; height: number }) => plotLines(lines, { ...size, logY, xLabel: 'step' });
@@ -56,13 +71,27 @@ export function charts(history: History): Chart[] {
     ...curveLine('3rd', quartile3, log),
     ...curveLine('4th', quartile4, log),
   ];
-  const { width } = history.curves.loss;
+  const named = (start: string) =>
+    Object.keys(curves).flatMap((name) => (name.startsWith(start) ? [name.slice(start.length)] : []));
+  const terms = [...new Set([...named('losses/'), ...named('validation/')])].map((name) =>
+    // Without weights, what is unweighted is the loss.
+    sameCurve(curves[`losses/${name}`], curves.loss)
+      ? []
+      : chart(name, '', [
+          ...curveLine('training', curves[`losses/${name}`], { smooth: true }),
+          ...curveLine('validation', curves[`validation/${name}`]),
+        ]),
+  );
+  const measures = Object.keys(curves).filter((name) => !shown.includes(name) && !/^(losses|validation)\//.test(name));
+  const { width = 1 } = curves.loss ?? {};
   const note = width > 1 ? `every ${width} steps faintly, with the range of their losses` : 'each step faintly';
   return [
     ...chart('Loss', `${note}, their moving average as a line`, lossLines(history), { logY: true, wide: true }),
-    ...chart('Loss by noise level', 'in the quarters of the timesteps, from little noise to much', quarters, {
+    ...chart('Loss by noise level', 'in the quarters of the levels, from little noise to much', quarters, {
       logY: true,
     }),
+    ...terms.flat(),
+    ...measures.flatMap((name) => chart(name, '', curveLine('', curves[name]))),
     ...chart('Gradient norm', 'before clipping', curveLine('', gradNorm, log), { logY: true }),
     ...chart('Learning rate', '', curveLine('', learningRate)),
     ...chart('Images a second', '', curveLine('', imagesPerSecond, { smooth: true })),

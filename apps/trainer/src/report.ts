@@ -67,7 +67,7 @@ const section = (name: string, content: readonly string[], kind = '') =>
     : `<section>\n<h2>${name}</h2>\n<div class="${kind}">\n${content.join('\n')}\n</div>\n</section>\n`;
 
 const figure = (name: string, note: string, wide: boolean, svg: string) =>
-  `<figure class="chart${wide ? ' wide' : ''}"><figcaption><b>${name}</b> ${note}</figcaption>\n${svg}</figure>`;
+  `<figure class="chart${wide ? ' wide' : ''}"><figcaption><b>${escapeHtml(name)}</b> ${note}</figcaption>\n${svg}</figure>`;
 
 /** The figures that a person looks for first. */
 function summary(history: History): Record<string, string> {

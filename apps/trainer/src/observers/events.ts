@@ -12,7 +12,7 @@ export function events(
 ): Observer {
   return {
     async step(step) {
-      const { quartiles, losses = {}, loss, gradNorm, learningRate, imagesPerSecond } = metricsOf(step, training);
+      const { quartiles = [], losses = {}, loss, gradNorm, learningRate, imagesPerSecond } = metricsOf(step, training);
       const scalars: Record<string, number | null> = {
         loss,
         gradNorm,

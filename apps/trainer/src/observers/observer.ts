@@ -14,7 +14,7 @@ export interface Step extends TrainStep {
   /** Of training so far, previews and the like not counted. */
   readonly seconds: number;
   /** Observers' measurements at it by name, for those behind them to record. */
-  readonly measured: Record<string, number>;
+  readonly measured: { validationLoss?: number } & Record<string, number>;
 }
 
 /** One concern of a run: it is told of each step, in the order in which observers stand. */
@@ -31,3 +31,16 @@ export const isDue = (every: number, done: number): boolean => every > 0 && done
 
 /** Does what a run can do without, and returns whether it was done. */
 export type Tolerate = (work: () => unknown) => Promise<boolean>;
+
+/** Ends what observers hold open, all of it, and returns the errors of those that could not. */
+export async function closeAll(observers: readonly Observer[]): Promise<unknown[]> {
+  const errors: unknown[] = [];
+  for (const observer of observers) {
+    try {
+      await observer.close?.();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  return errors;
+}

@@ -19,9 +19,10 @@ export function previews(
   }: { folder: string; writer: EventWriter; reporter: Reporter; tolerate: Tolerate },
 ): Observer {
   const every = settings.sampleEvery ?? stepsPerEpoch;
+  if (!training.preview) return {};
   const write = async (done: number) => {
     useWeights(learner);
-    const image = await training.preview();
+    const image = await training.preview!();
     const png = encodePng(image);
     const path = join(folder, 'previews', `step-${String(done).padStart(6, '0')}.png`);
     await makeFolder(join(folder, 'previews'));

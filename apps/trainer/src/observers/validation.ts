@@ -28,9 +28,9 @@ export function validation(
     tolerate,
   }: { folder: string; identity: Identity; metrics: MetricsFile; reporter: Reporter; tolerate: Tolerate },
 ): Observer {
-  const { validation: dataset, execution, settings, stepsPerEpoch, learner } = run;
+  const { validation: dataset, execution, settings, stepsPerEpoch, learner, training } = run;
   if (!dataset) return {};
-  const { task } = learner;
+  const { validation: task = training.task } = training;
   let best: number | undefined;
   let losses: Awaited<ReturnType<typeof execution.losses>> | undefined;
   return {
@@ -38,8 +38,11 @@ export function validation(
       if (!last && !isDue(settings.validateEvery ?? stepsPerEpoch, done)) return;
       useWeights(learner);
       losses ??= await execution.losses(task, await exampleOf(task, dataset, Math.min(BATCH, dataset.size)));
-      const loss = await meanLoss(losses, task, dataset);
+      const { loss, ...terms } = await meanLosses(losses, task, dataset);
+      // Without weights, what is unweighted is the loss.
+      const others = Object.fromEntries(Object.entries(terms).filter(([, value]) => value !== loss));
       measured.validationLoss = loss;
+      for (const [name, value] of Object.entries(others)) measured[`validation/${name}`] = value;
       // Where the metrics were lost, the file itself still tells.
       best ??= metrics.history.best?.loss ?? (await bestLoss(folder));
       const better = loss < best;
@@ -47,26 +50,31 @@ export function validation(
         best = loss;
         await tolerate(() => saveBest(folder, checkpointOf(run, identity, done), loss));
       }
-      reporter.say(`Validation loss after ${done} steps: ${loss.toFixed(4)}${better ? ' (best so far)' : ''}`);
+      const also = Object.entries(others).map(([name, value]) => `, ${name} ${value.toFixed(4)}`);
+      reporter.say(
+        `Validation loss after ${done} steps: ${loss.toFixed(4)}${better ? ' (best so far)' : ''}${also.join('')}`,
+      );
     },
     close: () => losses?.dispose(),
   };
 }
 
 /**
- * The mean loss over a dataset. An image always gets the same of what is drawn, so that the number can be compared
- * between steps and runs.
+ * The mean losses over a dataset, by name. An image always gets the same of what is drawn, so that the numbers can be
+ * compared between steps and runs.
  */
-export async function meanLoss(
+export async function meanLosses(
   losses: (inputs: Batch) => Promise<Arrays>,
   task: Task,
   dataset: Dataset,
-): Promise<number> {
-  let sum = 0;
+): Promise<{ readonly loss: number } & Readonly<Record<string, number>>> {
+  const sums: { loss: number } & Record<string, number> = { loss: 0 };
   for (let start = 0; start < dataset.size; start += BATCH) {
     const indices = Int32Array.from({ length: Math.min(BATCH, dataset.size - start) }, (_, i) => start + i);
     const inputs = task.draw(await readExamples(dataset, indices), new Random(['validation', start]));
-    for (const loss of (await losses(inputs)).get('loss')!) sum += loss;
+    for (const [name, values] of await losses(inputs))
+      sums[name] = values.reduce((sum, value) => sum + value, sums[name] ?? 0);
   }
-  return sum / dataset.size;
+  for (const name of Object.keys(sums)) sums[name] /= dataset.size;
+  return sums;
 }

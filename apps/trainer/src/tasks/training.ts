@@ -1,33 +1,82 @@
+import type { OptionTable, SettingsOf } from '@ddpm/app-common';
 import type { Checkpoint } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
 import type { Arrays, Batch, Task } from '@ddpm/train';
-import type { Settings } from '../table';
+import type { CommonSettings } from '../common-table';
 
-/** A kind of training, made of settings, data and an execution. Each kind is a file in this folder. */
+/** A kind of training, as `--task` names it. Each is a file in this folder, in the list of `index.ts`. */
+export interface Kind<Settings = CommonSettings> {
+  readonly name: string;
+  /** A description in a few words, for `--help`. */
+  readonly does: string;
+  /** Its own options, beside those that every kind has, under the headings of `--help`. */
+  readonly options: OptionTable;
+  /** Where its settings may start from, by names that no other kind has; the first is the default. */
+  readonly presets: Readonly<Record<string, Preset<Settings>>>;
+  /** The fields of an example that it cannot do without, beside the image, such as `label`. */
+  readonly needs?: readonly string[];
+  /**
+   * Settings that go together: those that others make meaningless are left out, and those that depend on others filled
+   * in.
+   * @param settings a preset, changed by a file or the command line
+   * @param given the names of those that the file or the command line gives, which may not be left out
+   * @throws UsageError in one line if what is given does not go together
+   */
+  settle?(settings: Settings, given: readonly string[]): Settings;
+  /**
+   * Makes networks and what trains them; nothing is written.
+   * @throws Error in one line if settings, data and network do not go together
+   */
+  make(ingredients: Ingredients<Settings>): Promise<Training>;
+}
+
+/** Settings to start from. */
+export interface Preset<Settings = CommonSettings> {
+  /** A description in a few words, for `--help`. */
+  readonly does: string;
+  readonly settings: Settings;
+}
+
+/** A kind of training for the list, where the types of its own settings are forgotten. */
+export const kind = <O extends OptionTable>(
+  spec: { readonly options: O } & Kind<CommonSettings & SettingsOf<O>>,
+): Kind => spec;
+
+/** A training, made of settings, data and an execution. */
 export interface Training {
+  /** The task that is learned. Every term of its losses is recorded by its name, in training and in validation. */
   readonly task: Task;
-  /** Its networks as a checkpoint names them, and what they mean. */
+  /**
+   * The task whose losses on held-out examples are measured, of the same parameters; `task` by default. It differs
+   * where training draws what the measure should not, such as labels that are left out.
+   */
+  readonly validation?: Task;
+  /** Its networks as a checkpoint names them: one, or several, whose names begin those of their parameters. */
   readonly networks: Checkpoint['networks'];
+  /** Their meaning. */
   readonly meaning: Checkpoint['meaning'];
   /** One line that says what is trained. */
   readonly description: string;
-  /** A picture of what has been learned, by the values that the task's variables have; of the same noise each time. */
-  preview(): Promise<ByteImage>;
-  /** The mean loss in each quarter of what the task is harder and easier at; null where there is none. */
-  quarters(inputs: Batch, losses: Arrays): (number | null)[];
+  /**
+   * A picture of what has been learned, by the values that the task's variables have; of the same noise each time. Left
+   * out where there is nothing to look at.
+   */
+  preview?(): Promise<ByteImage>;
+  /** The mean loss in each quarter of what the task is harder and easier at, if anything; null where there is none. */
+  quarters?(inputs: Batch, losses: Arrays): (number | null)[];
   /** Floating-point operations for an example forward. */
   operations(): Promise<number>;
   /** Frees what previews run on. */
   dispose(): Promise<void>;
 }
 
-/** The ingredients of a training. */
-export interface Ingredients {
+/** What a training is made of. */
+export interface Ingredients<Settings = CommonSettings> {
   readonly settings: Settings;
   readonly dataset: Dataset;
   readonly execution: Execution;
-  /** The run that is gone on with: its folder, and the networks as its checkpoint names them. */
+  /** The run that is gone on with: its folder, and its checkpoint, which says how its networks are made again. */
   readonly resumed?: { readonly folder: string; readonly checkpoint: Checkpoint };
 }

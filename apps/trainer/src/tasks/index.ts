@@ -1,0 +1,13 @@
+import { denoise } from './denoise';
+import type { Kind } from './training';
+
+/** The kinds of training; the first is the default. */
+const kinds: readonly Kind[] = [denoise];
+
+/** The kinds of training by the names that `--task` gives them. */
+export const tasks: Readonly<Record<string, Kind>> = Object.fromEntries(kinds.map((kind) => [kind.name, kind]));
+
+/** The presets of all of them by their names. */
+export const presets: Readonly<Record<string, Kind['presets'][string] & { readonly kind: Kind }>> = Object.fromEntries(
+  kinds.flatMap((kind) => Object.entries(kind.presets).map(([name, preset]) => [name, { ...preset, kind }])),
+);
