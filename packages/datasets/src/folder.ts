@@ -2,6 +2,8 @@ import { withChannels } from '@ddpm/images';
 import { concurrently } from './concurrent';
 import type { Channels, Dataset } from './dataset';
 import { firstLine } from './errors';
+import type { FolderCaptions } from './folder-captions';
+import { readFolderCaptions } from './folder-captions';
 import { listFiles } from './list-files';
 import type { Picture } from './picture';
 import { inspect } from './picture';
@@ -40,17 +42,18 @@ type Found = Picture & { readonly className?: string };
 /**
  * A folder of images, at any depth: PNG, and with sharp installed also JPEG, WebP, GIF (its first frame), TIFF and
  * AVIF, told by their content. A folder directly inside it is a class, named after it, in order of name. Links are
- * followed; hidden files are not looked at, and others that are no images are passed over. Images are read as Pillow
- * reads them, when they are asked for; here only their headers are.
+ * followed; hidden files are not looked at, and others that are no images are passed over. Captions are in a .txt
+ * beside an image, one a line, or in a metadata.jsonl. Images are read as Pillow reads them, when they are asked for;
+ * here only their headers are.
  * @throws Error or RangeError, one line: no images, images both beside and inside subfolders, mixed sizes or channels
- * that nobody asked to bring together, a damaged file, sharp missing where it is needed, a link that leads back to
- * where it lies
+ * that nobody asked to bring together, a damaged file, a caption of no image, sharp missing where it is needed, a link
+ * that leads back to where it lies
  */
 export async function openFolder(
   path: string,
   { size, channels, fit = 'resize', onSkipped = (line) => process.emitWarning(`${path}: ${line}`) }: FolderOptions = {},
 ): Promise<Dataset> {
-  const { pictures, skipped } = await findPictures(path);
+  const { pictures, skipped, captions } = await findPictures(path);
   const classNames = [...new Set(pictures.flatMap(({ className }) => className ?? []))];
   if (pictures.length === 0) {
     const others = skipped.length > 0 ? `. ${describeSkipped(skipped)}` : '';
@@ -85,11 +88,15 @@ export async function openFolder(
       return pixels;
     },
     ...(classNames.length > 0 && { label: (i: number) => labels[i], classNames }),
+    // A picture that has none has the empty one.
+    ...(captions.size > 0 && { captions: (i: number) => captions.get(pictures[i].path) ?? [''] }),
   };
 }
 
-/** The images in a folder, in order of name, and what is not one. */
-async function findPictures(path: string): Promise<{ pictures: Found[]; skipped: Skipped[] }> {
+/** The images in a folder, in order of name, what is neither one nor a caption, and the captions. */
+async function findPictures(
+  path: string,
+): Promise<{ pictures: Found[]; skipped: Skipped[]; captions: FolderCaptions['captions'] }> {
   const files = await listFiles(path);
   const found = new Array<Found | { readonly kind: Kind }>(files.length);
   await concurrently(files.length, LANES, async (i) => {
@@ -97,10 +104,15 @@ async function findPictures(path: string): Promise<{ pictures: Found[]; skipped:
     found[i] = what === 'file' ? await aboutFile(file, () => inspect(file)) : { kind: [what, `${what}s`] };
     if (names.length > 1) found[i] = { ...found[i], className: names[0] };
   });
-  return {
-    pictures: found.filter((one) => 'read' in one),
-    skipped: found.flatMap((one, i) => ('kind' in one ? [{ name: files[i].names.join('/'), kind: one.kind }] : [])),
-  };
+  const pictures = found.filter((one) => 'read' in one);
+  const { captions, files: texts } = await readFolderCaptions(
+    files,
+    pictures.map((picture) => picture.path),
+  );
+  const skipped = found.flatMap((one, i) =>
+    'kind' in one && !texts.has(files[i].path) ? [{ name: files[i].names.join('/'), kind: one.kind }] : [],
+  );
+  return { pictures, skipped, captions };
 }
 
 /** Throws unless the images have one size and one kind, or those that they shall get are given. */
