@@ -2,9 +2,8 @@ import type { NormalSource } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Denoise } from '../denoise/denoise';
 import type { Level } from '../levels/level';
-import { qSample, stack } from '../levels/level';
+import { qSample, signalToNoise, stack } from '../levels/level';
 import type { Prediction } from '../parameterisations/parameterisation';
-import { noiseIn } from '../sampling/arithmetic';
 import type { FixedVariance } from '../sampling/step-variance';
 import { boundSteps, boundTerm, constant } from './bound-term';
 import { priorBits } from './prior-bits';
@@ -59,7 +58,7 @@ export async function bitsPerDim(
       `bitsPerDim: the first level must be near N(0, I), as a schedule's last is; its sigma is ${levels[0].sigma}`,
     );
   const prior = meansOf(Float64Array.from(values, priorBits(levels[0])), n);
-  const rows: { term: Float64Array; ofStart: Float64Array; ofNoise: Float64Array }[] = [];
+  const rows: { term: Float64Array; ofStart: Float64Array }[] = [];
   for (const [index, step] of steps.entries()) {
     const level = levels[index];
     const noise = tf.tensor4d(rng.normals(images.size), images.shape);
@@ -71,12 +70,10 @@ export async function bitsPerDim(
       const each = tf.tidy(() => ({
         term: boundTerm(constant(step), images, { x0, variance: learned }, variance),
         ofStart: tf.squaredDifference(x0, images),
-        ofNoise: tf.squaredDifference(noiseIn({ x, x0, level }), noise),
       }));
       rows.push({
         term: await means(each.term),
         ofStart: await means(each.ofStart),
-        ofNoise: await means(each.ofNoise),
       });
       tf.dispose(each);
     } finally {
@@ -89,7 +86,8 @@ export async function bitsPerDim(
     prior,
     vlb: rows.map(({ term }) => term),
     xStartMse: rows.map(({ ofStart }) => ofStart),
-    noiseMse: rows.map(({ ofNoise }) => ofNoise),
+    // x is signal·x_0 + sigma·ε of both.
+    noiseMse: rows.map(({ ofStart }, i) => ofStart.map((error) => error * signalToNoise(levels[i]))),
   };
 
   async function means(tensor: tf.Tensor): Promise<Float64Array> {
