@@ -13,7 +13,9 @@ export type Init = (rng: Random, count: number, fans: Fans) => Float32Array;
 
 /** U(±bound). */
 export function uniforms(rng: Random, count: number, bound: number): Float32Array {
-  return Float32Array.from({ length: count }, () => (2 * rng.uniform() - 1) * bound);
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) values[i] = (2 * rng.uniform() - 1) * bound;
+  return values;
 }
 
 /** Zeros, for the last layer of a branch: the branch then adds nothing at first. */
