@@ -1,0 +1,12 @@
+export type { Autoencoder } from './autoencoder';
+export { AutoencoderKl, samplePosterior } from './autoencoder-kl';
+export type { AutoencoderKlOptions, Posterior } from './autoencoder-kl';
+export { AutoencoderVq } from './autoencoder-vq';
+export type { AutoencoderVqOptions } from './autoencoder-vq';
+export { AutoencoderTiny } from './autoencoder-tiny';
+export type { AutoencoderTinyOptions } from './autoencoder-tiny';
+export { straightThrough, VectorQuantizer } from './vector-quantizer';
+export { autoencoderFromConfig, autoencoderStateDict, autoencoderTorchName, loadAutoencoder } from './diffusers';
+export { autoencoderFromTaesd } from './taesd';
+export { default } from './create-network';
+export type { AutoencoderOptions } from './create-network';
