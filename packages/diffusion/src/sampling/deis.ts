@@ -10,9 +10,10 @@ import { checkOrder, shortRun, stepOrder } from './step-order';
  * Order 1 is `ddim`. The order is lower at the beginning, at the image, and at the end of runs of less than 15 steps.
  * @param levels from noise to image, such as `trailing(schedule, 10)`
  * @param options.order how many evaluations a step looks back on, 1 to 3
+ * @param options.lowerOrderFinal whether the order is lower at the end; by default that of short runs is
  * @throws RangeError unless the order is 1, 2 or 3
  */
-export function deis(levels: readonly Level[], { order = 2 } = {}): Sampler {
+export function deis(levels: readonly Level[], { order = 2, lowerOrderFinal = shortRun(levels) } = {}): Sampler {
   checkOrder('deis', order, 3);
   return {
     levels,
@@ -23,7 +24,7 @@ export function deis(levels: readonly Level[], { order = 2 } = {}): Sampler {
       if (next.sigma === 0) return tf.clone(now.x0);
       // u = log ρ, from where the step begins.
       const u = (level: Level) => lambda(now.level) - lambda(level);
-      const past = before.slice(0, stepOrder(levels, index, order, evaluations.length, shortRun(levels)) - 1);
+      const past = before.slice(0, stepOrder(levels, index, order, evaluations.length, lowerOrderFinal) - 1);
       const noise = noiseIn(now);
       return combine(
         [next.signal, now.x0],

@@ -1,0 +1,3 @@
+export { schedulerFromConfig } from './schedulers/scheduler-from-config';
+export type { SchedulerRequest } from './schedulers/scheduler-from-config';
+export type { Scheduler } from './schedulers/scheduler';
