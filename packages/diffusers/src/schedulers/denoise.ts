@@ -108,7 +108,7 @@ export function denoiseOf(
       ]);
       let said: tf.Tensor4D | undefined;
       try {
-        said = await run(network, input as tf.Tensor4D, told as tf.Tensor1D, condition);
+        said = await run(network, input, told, condition);
         const whole = said;
         return tf.tidy(() => {
           const [output, spread] = halves(className, x, whole, learned);

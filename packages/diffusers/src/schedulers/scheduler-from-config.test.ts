@@ -80,15 +80,14 @@ test('each class has diffusers’ own defaults', () => {
 test('a learned variance is half of what the network says', async () => {
   const { sampler, denoise } = from('DDPMScheduler', { variance_type: 'learned_range' }, { steps: 4 });
   const fixed = from('DDPMScheduler', { variance_type: 'fixed_small' }, { steps: 4 });
-  const xT = tf.ones([1, 2, 2, 1]) as tf.Tensor4D;
+  const xT = tf.ones<tf.Rank.R4>([1, 2, 2, 1]);
   const run = ({ sampler, denoise }: Pick<typeof fixed, 'sampler' | 'denoise'>, channels: number[]) =>
     sample(
-      denoise(
-        (x) =>
-          tf.concat(
-            channels.map((value) => tf.fill(x.shape, value)),
-            3,
-          ) as tf.Tensor4D,
+      denoise((x) =>
+        tf.concat<tf.Tensor4D>(
+          channels.map((value) => tf.fill<tf.Rank.R4>(x.shape, value)),
+          3,
+        ),
       ),
       xT,
       {

@@ -10,8 +10,8 @@ export interface Scheduler {
    * A network as what the sampler asks. It is given x [n, h, w, c], scaled as by `scale_model_input`, the scheduler's
    * timestep [n] float32, which may be fractional, and the condition, if there is one.
    */
-  denoise(
+  readonly denoise: (
     network: Network | NetworkFunction | AsyncNetworkFunction,
     options?: { readonly condition?: Condition },
-  ): Denoise;
+  ) => Denoise;
 }

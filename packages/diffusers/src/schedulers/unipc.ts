@@ -40,7 +40,7 @@ export function uniPc(given: SchedulerConfig, steps: number): Scheduler {
       const next = levels[index + 1];
       const h = lambda(next) - lambda(at(0));
       const ofX = predict_x0 ? next.sigma / at(0).sigma : next.signal / at(0).signal;
-      const predicted: Coefficients = Array(known).fill(0);
+      const predicted: Coefficients = Array<number>(known).fill(0);
       const add = (coefficients: Coefficients, factor = 1) =>
         coefficients.forEach((coefficient, k) => (predicted[k] += factor * coefficient));
       if (index > 0 && known > 1 && !disable_corrector.includes(index - 1)) {
