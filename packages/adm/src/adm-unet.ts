@@ -8,7 +8,7 @@ import { ConvDownsample, ConvUpsample, plainResampler } from './blocks';
 import { EmbeddingMlp } from './embedding';
 import type { Parts } from './encoder';
 import { ResBlock } from './res-block';
-import type { Condition, Told } from './unet';
+import type { Condition, Context, Told } from './unet';
 import { Unet } from './unet';
 
 /** Options of an `AdmUnet` and of an `AdmClassifier`; only `modelChannels` has no default. */
@@ -49,6 +49,8 @@ export interface AdmUnetOptions extends AdmOptions {
   numHeadsUpsample?: number;
   /** Makes it take the condition `label`: classes 0 … numClasses − 1, and `numClasses` for none of them. */
   numClasses?: number;
+  /** What else it is told; its pooled vectors have 4·modelChannels features. */
+  context?: Context;
 }
 
 /** What only weights that come from elsewhere decide. */
@@ -96,6 +98,7 @@ export function admParts(
     numHeadChannels,
     numHeadsUpsample = numHeads,
     numClasses,
+    context,
     useScaleShiftNorm = true,
     resblockUpdown = false,
     convResample = true,
@@ -155,7 +158,15 @@ export function admParts(
         `${who}: the number of heads (${heads}) must divide the width where there is attention, ${channels}`,
       );
     const count = numHeadChannels === undefined ? heads : channels / numHeadChannels;
-    return new QkvAttention({ channels, heads: count, headsFirst, groups, outInit, ...initial });
+    return new QkvAttention({
+      channels,
+      heads: count,
+      headsFirst,
+      contextDim: context?.width,
+      groups,
+      outInit,
+      ...initial,
+    });
   };
   const block = (inChannels: number, outChannels: number, resampling?: Resampling) =>
     new ResBlock({ inChannels, outChannels, resampling, ...style });
@@ -181,7 +192,10 @@ export function admParts(
   const ofClasses: Initial = { init, rng: new Random([seed, 'classes']) };
   const classes = numClasses === undefined ? undefined : numClasses + Number(withNoClass);
   const told = new AdmEmbedding({ dim: modelChannels, classes, ...initial }, ofClasses);
-  return { imageChannels, outChannels, widths, numResBlocks, told, parts, groups, patchSize, outInit, ...initial };
+  return {
+    ...{ imageChannels, outChannels, widths, numResBlocks, told, context, parts, groups, patchSize, outInit },
+    ...initial,
+  };
 }
 
 /**

@@ -25,9 +25,14 @@ export interface Parts {
   middle(channels: number): readonly Stage[];
 }
 
-export const applyStage = ({ block, attention }: Stage, x: tf.Tensor4D, emb: tf.Tensor2D): tf.Tensor4D => {
+export const applyStage = (
+  { block, attention }: Stage,
+  x: tf.Tensor4D,
+  emb: tf.Tensor2D,
+  context?: tf.Tensor3D,
+): tf.Tensor4D => {
   const h = block.apply(x, emb);
-  return attention ? attention.apply(h) : h;
+  return attention ? attention.apply(h, context) : h;
 };
 
 /** The half of the U-Net down to the middle and through it. */
@@ -59,17 +64,21 @@ export class Encoder {
   }
 
   /**
-   * x: [n, h, w, inChannels], emb: [n, embDim] → what stands behind the middle, and every feature map before it: those
+   * x: [n, h, w, inChannels], emb: [n, embDim], and a context for attention, [n, positions, features] → what stands behind the middle, and every feature map before it: those
    * that the way up takes.
    */
-  apply(x: tf.Tensor4D, emb: tf.Tensor2D): { readonly h: tf.Tensor4D; readonly skips: tf.Tensor4D[] } {
+  apply(
+    x: tf.Tensor4D,
+    emb: tf.Tensor2D,
+    context?: tf.Tensor3D,
+  ): { readonly h: tf.Tensor4D; readonly skips: tf.Tensor4D[] } {
     let h = this.inConv.apply(x);
     const skips = [h];
     for (const { stages, resampler } of this.downs) {
-      for (const stage of stages) skips.push((h = applyStage(stage, h, emb)));
+      for (const stage of stages) skips.push((h = applyStage(stage, h, emb, context)));
       if (resampler) skips.push((h = resampler.apply(h, emb)));
     }
-    for (const stage of this.middle) h = applyStage(stage, h, emb);
+    for (const stage of this.middle) h = applyStage(stage, h, emb, context);
     return { h, skips };
   }
 }

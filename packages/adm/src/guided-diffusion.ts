@@ -181,12 +181,12 @@ const vocabulary: Vocabulary = {
     conv2: 'out_layers.3',
     skip: 'skip_connection',
   },
-  attention: { norm: 'norm', qkv: 'qkv', projOut: 'proj_out' },
+  attention: { norm: 'norm', qkv: 'qkv', contextKv: 'encoder_kv', projOut: 'proj_out' },
   down: 'op',
   up: 'conv',
 };
 
-/** By our path, guided-diffusion's name of every parameter of a network. */
+/** By our path, guided-diffusion's name of every parameter of a network; a context has names of its own. */
 export function guidedDiffusionNames(network: AdmUnet | AdmClassifier): Map<string, string> {
   const places = new Places(vocabulary);
   places.add('told.time.linear1', 'time_embed.0');
@@ -218,7 +218,7 @@ export function guidedDiffusionNames(network: AdmUnet | AdmClassifier): Map<stri
     places.add('head.linear1', 'out.0');
     places.add('head.linear2', spatial && head.norm ? 'out.3' : 'out.2');
   }
-  return places.of(network);
+  return places.of({ ...network, context: undefined });
 }
 
 function encoderPlaces(places: Places, { downs }: Encoder): void {

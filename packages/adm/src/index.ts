@@ -3,6 +3,7 @@ import { AdmUnet } from './adm-unet';
 
 export { AdmUnet } from './adm-unet';
 export type { AdmOptions, AdmUnetOptions } from './adm-unet';
+export type { Context } from './unet';
 export { AdmClassifier } from './classifier';
 export type { AdmClassifierOptions, Pooling } from './classifier';
 export {

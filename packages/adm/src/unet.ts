@@ -17,6 +17,16 @@ export interface Told {
   apply(t: tf.Tensor1D, condition: Condition): tf.Tensor2D;
 }
 
+/** What else a network is told, such as a caption: a vector for each block, and a sequence that attention reads. */
+export interface Context {
+  /** The names of the conditions that it takes. */
+  readonly conditions: readonly string[];
+  /** Features of each position of the sequence. */
+  readonly width: number;
+  /** The conditions → [n, embDim], and [n, positions, width]. */
+  apply(condition: Condition): { readonly pooled: tf.Tensor2D; readonly sequence: tf.Tensor3D };
+}
+
 /** What a `Unet` is made of. */
 export interface UnetParts extends Initial {
   /** Whose name errors begin with. */
@@ -30,6 +40,7 @@ export interface UnetParts extends Initial {
   /** Residual blocks of a level on the way down; on the way up there is one more. */
   numResBlocks: number;
   told: Told;
+  context?: Context;
   /** Of what the blocks are told; SiLU by default. */
   activation?: Activation;
   parts: Parts;
@@ -47,6 +58,7 @@ export interface UnetParts extends Initial {
  */
 export class Unet {
   readonly told: Told;
+  readonly context?: Context;
   readonly encoder: Encoder;
   /** The levels back up, from the smallest; each of their blocks takes a skip connection. */
   readonly ups: readonly Level[];
@@ -65,6 +77,7 @@ export class Unet {
     widths,
     numResBlocks,
     told,
+    context,
     activation = silu,
     parts,
     groups,
@@ -76,7 +89,8 @@ export class Unet {
     this.patchSize = patchSize;
     this.told = told;
     this.activation = activation;
-    this.conditions = told.conditions;
+    if (context) this.context = context;
+    this.conditions = [...told.conditions, ...(context?.conditions ?? [])];
     const square = patchSize * patchSize;
     this.encoder = new Encoder({ inChannels: imageChannels * square, widths, numResBlocks, parts, ...initial });
     const deepest = widths.length - 1;
@@ -109,12 +123,15 @@ export class Unet {
   apply(x: tf.Tensor4D, t: tf.Tensor1D, condition: Condition = {}): tf.Tensor4D {
     checkInputs(this.who, this, x, t, condition);
     return tf.tidy(() => {
-      const emb = this.activation(this.told.apply(t, condition));
+      const context = this.context?.apply(condition);
+      const told = this.told.apply(t, condition);
+      const emb = this.activation(context ? tf.add<tf.Tensor2D>(told, context.pooled) : told);
       const { patchSize } = this;
-      const encoded = this.encoder.apply(patchSize === 1 ? x : pixelUnshuffle(x, patchSize), emb);
+      const encoded = this.encoder.apply(patchSize === 1 ? x : pixelUnshuffle(x, patchSize), emb, context?.sequence);
       let { h } = encoded;
       for (const { stages, resampler } of this.ups) {
-        for (const stage of stages) h = applyStage(stage, tf.concat([h, encoded.skips.pop()!], 3), emb);
+        for (const stage of stages)
+          h = applyStage(stage, tf.concat([h, encoded.skips.pop()!], 3), emb, context?.sequence);
         if (resampler) h = resampler.apply(h, emb);
       }
       const out = this.outConv.apply(silu(this.outNorm.apply(h)));
