@@ -47,8 +47,8 @@ await compiled.dispose();
  * losses.
  */
 async function pictureOfStep() {
-  const { batchSize, seed, flip, loss, minSnr: gamma } = checkpoint.settings;
-  const weighting = gamma && minSnr(parameterisation, { gamma });
+  const { batchSize, seed, flip, loss, weighting: name, gamma } = checkpoint.settings;
+  const weighting = name === 'min-snr' ? minSnr(parameterisation, { gamma }) : undefined;
   const task = denoising({
     network,
     parameters,

@@ -553,7 +553,10 @@ function makeConfig(random) {
       loss: 'huber',
     },
     ...{
+      task: 'denoise',
       parameterisation: 'epsilon',
+      weighting: pick(random, ['none', 'min-snr', 'edm']),
+      levelSource: pick(random, ['uniform', 'importance']),
       schedule: 'linear',
       timesteps: 200,
       network: '@ddpm/unet',

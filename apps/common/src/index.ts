@@ -3,5 +3,5 @@ export { createProgress, formatRate, formatSeconds } from './progress';
 export type { Progress } from './progress';
 export { addOptions, checkSettings, missingRows, readmeTable, schemaOf } from './option-table';
 export type { OptionSpec, OptionTable, SettingsOf } from './option-table';
-export { schedules } from './schedules';
+export { scheduleNames, schedules } from './schedules';
 export { aboveZero, atLeastZero, fraction, kebab, number, oneOf, show, wholeNumber } from './settings';

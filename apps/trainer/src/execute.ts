@@ -48,7 +48,7 @@ export async function execute(options: CommandOptions): Promise<void> {
           referenceIn(folder, network, found?.checkpoint.networks[part]),
         ]),
       );
-      const { out: _, ...given } = settings;
+      const { out: _, ...given } = run.settings;
       const identity = { networks, settings: { preset, ...given } as JsonObject };
       const config = { ...identity.settings, networks, meaning: run.training.meaning };
       await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { tableOf } from './table';
 import { readInvocation, trainCommand } from './options';
 import { presets } from './tasks';
-import { networkOptions } from './tasks/denoise';
+import { networkOptions } from './tasks/denoise-options';
 
 const command = () =>
   trainCommand()
@@ -27,6 +27,8 @@ describe('settings', () => {
         learningRate: 1e-3,
         parameterisation: 'epsilon',
         loss: 'huber',
+        weighting: 'none',
+        levelSource: 'uniform',
         schedule: 'linear',
         timesteps: 200,
       },
@@ -101,9 +103,9 @@ describe('settings', () => {
     [['--backend', 'cuda'], "--backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'"],
     [
       ['--schedule', 'exponential'],
-      "--schedule must be one of linear, stretched-linear, quadratic, stable-diffusion, sigmoid, cosine, got 'exponential'",
+      '--schedule must be one of linear, stretched-linear, quadratic, stable-diffusion, sigmoid, cosine, velocity-cosine, linear-zero-snr, ',
     ],
-    [['--loss', 'mse'], "--loss must be one of l1, l2, huber, got 'mse'"],
+    [['--loss', 'mse'], "--loss must be one of l1, l2, huber, pseudo-huber, got 'mse'"],
     [['--channels', '2'], '--channels must be 1, 3 or 4, got 2'],
     [['--batch-size', '0'], '--batch-size must be a whole number of at least 1, got 0'],
     [['--epochs', 'ten'], "--epochs must be a whole number of at least 1, got 'ten'"],
@@ -158,7 +160,7 @@ describe('--config and --resume', () => {
     [{ dimMults: [1, 0] }, 'config.json: dimMults.1 must be a whole number of at least 1, got [1,0]'],
     [
       { loss: 'mse', seed: 0.5 },
-      "config.json: loss must be one of l1, l2, huber, got 'mse'; seed must be a whole number, got 0.5",
+      "config.json: loss must be one of l1, l2, huber, pseudo-huber, got 'mse'; seed must be a whole number, got 0.5",
     ],
     [{ preset: 'fast' }, "--preset must be one of tutorial, quick, got 'fast'"],
     [{ epochs: 1, steps: 1 }, '--epochs and --steps say the same thing'],

@@ -103,7 +103,7 @@ function over(below: Settings, above: Readonly<Record<string, unknown>>, where?:
       );
   }
   const settings = checked(withLength({ ...below }, above), where);
-  return { ...settings, ...tasks[task].settle?.(settings, Object.keys(above)) };
+  return (tasks[task].settle?.(settings, Object.keys(above)) ?? settings) as Settings;
 }
 
 /** Settings over others; epochs and steps say the same thing, so that one given replaces the other. */

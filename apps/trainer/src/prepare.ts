@@ -76,7 +76,8 @@ export async function prepare(settings: Settings, reporter: Reporter, resumed?: 
     emaDecay: ema,
   });
   return {
-    ...{ settings, dataset, validation, execution, training, learner: learning, batchSize, stepsPerEpoch },
+    ...{ dataset, validation, execution, training, learner: learning, batchSize, stepsPerEpoch },
+    settings: { ...settings, ...training.settings },
     examples: (start) => examples(dataset, { batchSize, seed, start, flip: settings.flip ? 0.5 : 0 }),
     steps: stepsOf(settings, stepsPerEpoch),
     async dispose() {

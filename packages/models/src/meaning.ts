@@ -41,6 +41,7 @@ const schema = z.strictObject({
     range('flow'),
   ]),
   classNames: z.array(z.string()).optional(),
+  labelDropout: z.number().min(0).max(1).optional(),
 });
 type Json = z.infer<typeof schema>;
 
@@ -54,6 +55,8 @@ export interface DenoiserMeaning {
   readonly levels: KnownLevels;
   /** Names of the classes that its condition `label` counts, if it takes one. */
   readonly classNames?: readonly string[];
+  /** How often training left the class out, where it did, so that the network can do without: guidance needs that. */
+  readonly labelDropout?: number;
 }
 
 /**
@@ -69,7 +72,13 @@ export function checkMeaning({ parameterisation, levels }: Pick<DenoiserMeaning,
 }
 
 /** A denoiser's meaning as a checkpoint holds it; σ of `min` and `max` is sigma/signal. */
-export function meaningToJson({ image: shape, parameterisation, levels, classNames }: DenoiserMeaning): JsonObject {
+export function meaningToJson({
+  image: shape,
+  parameterisation,
+  levels,
+  classNames,
+  labelDropout,
+}: DenoiserMeaning): JsonObject {
   const { sigmaData, variance } = parameterisation;
   return {
     task: 'denoising',
@@ -79,6 +88,7 @@ export function meaningToJson({ image: shape, parameterisation, levels, classNam
     ...(variance !== undefined && { learnedVariance: variance }),
     levels: levelsToJson(levels),
     ...(classNames && { classNames: [...classNames] }),
+    ...(labelDropout !== undefined && { labelDropout }),
   } satisfies Json;
 }
 
@@ -93,7 +103,8 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     // The message quotes the file.
     throw unexpected(path, message);
   }
-  const { image: shape, parameterisation, sigmaData, learnedVariance: variance, levels, classNames } = result.data;
+  const { image: shape, parameterisation, sigmaData, learnedVariance: variance, ...data } = result.data;
+  const { levels, classNames, labelDropout } = data;
   if ((parameterisation === 'edm') !== (sigmaData !== undefined))
     throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
   const fixed = parameterisations[parameterisation]({ sigmaData });
@@ -102,6 +113,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     parameterisation: variance ? learnedVariances[variance](fixed) : fixed,
     levels: levelsFromJson(levels),
     ...(classNames && { classNames }),
+    ...(labelDropout !== undefined && { labelDropout }),
   };
   checkMeaning(meaning);
   return meaning;

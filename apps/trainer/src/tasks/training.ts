@@ -57,6 +57,8 @@ export interface Training {
   readonly networks: Checkpoint['networks'];
   /** Their meaning. */
   readonly meaning: Checkpoint['meaning'];
+  /** Settings that were measured on the way, which the run's checkpoints hold in place of those given. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** One line that says what is trained. */
   readonly description: string;
   /**

@@ -1,0 +1,208 @@
+import type { SettingsOf } from '@ddpm/app-common';
+import {
+  aboveZero,
+  fraction,
+  kebab,
+  number,
+  oneOf,
+  scheduleNames,
+  schedules,
+  UsageError,
+  wholeNumber,
+} from '@ddpm/app-common';
+import type { JsonObject } from '@ddpm/checkpoint';
+import type { ElementLoss } from '@ddpm/diffusion';
+import { huber, l1, l2, pseudoHuber } from '@ddpm/diffusion';
+import { parameterisations } from '@ddpm/models';
+import { z } from 'zod';
+import type { CommonSettings } from '../common-table';
+import { defaults } from '../defaults';
+import { levelSources, weightings } from './objective';
+import type { Preset } from './training';
+
+/** The losses by the names that the command line gives them. */
+export const losses: Readonly<Record<string, ElementLoss>> = {
+  ...{ l1, l2, huber },
+  'pseudo-huber': pseudoHuber(),
+};
+
+const names = (table: object) => Object.keys(table);
+const withGamma = names(weightings).filter((name) => weightings[name]?.gamma !== undefined);
+/** The options of denoising. */
+export const options = {
+  'What is learned': {
+    parameterisation: {
+      flag: '--parameterisation <name>',
+      does: `what the network predicts: ${names(parameterisations).join(', ')}`,
+      schema: oneOf(names(parameterisations)),
+    },
+    loss: { flag: '--loss <name>', does: names(losses).join(', '), schema: oneOf(names(losses)) },
+    weighting: {
+      flag: '--weighting <name>',
+      does: `how the loss counts at each level: ${names(weightings).join(', ')}`,
+      schema: oneOf(names(weightings)),
+    },
+    gamma: {
+      flag: '--gamma <n>',
+      does: `γ of the weighting, and what it is by default: ${withGamma.map((name) => `${name} (${weightings[name]!.gamma})`).join(', ')}`,
+      schema: aboveZero().optional(),
+      read: number,
+    },
+    sigmaData: {
+      flag: '--sigma-data <number>',
+      does: "standard deviation of the data, for EDM's parameterisation and weighting, or measured, the default",
+      schema: z
+        .union([z.literal('measured'), aboveZero()], { error: 'must be a number above 0, or measured' })
+        .optional(),
+      read: (text: string) => (text === 'measured' ? text : number(text)),
+    },
+  },
+  'Noise levels': {
+    levelSource: {
+      flag: '--level-source <name>',
+      does: `which levels training meets: ${names(levelSources)
+        .map((name) => `${name} (${levelSources[name].does})`)
+        .join(', ')}`,
+      schema: oneOf(names(levelSources)),
+    },
+    schedule: {
+      flag: '--schedule <name>',
+      does: `noise schedule: ${scheduleNames}`,
+      schema: oneOf(names(schedules)).optional(),
+    },
+    timesteps: {
+      flag: '--timesteps <n>',
+      does: "the schedule's noise levels T",
+      schema: wholeNumber(1).optional(),
+      read: number,
+    },
+  },
+  Classes: {
+    classes: {
+      flag: '--classes',
+      opposite: '--no-classes',
+      does: "tell the network each image's class, by its option classes: how many there are",
+      schema: z.boolean({ error: 'must be true or false' }).optional(),
+    },
+    labelDropout: {
+      flag: '--label-dropout <share>',
+      does: 'how often the class is left out, which guidance needs; 0.1 by default',
+      schema: fraction().optional(),
+      read: number,
+    },
+  },
+  Network: {
+    dim: {
+      flag: '--dim <n>',
+      does: "width of the U-Net's first level",
+      schema: wholeNumber(1).optional(),
+      read: number,
+    },
+    dimMults: {
+      flag: '--dim-mults <list>',
+      does: "each level's width as a multiple of dim, such as 1,2,4",
+      schema: z.array(wholeNumber(1), { error: 'must be whole numbers such as 1,2,4' }).min(1).optional(),
+      read: (text: string) => text.split(',').map(number),
+    },
+    blocks: {
+      flag: '--blocks <name>',
+      does: "the U-Net's blocks: convnext or resnet",
+      schema: oneOf(['convnext', 'resnet']).optional(),
+    },
+    blind: {
+      flag: '--blind',
+      does: 'allow a network that ignores t',
+      schema: z.boolean({ error: 'must be true or false' }),
+    },
+  },
+} as const;
+/** The settings of denoising. */
+export type DenoiseSettings = CommonSettings & SettingsOf<typeof options>;
+
+/** The tutorial's run, exactly; that samples come from the average of the weights does not change the training. */
+const tutorial: DenoiseSettings = {
+  ...defaults,
+  ...{ dataset: 'fashion-mnist', flip: true, epochs: 5, batchSize: 128, learningRate: 1e-3, ema: 0.9999 },
+  ...{ parameterisation: 'epsilon', loss: 'huber', weighting: 'none' },
+  ...{ levelSource: 'uniform', schedule: 'linear', timesteps: 200 },
+  ...{ network: '@ddpm/unet', dim: 28, dimMults: [1, 2, 4], blocks: 'convnext', blind: false },
+};
+
+/** A first run, in a few minutes on two cores and without a download. */
+const quick: DenoiseSettings = {
+  ...tutorial,
+  ...{ dataset: 'fashion-mnist-10k', epochs: undefined, steps: 1000, batchSize: 16, schedule: 'stretched-linear' },
+  ...{ learningRate: 4e-3, warmup: 100, decay: 'cosine', clipNorm: 1, weighting: 'min-snr', gamma: 5 },
+  ...{ sampleEvery: 500, checkpointEvery: 250 },
+};
+
+/** Where they may start from. */
+export const presets: Readonly<Record<string, Preset<DenoiseSettings>>> = {
+  tutorial: { does: 'Fashion-MNIST, five epochs', settings: tutorial },
+  quick: { does: 'a few minutes', settings: quick },
+};
+
+/** The settings that shape the U-Net alone. */
+const ofUnet = ['dim', 'dimMults', 'blocks'] as const;
+
+/** Leaves out what the network, the level source and the weighting have no use for, and fills in what they need. */
+export function settle(settings: DenoiseSettings, given: readonly string[]): DenoiseSettings {
+  const { network, levelSource, parameterisation, weighting, classes } = settings;
+  const settled = { ...settings };
+  /** Leaves settings out, or refuses them where they are asked for. */
+  const leaveOut = (names: readonly (keyof DenoiseSettings)[], why: (plural: boolean) => string) => {
+    const asked = names.filter((name) => given.includes(name));
+    if (asked.length > 0)
+      throw new UsageError(`${asked.map((name) => `--${kebab(name)}`).join(', ')} ${why(asked.length > 1)}`);
+    for (const name of names) delete (settled as Partial<DenoiseSettings>)[name];
+  };
+
+  if (network !== tutorial.network)
+    leaveOut(
+      ofUnet,
+      (plural) =>
+        `${plural ? 'shape' : 'shapes'} the U-Net alone; give another network its options by --network-options`,
+    );
+  const source = levelSources[levelSource];
+  if (!source.scheduled)
+    leaveOut(
+      ['schedule', 'timesteps'],
+      (plural) =>
+        `${plural ? 'are' : 'is'} of a schedule's levels, and --level-source ${levelSource} draws ${source.does}`,
+    );
+  else if (settings.schedule === undefined || settings.timesteps === undefined)
+    throw new UsageError(`--level-source ${levelSource} is of a schedule's levels: say --schedule and --timesteps`);
+  if (parameterisation === 'edm' || weighting === 'edm') settled.sigmaData ??= 'measured';
+  else leaveOut(['sigmaData'], () => 'is for --parameterisation edm and --weighting edm');
+  const gamma = weightings[weighting]?.gamma;
+  if (gamma === undefined) leaveOut(['gamma'], () => `is for --weighting ${withGamma.join(', ')}, not ${weighting}`);
+  // Another weighting's γ is another thing.
+  else if (given.includes('weighting') && !given.includes('gamma')) settled.gamma = gamma;
+  else settled.gamma ??= gamma;
+  if (classes) settled.labelDropout ??= 0.1;
+  else leaveOut(['labelDropout'], () => 'leaves out the classes that --classes tells');
+  return settled;
+}
+
+/**
+ * The options of the network's default export.
+ * @param classes how many there are, where it is to be told them
+ */
+export function networkOptions(
+  {
+    network,
+    networkOptions,
+    dim,
+    dimMults,
+    blocks,
+    seed,
+  }: Pick<DenoiseSettings, 'network' | 'networkOptions' | 'dim' | 'dimMults' | 'blocks' | 'seed'>,
+  channels: number,
+  classes?: number,
+): JsonObject {
+  const unet =
+    network === tutorial.network
+      ? { ...(dim !== undefined && { dim }), ...(dimMults && { dimMults }), useConvnext: blocks !== 'resnet' }
+      : {};
+  return { channels, seed, ...unet, ...networkOptions, ...(classes !== undefined && { classes }) };
+}
