@@ -1,5 +1,5 @@
 import type { SettingsOf } from '@ddpm/app-common';
-import { addOptions, checkSettings, number, oneOf, schedules, wholeNumber } from '@ddpm/app-common';
+import { addOptions, checkSettings, number, oneOf, scheduleNames, schedules, wholeNumber } from '@ddpm/app-common';
 import type { ExecutionName } from '@ddpm/execution';
 import { executionNames } from '@ddpm/execution';
 import { Command } from 'commander';
@@ -70,7 +70,7 @@ export const table = {
   'Of a PyTorch state_dict, which does not tell': {
     schedule: {
       flag: '--schedule <name>',
-      does: `${Object.keys(schedules).join(', ')}; linear by default`,
+      does: `${scheduleNames}; linear by default`,
       schema: oneOf(Object.keys(schedules)).optional(),
     },
     timesteps: {
