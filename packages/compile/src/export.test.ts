@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { exportOnnx } from './export';
+import { openOnnx } from './open-onnx';
 import { values } from '../test/compare';
 import { openSession, ortTensor } from './run/session';
 
@@ -150,4 +151,18 @@ describe('exportOnnx', () => {
       ),
     ).toThrow(/^compile: no lowering/);
   });
+});
+
+test('an ONNX file is opened with its inputs and outputs, and run', async () => {
+  const bytes = exportOnnx((x: tf.Tensor2D) => ({ double: tf.mul(x, 2), sum: tf.sum(x, 1) }), [tf.zeros([1, 3])], {
+    inputNames: ['x'],
+  });
+  const model = await openOnnx(bytes);
+  expect(model.inputs).toMatchObject([{ name: 'x', type: 'float32' }]);
+  expect([model.inputs[0].shape[1], model.outputs]).toEqual([3, ['double', 'sum']]);
+  const x = { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] };
+  expect(await model.run({ x }, 'sum')).toEqual({ shape: [2], data: Float32Array.of(6, 15) });
+  await expect(model.run({ x: { ...x, shape: [3, 2] } }, 'sum')).rejects.toThrow(/^[^\n]*x[^\n]*$/);
+  await model.dispose();
+  await expect(openOnnx(Uint8Array.of(1, 2, 3))).rejects.toThrow(/^[^\n]+$/);
 });

@@ -8,3 +8,5 @@ export type { ExportOptions } from './export';
 export type { TensorResult } from './tensor-result';
 export { measure } from './measure';
 export type { Measure } from './measure';
+export { openOnnx } from './open-onnx';
+export type { OnnxArray, OnnxModel } from './open-onnx';
