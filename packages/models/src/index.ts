@@ -4,6 +4,8 @@ export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, paramet
 export type { DenoiserMeaning } from './meaning';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';
+export { classifierMeaningToJson, loadClassifier } from './load-classifier';
+export type { ClassifierMeaning, ClassifierNetwork, LoadedClassifier } from './load-classifier';
 export { compileNetwork } from './compile-network';
 export type { CompiledNetwork } from './compile-network';
 export { classNumber, labels } from './classes';
