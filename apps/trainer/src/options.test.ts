@@ -95,7 +95,7 @@ describe('settings', () => {
   });
 
   test.each<[string[], string]>([
-    [['--preset', 'fast'], "--preset must be one of tutorial, quick, got 'fast'"],
+    [['--preset', 'fast'], "--preset must be one of tutorial, quick, classifier, got 'fast'"],
     [
       ['--dataset', 'fashion'],
       "--dataset must be one of fashion-mnist, fashion-mnist-10k, mnist, cifar10, pixel-art, folder, got 'fashion'",
@@ -162,7 +162,7 @@ describe('--config and --resume', () => {
       { loss: 'mse', seed: 0.5 },
       "config.json: loss must be one of l1, l2, huber, pseudo-huber, got 'mse'; seed must be a whole number, got 0.5",
     ],
-    [{ preset: 'fast' }, "--preset must be one of tutorial, quick, got 'fast'"],
+    [{ preset: 'fast' }, "--preset must be one of tutorial, quick, classifier, got 'fast'"],
     [{ epochs: 1, steps: 1 }, '--epochs and --steps say the same thing'],
   ])('%j is refused', (config, message) => {
     expect(() => parse('--config', write(config))).toThrow(
