@@ -1,0 +1,12 @@
+export { see } from './feature-network';
+export type { FeatureNetwork, Seen } from './feature-network';
+export { classifierFeatures } from './classifier-features';
+export { onnxFeatures } from './onnx-features';
+export type { Layout, OnnxFeaturesOptions } from './onnx-features';
+export { featureNames, openFeatures } from './open-features';
+export { openReference } from './reference';
+export type { Reference } from './reference';
+export { floorOf, measure } from './evaluate';
+export type { Measures } from './evaluate';
+export { neighboursPicture } from './neighbours-picture';
+export { someOf } from './some-of';
