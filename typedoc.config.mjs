@@ -7,7 +7,7 @@ const hasRemote = spawnSync('git', ['remote', 'get-url', 'origin'], { stdio: 'ig
 export default {
   name: 'ddpm',
   entryPointStrategy: 'packages',
-  entryPoints: ['packages/!(onnxruntime)', 'apps/trainer', 'apps/sampler'],
+  entryPoints: ['packages/!(onnxruntime)', 'apps/trainer', 'apps/sampler', 'apps/evaluator'],
   plugin: ['./scripts/typedoc-options.mjs'],
   out: 'docs/api',
   customCss: './scripts/typedoc.css',

@@ -1,0 +1,152 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { writeCheckpoint } from '@ddpm/checkpoint';
+import { Classifier } from '@ddpm/classifier';
+import { epsilon } from '@ddpm/diffusion';
+import { decodePng, encodePng } from '@ddpm/images/png';
+import { parameterValues } from '@ddpm/layers';
+import { classifierMeaningToJson, meaningToJson, scheduleLevels } from '@ddpm/models';
+import { cosineSchedule } from '@ddpm/schedules';
+import { Unet } from '@ddpm/unet';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { zipSync } from 'fflate';
+import type { Result } from './results';
+
+// The built command, run as people run it.
+const cli = resolve('dist/cli.js');
+const classNames = ['dark', 'light'];
+let folder: string;
+
+/** Gray pictures of 4×4, of which each is its number's own. */
+const pixels = (i: number) => Uint8Array.from({ length: 16 }, (_, p) => (97 * i + 31 * p + (i % 7) * p * p) % 256);
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'ddpm-evaluator-'));
+  const pictures = Array.from({ length: 60 }, (_, i) => i);
+  for (const name of classNames) mkdirSync(join(folder, 'pictures', name), { recursive: true });
+  for (const i of pictures) {
+    const png = encodePng({ width: 4, height: 4, channels: 1, data: pixels(i) });
+    writeFileSync(join(folder, 'pictures', classNames[i % 2], `${i}.png`), png);
+  }
+  const header = "{'descr': '|u1', 'fortran_order': False, 'shape': (60, 4, 4), }\n";
+  const npy = Buffer.concat([
+    Buffer.from([0x93]),
+    Buffer.from(`NUMPY\x01\0${String.fromCharCode(header.length)}\0${header}`, 'latin1'),
+    ...pictures.map(pixels),
+  ]);
+  writeFileSync(join(folder, 'pictures.npz'), zipSync({ 'images.npy': npy }));
+
+  const common = { step: 7, state: new Map() };
+  const [unetOptions, classifierOptions] = [
+    { dim: 4, dimMults: [1], channels: 1, classes: 2 },
+    { classes: 2, widths: [8] },
+  ];
+  mkdirSync(join(folder, 'run'));
+  await writeCheckpoint(join(folder, 'run', 'checkpoint.safetensors'), {
+    ...common,
+    networks: { denoiser: { name: '@ddpm/unet', options: unetOptions } },
+    meaning: meaningToJson({
+      ...{ image: [4, 4, 1], parameterisation: epsilon, classNames },
+      levels: scheduleLevels(cosineSchedule({ timesteps: 5 })),
+    }),
+    settings: { dataset: 'folder', dataDir: 'pictures' },
+    weights: await parameterValues({ denoiser: new Unet(unetOptions) }),
+  });
+  await writeCheckpoint(join(folder, 'features.safetensors'), {
+    ...common,
+    networks: { classifier: { name: '@ddpm/classifier', options: classifierOptions } },
+    meaning: classifierMeaningToJson({ image: [4, 4, 1], classNames }),
+    settings: {},
+    weights: await parameterValues({ classifier: new Classifier(classifierOptions) }),
+  });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(...args: string[]) {
+  const all = [cli, ...args, '--backend', 'cpu', '--features', 'features.safetensors'];
+  return spawnSync(process.execPath, all, {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { ...process.env, DDPM_CACHE_DIR: join(folder, 'cache') },
+  });
+}
+const results = (...path: string[]) =>
+  JSON.parse(readFileSync(join(folder, ...path, 'evaluation.json'), 'utf8')) as Result[];
+
+describe('ddpm-evaluate', () => {
+  test('measures a run against what it was trained on, and writes it down once', () => {
+    const { status, stdout, stderr } = run('run', '-n', '24', '--steps', '2', '--sampler', 'ddim');
+    expect([stderr, status]).toEqual(['', 0]);
+    expect(stdout).toContain('Warning: run: 24 images are few');
+    expect(stdout).toMatch(/Drawing will take about \d+s/);
+    expect(stdout).toMatch(
+      /Features: features\.safetensors \([0-9a-f]{12}\), 8 of each image; .* 60 .* folder; seed 0/,
+    );
+    const [result, ...others] = results('run');
+    expect(others).toEqual([]);
+    expect(result).toMatchObject({
+      ...{ of: 'run', step: 7, n: 24, seed: 0 },
+      how: { sampler: 'ddim', steps: 2, spacing: 'trailing', eta: 0 },
+      features: { name: 'features.safetensors', width: 8 },
+      reference: { dataset: 'folder', n: 60 },
+      floor: { n: 24 },
+    });
+    for (const value of [result.frechetDistance, result.precision, result.recall, result.classAccuracy])
+      expect(Number.isFinite(value)).toBe(true);
+    // An image and 8 neighbours in each of ten rows, twice as large.
+    const { width, height } = decodePng(new Uint8Array(readFileSync(join(folder, 'run', 'neighbours.png'))));
+    expect([width, height]).toEqual([2 * (2 + 9 * 6), 2 * (2 + 10 * 6)]);
+
+    run('run', '-n', '24', '--steps', '2', '--sampler', 'ddim');
+    expect(results('run')).toEqual([result]);
+    run('run', '-n', '24', '--steps', '2', '--sampler', 'ddim', '--seed', '1');
+    expect(results('run').map(({ seed }) => seed)).toEqual([0, 1]);
+  });
+
+  test('compares pictures, files and models in one table, and writes where it is told', () => {
+    const from = ['--dataset', 'folder', '--data-dir', 'pictures', '--out', 'out', '--steps', '1'];
+    const { status, stdout, stderr } = run(
+      'pictures',
+      'pictures.npz',
+      join('run', 'checkpoint.safetensors'),
+      '-n',
+      '60',
+      ...from,
+    );
+    expect([stderr, status]).toEqual(['', 0]);
+    const rows = stdout.trimEnd().split('\n').slice(-5);
+    expect(rows.map((row) => row.split(/ {2,}/)[0].trim())).toEqual([
+      ...['', 'pictures', 'pictures.npz', join('run', 'checkpoint.safetensors'), 'real images'],
+    ]);
+    const [own, file, drawn] = results('out');
+    // The very images that they are compared with.
+    for (const { frechetDistance, precision, recall } of [own, file]) {
+      expect(frechetDistance).toBeLessThan(1e-8);
+      expect([precision, recall]).toEqual([1, 1]);
+    }
+    expect(drawn.frechetDistance).toBeGreaterThan(1e-3);
+    expect([own.how, drawn.how!.sampler]).toEqual([undefined, 'dpm++2m']);
+    expect(existsSync(join(folder, 'out', 'neighbours-pictures.png'))).toBe(true);
+  });
+
+  test.each([
+    [['pictures'], 2, 'say by --dataset which real images to compare with'],
+    [['absent'], 1, 'absent cannot be read: there is no such file or folder'],
+    [['features.safetensors', '--dataset', 'folder'], 1, 'features.safetensors cannot be used: its meaning'],
+    [
+      ['pictures.npz', '-n', '99', '--dataset', 'folder', '--data-dir', 'pictures'],
+      1,
+      'pictures.npz has 60 images, fewer than 99',
+    ],
+    [['run', '--image-size', '8'], 1, 'run has images of 4×4×1, but those of folder are 8×8×1'],
+    [['run', '-n', '3'], 2, '--count must be a whole number of at least 20, got 3'],
+    [['run', '--sampler', 'heun', '--eta', '1'], 1, 'run: sampler heun has no η'],
+  ])('%j is refused in one line', (args, code, message) => {
+    const { status, stdout, stderr } = run(...args);
+    expect(stderr).toContain(`ddpm-evaluate: ${message}`);
+    expect([stderr.trimEnd().split('\n').length, status]).toEqual([1, code]);
+    expect(stdout).not.toContain('Results');
+  });
+});

@@ -1,0 +1,138 @@
+import type { SettingsOf } from '@ddpm/app-common';
+import { addOptions, checkSettings, number, oneOf, wholeNumber } from '@ddpm/app-common';
+import { datasetNames } from '@ddpm/datasets';
+import { featureNames } from '@ddpm/evaluation';
+import type { ExecutionName } from '@ddpm/execution';
+import { executionNames } from '@ddpm/execution';
+import { samplers, spacings } from '@ddpm/models';
+import { Command } from 'commander';
+import { z } from 'zod';
+
+const names = (table: object) => Object.keys(table);
+
+/** Every option of `ddpm-evaluate`. */
+export const table = {
+  'What is measured': {
+    count: {
+      flag: '-n, --count <n>',
+      does: 'how many images of each: 1024 of a model by default, and all of a folder or file; fewer than 1,000 mislead',
+      schema: wholeNumber(20).optional(),
+      read: number,
+    },
+    seed: {
+      flag: '--seed <n>',
+      does: 'which images a model draws, and which real ones they are compared with; 0 by default',
+      schema: wholeNumber(),
+      read: number,
+    },
+  },
+  'The real images': {
+    dataset: {
+      flag: '--dataset <name>',
+      does: `${datasetNames.join(', ')}; by default what the model was trained on`,
+      schema: oneOf(datasetNames).optional(),
+    },
+    dataDir: { flag: '--data-dir <folder>', does: "where the dataset's files are", schema: z.string().optional() },
+    imageSize: {
+      flag: '--image-size <pixels>',
+      does: 'their height and width, where they are to be resized',
+      schema: wholeNumber(1).optional(),
+      read: number,
+    },
+    channels: {
+      flag: '--channels <n>',
+      does: 'gray (1), RGB (3) or RGBA (4), where they are to be changed',
+      schema: z.literal([1, 3, 4], { error: 'must be 1, 3 or 4' }).optional(),
+      read: number,
+    },
+  },
+  'How a model draws': {
+    sampler: {
+      flag: '--sampler <name>',
+      does: `${names(samplers).join(', ')}; dpm++2m by default`,
+      schema: oneOf(names(samplers)).optional(),
+    },
+    steps: {
+      flag: '--steps <n>',
+      does: "how many steps; by default the sampler's own number",
+      schema: wholeNumber(1).optional(),
+      read: number,
+    },
+    spacing: {
+      flag: '--spacing <name>',
+      does: `which levels they visit: ${names(spacings).join(', ')}; by default what suits the sampler`,
+      schema: oneOf(names(spacings)).optional(),
+    },
+    eta: {
+      flag: '--eta <n>',
+      does: 'how much noise is drawn on the way, 0 to 1, of samplers that have the choice',
+      schema: z
+        .number({ error: 'must be a number from 0 to 1' })
+        .min(0, 'must be a number from 0 to 1')
+        .max(1, 'must be a number from 0 to 1')
+        .optional(),
+      read: number,
+    },
+    batchSize: {
+      flag: '--batch-size <n>',
+      does: 'images drawn at a time; 64 by default; does not change them',
+      schema: wholeNumber(1),
+      read: number,
+    },
+    backend: {
+      flag: '--backend <name>',
+      does: `what executes the networks: ${executionNames.join(', ')}`,
+      schema: oneOf<ExecutionName>(executionNames),
+    },
+  },
+  'The features': {
+    features: {
+      flag: '--features <name>',
+      does: `${featureNames.join(', ')} (the default); a run of ddpm-train --task classifier; or an ONNX file`,
+      schema: z.string().min(1, 'must name features'),
+    },
+    layout: {
+      flag: '--layout <name>',
+      does: "nchw or nhwc: of an ONNX file, by default what its input's shape tells",
+      schema: oneOf(['nchw', 'nhwc']).optional(),
+    },
+    range: {
+      flag: '--range <black,white>',
+      does: 'what black and white are to an ONNX file, such as 0,255; -1,1 by default',
+      schema: z
+        .tuple([z.number(), z.number()], { error: 'must be two numbers such as 0,255' })
+        .refine(([black, white]) => black !== white, 'must be two numbers such as 0,255')
+        .optional(),
+      read: (text: string) => text.split(',').map(number),
+    },
+    output: {
+      flag: '--output <name>',
+      does: 'the output of an ONNX file that holds the features; by default the first',
+      schema: z.string().optional(),
+    },
+  },
+  'What is written': {
+    out: {
+      flag: '--out <folder>',
+      does: "where evaluation.json and the neighbours' pictures go; by default into each run folder, and nowhere for pictures",
+      schema: z.string().min(1, 'must name a folder').optional(),
+    },
+  },
+} as const;
+
+export type Settings = SettingsOf<typeof table>;
+
+const defaults = { seed: 0, batchSize: 64, backend: 'auto', features: 'fashion-mnist' } as const;
+
+export function evaluateCommand(): Command {
+  const command = new Command('ddpm-evaluate')
+    .description('Measures how close the images of models are to real ones.')
+    .argument('<what...>', 'run folders, checkpoints, folders of pictures, or npz files of images')
+    .showSuggestionAfterError()
+    .allowExcessArguments(false);
+  return addOptions(command, table);
+}
+
+/** @throws UsageError in one line that names the option, what it allows and what came. */
+export const settingsFrom = (given: Readonly<Record<string, unknown>>): Settings =>
+  checkSettings(table, { ...defaults, ...given });

@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { reason, writeFileAtomic } from '@ddpm/checkpoint';
+import type { Measures } from '@ddpm/evaluation';
+import type { How } from './draw-images';
+
+/** What was measured of one model, or of some pictures, with all that it depends on. */
+export interface Result extends Measures {
+  /** The model's or the pictures' path, as it was given. */
+  readonly of: string;
+  /** Steps that the model was trained. */
+  readonly step?: number;
+  readonly seed: number;
+  readonly how?: How;
+  readonly features: { readonly name: string; readonly hash: string; readonly width: number };
+  readonly reference: { readonly dataset: string; readonly n: number };
+  /** What real images score at the same number. */
+  readonly floor: Measures;
+}
+
+const FILE = 'evaluation.json';
+
+/** Results that are of the same thing, of which the later one counts. */
+const identity = ({ of, step, n, seed, how, features, reference }: Result) =>
+  JSON.stringify([of, step, n, seed, how, features, reference]);
+
+/**
+ * The results in a folder; none where there is no file.
+ * @throws Error in one line if the file is not what this program writes
+ */
+export async function readResults(folder: string): Promise<Result[]> {
+  const path = join(folder, FILE);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
+  }
+  try {
+    const results = JSON.parse(text) as Result[];
+    if (!Array.isArray(results)) throw new Error('no list');
+    return results;
+  } catch (error) {
+    throw new Error(`${path} is not a list of results; move it away`, { cause: error });
+  }
+}
+
+/** Adds results to a folder's file, in place of earlier ones of the same. */
+export async function addResults(folder: string, added: readonly Result[]): Promise<string> {
+  const before = await readResults(folder);
+  const names = new Set(added.map(identity));
+  const all = [...before.filter((result) => !names.has(identity(result))), ...added];
+  const path = join(folder, FILE);
+  await writeFileAtomic(path, `${JSON.stringify(all, null, 2)}\n`);
+  return path;
+}
