@@ -21,6 +21,8 @@ export interface OptionSpec<T extends z.ZodType = z.ZodType> {
   readonly read?: (text: string) => unknown;
   /** Whether it may change where work that was begun goes on. */
   readonly changeable?: boolean;
+  /** Whether it is a part of what a model is, which weights that are begun with bring with them. */
+  readonly inherited?: boolean;
 }
 
 /** Options by the name of their setting, under the headings of `--help`. */

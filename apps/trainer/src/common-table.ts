@@ -90,12 +90,19 @@ const last = {
       flag: '--network <package>',
       does: 'package or ./file whose default export makes the network',
       schema: z.string().min(1, 'must name a package or a file'),
+      inherited: true,
+    },
+    from: {
+      flag: '--from <path>',
+      does: 'begin with the weights of this run folder or checkpoint, whose network and levels these then are',
+      schema: z.string().min(1, 'must name a run folder or a checkpoint').optional(),
     },
     networkOptions: {
       flag: '--network-options <json>',
       does: 'options for the network, beside channels and seed',
       schema: z.record(z.string(), z.json(), { error: 'must be a JSON object' }),
       read: json,
+      inherited: true,
     },
   },
   Optimizer: {

@@ -3,10 +3,11 @@ import type { JsonObject } from '@ddpm/checkpoint';
 import { createFolder, lockFolder, referenceIn, writeFileAtomic } from '@ddpm/checkpoint';
 import { restore } from './checkpoint';
 import { dryRun } from './dry-run';
+import { findSource, referenceFrom } from './from';
 import { trainInto } from './loop';
 import { historySteps } from './metrics';
 import type { CommandOptions } from './options';
-import { readInvocation } from './options';
+import { readInvocation, sourceOf } from './options';
 import { prepare, stepsOf } from './prepare';
 import { createReporter } from './reporter';
 import { checkLength, findRun, rateJump } from './resume';
@@ -14,10 +15,17 @@ import { checkLength, findRun, rateJump } from './resume';
 /** Does what the command line asks for. */
 export async function execute(options: CommandOptions): Promise<void> {
   const found = options.resume === undefined ? undefined : await findRun(options.resume);
-  const { settings, preset, dryRun: dry, output } = readInvocation(options, found?.checkpoint.settings);
+  const asked = sourceOf(options);
+  const source = typeof asked === 'string' ? await findSource(asked) : undefined;
+  const {
+    settings,
+    preset,
+    dryRun: dry,
+    output,
+  } = readInvocation(options, found?.checkpoint.settings, source?.checkpoint.settings);
   const reporter = createReporter(output);
-  for (const line of found?.unusable ?? []) reporter.warn(line);
-  const run = await prepare(settings, reporter, found);
+  for (const line of (found ?? source)?.unusable ?? []) reporter.warn(line);
+  const run = await prepare(settings, reporter, { resumed: found, source });
   const { steps } = run;
   const start = found?.checkpoint.step ?? 0;
   try {
@@ -45,7 +53,7 @@ export async function execute(options: CommandOptions): Promise<void> {
       const networks = Object.fromEntries(
         Object.entries(run.training.networks).map(([part, network]) => [
           part,
-          referenceIn(folder, network, found?.checkpoint.networks[part]),
+          referenceIn(folder, network, source ? referenceFrom(source, part, folder) : found?.checkpoint.networks[part]),
         ]),
       );
       const { out: _, ...given } = run.settings;

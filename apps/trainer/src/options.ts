@@ -4,7 +4,7 @@ import { reason } from '@ddpm/checkpoint';
 import { Command } from 'commander';
 import leven from 'leven';
 import type { Settings } from './table';
-import { changeable, invocationTable, isOf, table, tableOf } from './table';
+import { changeable, inherited, invocationTable, isOf, table, tableOf } from './table';
 import { presets, tasks } from './tasks';
 
 /** The command line, whose values are still to be checked by `readInvocation`. */
@@ -39,9 +39,14 @@ export interface Invocation {
  * The settings that the command line asks for: those from it, over those of the `--config` file, over those
  * of the preset; or those of the run that is resumed.
  * @param saved the settings of the run that is resumed
+ * @param source the settings of the model whose weights the run begins with, if it does
  * @throws UsageError in one line that names the option, what it allows and what came.
  */
-export function readInvocation(options: CommandOptions, saved?: Readonly<Record<string, unknown>>): Invocation {
+export function readInvocation(
+  options: CommandOptions,
+  saved?: Readonly<Record<string, unknown>>,
+  source?: Readonly<Record<string, unknown>>,
+): Invocation {
   const { preset: asked, config, resume, dryRun = false, quiet = false, json: asJson = false, ...given } = options;
   if (quiet && asJson) throw new UsageError('--quiet and --json exclude each other');
   const output = quiet ? 'quiet' : asJson ? 'json' : 'lines';
@@ -58,8 +63,8 @@ export function readInvocation(options: CommandOptions, saved?: Readonly<Record<
   }
   // A run's own config.json tells too what model the settings made.
   const { preset: filePreset, networks: _n, meaning: _m, ...fromFile } = config === undefined ? {} : readConfig(config);
-  const preset = presetOf(asked ?? filePreset, given.task ?? fromFile.task);
-  const below = presetFor(preset, { ...fromFile, ...given });
+  const preset = presetOf(asked ?? filePreset, given.task ?? fromFile.task ?? source?.task);
+  const below = withModel(presetFor(preset, { ...fromFile, ...given }), source);
   const settings = over(config === undefined ? below : over(below, fromFile, `${config}: `), given);
   return { settings, preset, dryRun, output };
 }
@@ -88,6 +93,23 @@ function presetFor(name: string, { dataset }: Readonly<Record<string, unknown>>)
   const own = { ...settings, task: kind.name };
   return dataset === undefined || dataset === settings.dataset ? own : { ...own, flip: false };
 }
+
+/**
+ * A preset's settings with a model's in place of those that say what a model is.
+ * @throws UsageError if the model is of another kind of training
+ */
+function withModel(preset: Settings, model?: Readonly<Record<string, unknown>>): Settings {
+  if (!model) return preset;
+  if (model.task !== preset.task)
+    throw new UsageError(`--from must name a model of --task ${preset.task}, got one of ${show(model.task)}`);
+  const kept = Object.entries(preset).filter(([name]) => !inherited.includes(name));
+  const brought = Object.entries(model).filter(([name]) => inherited.includes(name));
+  return Object.fromEntries([...kept, ...brought]) as unknown as Settings;
+}
+
+/** The model that a run begins with, as the command line or the config file names it. */
+export const sourceOf = ({ from, config, resume }: CommandOptions): unknown =>
+  resume !== undefined ? undefined : (from ?? (config === undefined ? undefined : readConfig(config).from));
 
 /**
  * A file's or the command line's settings over others.

@@ -8,6 +8,8 @@ import { Random } from '@ddpm/random';
 import type { Batch, Learner, Task } from '@ddpm/train';
 import { adam, inParts, learner } from '@ddpm/train';
 import { openData } from './data';
+import type { Source } from './from';
+import { beginWith } from './from';
 import type { Reporter } from './reporter';
 import type { Resumed } from './resume';
 import type { Settings } from './table';
@@ -34,9 +36,14 @@ export interface Run {
 
 /**
  * Opens the dataset, makes the networks and what trains them; nothing is written.
- * @param resumed the run that is gone on with
+ * @param options.resumed the run that is gone on with
+ * @param options.source the model whose weights it begins with
  */
-export async function prepare(settings: Settings, reporter: Reporter, resumed?: Resumed): Promise<Run> {
+export async function prepare(
+  settings: Settings,
+  reporter: Reporter,
+  { resumed, source }: { resumed?: Resumed; source?: Source } = {},
+): Promise<Run> {
   const { dataset, validation } = await openData(settings, reporter);
   const heldOut = validation ? `, ${validation.size.toLocaleString('en')} held out` : '';
   reporter.say(
@@ -58,10 +65,14 @@ export async function prepare(settings: Settings, reporter: Reporter, resumed?: 
 
   const execution = await prepareExecution(settings.backend);
   reporter.say(execution.reason);
-  const training = await kind.make({ settings, dataset, execution, resumed });
+  const training = await kind.make({ settings, dataset, execution, before: resumed ?? source });
   if (!training.preview && settings.sampleEvery)
     throw new UsageError(`--sample-every: --task ${settings.task} draws no samples`);
   reporter.say(training.description);
+  if (source) {
+    beginWith(source, training);
+    reporter.say(`Weights: those of ${source.path} after ${source.checkpoint.step} steps`);
+  }
 
   const { seed, accumulate, weightDecay, clipNorm, ema } = settings;
   const batchSize = settings.batchSize * accumulate;

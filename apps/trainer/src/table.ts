@@ -51,6 +51,11 @@ export const changeable: readonly string[] = Object.values(table).flatMap((group
   Object.entries(group).flatMap(([name, option]) => (option.changeable ? [name] : [])),
 );
 
+/** Names of the settings that weights that are begun with bring with them. */
+export const inherited: readonly string[] = Object.values(table).flatMap((group) =>
+  Object.entries(group).flatMap(([name, option]) => (option.inherited ? [name] : [])),
+);
+
 /** Options of the command itself, beside the settings of the run. */
 export const invocationTable = {
   Command: {

@@ -34,18 +34,18 @@ const classifier: Settings = {
 };
 
 /** A network that tells the dataset's classes apart. */
-async function make({ settings, dataset, execution, resumed }: Ingredients<Settings>): Promise<Training> {
+async function make({ settings, dataset, execution, before }: Ingredients<Settings>): Promise<Training> {
   const { classNames, shape: image } = dataset;
   if (!classNames || classNames.length < 2)
     throw new Error(`--task classifier needs at least two classes, which ${settings.dataset} does not have here`);
-  const before = resumed?.checkpoint.networks.classifier;
+  const known = before?.checkpoint.networks.classifier;
   const reference: NetworkReference = {
     name: settings.network,
     options: { channels: image[2], classes: classNames.length, seed: settings.seed, ...settings.networkOptions },
-    ...(before?.folder !== undefined && { folder: before.folder }),
+    ...(known?.name === settings.network && known.folder !== undefined && { folder: known.folder }),
   };
   const network = await loadNetwork<ClassifierNetwork>(reference, {
-    run: resumed?.folder,
+    run: before?.folder,
     bases: [fileURLToPath(import.meta.url)],
   });
   const parameters = namedParameters({ classifier: network });

@@ -35,6 +35,7 @@ export const options = {
       flag: '--parameterisation <name>',
       does: `what the network predicts: ${names(parameterisations).join(', ')}`,
       schema: oneOf(names(parameterisations)),
+      inherited: true,
     },
     loss: { flag: '--loss <name>', does: names(losses).join(', '), schema: oneOf(names(losses)) },
     weighting: {
@@ -55,6 +56,7 @@ export const options = {
         .union([z.literal('measured'), aboveZero()], { error: 'must be a number above 0, or measured' })
         .optional(),
       read: (text: string) => (text === 'measured' ? text : number(text)),
+      inherited: true,
     },
   },
   'Noise levels': {
@@ -64,17 +66,20 @@ export const options = {
         .map((name) => `${name} (${levelSources[name].does})`)
         .join(', ')}`,
       schema: oneOf(names(levelSources)),
+      inherited: true,
     },
     schedule: {
       flag: '--schedule <name>',
       does: `noise schedule: ${scheduleNames}`,
       schema: oneOf(names(schedules)).optional(),
+      inherited: true,
     },
     timesteps: {
       flag: '--timesteps <n>',
       does: "the schedule's noise levels T",
       schema: wholeNumber(1).optional(),
       read: number,
+      inherited: true,
     },
   },
   Classes: {
@@ -83,6 +88,7 @@ export const options = {
       opposite: '--no-classes',
       does: "tell the network each image's class, by its option classes: how many there are",
       schema: z.boolean({ error: 'must be true or false' }).optional(),
+      inherited: true,
     },
     labelDropout: {
       flag: '--label-dropout <share>',
@@ -97,22 +103,26 @@ export const options = {
       does: "width of the U-Net's first level",
       schema: wholeNumber(1).optional(),
       read: number,
+      inherited: true,
     },
     dimMults: {
       flag: '--dim-mults <list>',
       does: "each level's width as a multiple of dim, such as 1,2,4",
       schema: z.array(wholeNumber(1), { error: 'must be whole numbers such as 1,2,4' }).min(1).optional(),
       read: (text: string) => text.split(',').map(number),
+      inherited: true,
     },
     blocks: {
       flag: '--blocks <name>',
       does: "the U-Net's blocks: convnext or resnet",
       schema: oneOf(['convnext', 'resnet']).optional(),
+      inherited: true,
     },
     blind: {
       flag: '--blind',
       does: 'allow a network that ignores t',
       schema: z.boolean({ error: 'must be true or false' }),
+      inherited: true,
     },
   },
 } as const;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { schedules } from '@ddpm/app-common';
@@ -200,6 +200,67 @@ test('importance sampling goes on to the same bits', async () => {
   const read = (name: string) =>
     readFileSync(join(run(name), 'metrics.jsonl'), 'utf8').match(/"(validationL|l)oss":[^,]+/g);
   expect(read('part')).toEqual(read('whole'));
+});
+
+describe('--from', () => {
+  const common = { dataset: 'folder', backend: 'cpu', quiet: true, sampleEvery: 0, batchSize: 4 };
+  const read = (run: string) => readCheckpoint(join(folder, run, 'checkpoint.safetensors'));
+  const home = process.cwd();
+  const within = async (place: string, options: Parameters<typeof execute>[0]) => {
+    process.chdir(join(folder, place));
+    try {
+      await execute({ ...common, ...options });
+    } finally {
+      process.chdir(home);
+    }
+  };
+  const model = { parameterisation: 'velocity', timesteps: 7, schedule: 'cosine', classes: true };
+  beforeAll(() =>
+    within('.', {
+      ...model,
+      network: './network.mjs',
+      dataDir: 'images',
+      steps: 3,
+      out: 'model',
+      networkOptions: { a: 1 },
+    }),
+  );
+
+  test('begins with the weights, the network and the meaning of a run, and with nothing else of it', async () => {
+    const begin = { from: '../model', dataDir: '.', out: '../tuned', steps: 1 };
+    // Steps so short that the weights stay as they are.
+    await within('images', { ...begin, learningRate: 1e-30 });
+    const [before, after] = await Promise.all([read('model'), read('tuned')]);
+    expect(after.weights).toEqual(before.weights);
+    expect(after.meaning).toEqual(before.meaning);
+    expect([after.step, after.settings.from, after.settings.batchSize]).toEqual([1, '../model', 4]);
+    expect(after.settings).toMatchObject({ ...model, networkOptions: { a: 1 }, loss: 'huber' });
+    expect([...after.state.get('ema/updates')!]).toEqual([1]);
+    expect([...before.state.get('ema/updates')!]).toEqual([3]);
+    // The network's file is found from the new run, wherever that is gone on with, and without the model.
+    process.chdir(join(folder, 'images', 'dark'));
+    try {
+      await execute({ resume: '../../tuned', steps: 2, dataDir: '..', quiet: true });
+    } finally {
+      process.chdir(home);
+    }
+    expect((await read('tuned')).step).toBe(2);
+  });
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ['another meaning', { parameterisation: 'image' }, "its parameterisation is 'velocity', and this run's 'image'"],
+    ['other levels', { timesteps: 8 }, 'its levels is {"kind":"schedule","betas":['],
+    ['another network', { classes: false }, 'denoiser.shades is unexpected'],
+  ])('a model of %s is refused', async (_, change, message) => {
+    const begin = within('.', { from: 'model', dataDir: 'images', steps: 1, out: 'refused', ...change });
+    await expect(begin).rejects.toThrow(`--from model does not fit: ${message}`);
+    expect(existsSync(join(folder, 'refused'))).toBe(false);
+  });
+
+  test('a path without a model is named', async () => {
+    await expect(within('.', { from: 'images', dataDir: 'images' })).rejects.toThrow('images holds no run');
+    await expect(within('.', { from: 'network.mjs', dataDir: 'images' })).rejects.toThrow('network.mjs');
+  });
 });
 
 describe('what does not go together is a usage error', () => {

@@ -23,21 +23,21 @@ import { kind } from './training';
 const COUNT = 16;
 
 /** A denoiser of the dataset's images, and of their classes where the network takes them. */
-async function make({ settings, dataset, execution, resumed }: Ingredients<DenoiseSettings>): Promise<Training> {
+async function make({ settings, dataset, execution, before }: Ingredients<DenoiseSettings>): Promise<Training> {
   const measured = settings.sigmaData === 'measured' ? await measuredSigma(dataset) : undefined;
   const sigmaData = settings.sigmaData === 'measured' ? measured : settings.sigmaData;
   const { parameterisation, levels, source, steady, weighting } = objectiveOf(settings, sigmaData);
   const { name, classes, labelDropout = 0 } = { ...settings, name: settings.network };
   if (classes && !dataset.classNames)
     throw new Error('--classes: the dataset has no classes; folders have them as subfolders');
-  const before = resumed?.checkpoint.networks.denoiser;
+  const known = before?.checkpoint.networks.denoiser;
   const reference: NetworkReference = {
     name,
     options: networkOptions(settings, dataset.shape[2], classes ? dataset.classNames!.length : undefined),
-    ...(before?.folder !== undefined && { folder: before.folder }),
+    ...(known?.name === name && known.folder !== undefined && { folder: known.folder }),
   };
   const network = await loadNetwork<Network>(reference, {
-    run: resumed?.folder,
+    run: before?.folder,
     bases: [fileURLToPath(import.meta.url)],
   });
   if (classes && !network.conditions?.includes('label'))

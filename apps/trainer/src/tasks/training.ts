@@ -79,6 +79,6 @@ export interface Ingredients<Settings = CommonSettings> {
   readonly settings: Settings;
   readonly dataset: Dataset;
   readonly execution: Execution;
-  /** The run that is gone on with: its folder, and its checkpoint, which says how its networks are made again. */
-  readonly resumed?: { readonly folder: string; readonly checkpoint: Checkpoint };
+  /** The run that is gone on with, or begun from: its folder, and its checkpoint, which says how networks are made. */
+  readonly before?: { readonly folder: string; readonly checkpoint: Pick<Checkpoint, 'networks' | 'meaning'> };
 }

@@ -1,0 +1,64 @@
+import { stat } from 'node:fs/promises';
+import { relative, resolve } from 'node:path';
+import { show } from '@ddpm/app-common';
+import type { Checkpoint, NetworkReference } from '@ddpm/checkpoint';
+import { findCheckpoint, readCheckpoint, runFolderOf } from '@ddpm/checkpoint';
+import { loadParameters } from '@ddpm/layers';
+import type { Training } from './tasks/training';
+
+/** A model whose weights a run begins with. */
+export interface Source {
+  /** As the command line names it. */
+  readonly path: string;
+  /** The run folder that its networks' files are named from. */
+  readonly folder: string;
+  readonly checkpoint: Pick<Checkpoint, 'networks' | 'meaning' | 'weights' | 'settings' | 'step'>;
+  /** One line for each newer checkpoint that cannot be used. */
+  readonly unusable: readonly string[];
+}
+
+/**
+ * The newest usable checkpoint of a run folder, or the one in a file.
+ * @throws Error in one line if there is none
+ */
+export async function findSource(path: string): Promise<Source> {
+  const isFile = await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  if (isFile) return { path, folder: runFolderOf(path), checkpoint: await readCheckpoint(path), unusable: [] };
+  const { checkpoint, unusable } = await findCheckpoint(path);
+  return { path, folder: path, checkpoint, unusable };
+}
+
+/** What of a meaning is the data's, and may be another for other data. */
+const ofData = ['image', 'classNames', 'labelDropout', 'prior'];
+
+/**
+ * Gives a training's variables the weights of a source.
+ * @throws Error in one line if they are not of such networks, or mean something else
+ */
+export function beginWith({ path, checkpoint: { meaning, weights } }: Source, training: Training): void {
+  const refuse = (why: string) => new Error(`--from ${path} does not fit: ${why}`);
+  for (const key of new Set([...Object.keys(meaning), ...Object.keys(training.meaning)])) {
+    if (ofData.includes(key) || JSON.stringify(meaning[key]) === JSON.stringify(training.meaning[key])) continue;
+    throw refuse(`its ${key} is ${show(meaning[key])}, and this run's ${show(training.meaning[key])}`);
+  }
+  try {
+    loadParameters(Object.fromEntries(training.task.parameters), weights);
+  } catch (error) {
+    throw refuse((error as Error).message.replace(/^loadParameters: /, ''));
+  }
+}
+
+/** A source's reference to a network, with its folder named from another run folder. */
+export function referenceFrom(
+  { folder, checkpoint: { networks } }: Source,
+  part: string,
+  run: string,
+): NetworkReference | undefined {
+  const reference = networks[part] as NetworkReference | undefined;
+  return reference?.folder === undefined
+    ? reference
+    : { ...reference, folder: relative(resolve(run), resolve(folder, reference.folder)) };
+}
