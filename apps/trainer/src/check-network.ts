@@ -20,6 +20,7 @@ const SPREADS = [0.02, 0.1, 0.5];
  * @param told numbers that it is told, of the least noisy level, of others, and of the noisiest; of one level alone, t is
  * not looked for
  * @param blind whether a network that ignores t is allowed
+ * @param learnsVariance whether it is to have twice the channels of x_t
  * @throws Error in one line that names the network and what is wrong with it
  */
 export async function checkNetwork(
@@ -32,6 +33,7 @@ export async function checkNetwork(
     condition = {},
     told,
     blind,
+    learnsVariance = false,
   }: {
     name: string;
     parameters: Variables;
@@ -40,6 +42,7 @@ export async function checkNetwork(
     condition?: Batch;
     told: readonly number[];
     blind: boolean;
+    learnsVariance?: boolean;
   },
 ): Promise<void> {
   if (parameters.size === 0)
@@ -51,7 +54,7 @@ export async function checkNetwork(
   const initial = variables.map((variable) => tf.clone(variable));
   const rng = new Random(['check']);
   const xt = tf.tensor4d(rng.normals(tf.util.sizeFromShape([...image])), [1, ...image]);
-  const compiled = await compileNetwork(execution, guarded(network, { name, variables, condition }), {
+  const compiled = await compileNetwork(execution, guarded(network, { name, variables, condition, learnsVariance }), {
     parameters,
     image,
     condition,
@@ -101,7 +104,12 @@ export async function checkNetwork(
 /** The network, with what its `apply` may do wrong said in terms of what it should do. */
 function guarded(
   network: Network,
-  { name, variables, condition: example }: { name: string; variables: readonly tf.Variable[]; condition: Batch },
+  {
+    name,
+    variables,
+    condition: example,
+    learnsVariance,
+  }: { name: string; variables: readonly tf.Variable[]; condition: Batch; learnsVariance: boolean },
 ): Network {
   const checked: Network = {
     apply(xt, t, condition) {
@@ -111,11 +119,15 @@ function guarded(
       } catch (error) {
         throw refusal(error, { name, xt, t, condition: example });
       }
-      const should = `network ${name} must return a float32 tensor shaped like x_t, [${xt.shape.join(', ')}], not`;
+      const [n, h, w, c] = xt.shape;
+      const expected = [n, h, w, learnsVariance ? 2 * c : c].join(', ');
+      const should = learnsVariance
+        ? `network ${name} must return a float32 tensor of twice the channels of x_t, [${expected}], of which half say the variance (--learn-sigma), not`
+        : `network ${name} must return a float32 tensor shaped like x_t, [${expected}], not`;
       if (output instanceof Promise) throw new TypeError(`${should} a promise`);
       if (!(output instanceof tf.Tensor)) throw new TypeError(`${should} ${output === null ? 'null' : typeof output}`);
       const { dtype, shape } = output as tf.Tensor;
-      if (dtype !== 'float32' || shape.join() !== xt.shape.join())
+      if (dtype !== 'float32' || shape.join(', ') !== expected)
         throw new TypeError(`${should} ${dtype} [${shape.join(', ')}]`);
       return output as tf.Tensor4D;
     },

@@ -93,8 +93,27 @@ describe('settings', () => {
     const settings = parse('--network', './mlp.mjs', '--network-options', '{"width": 64, "seed": 5}');
     expect(networkOptions(settings, 1)).toEqual({ channels: 1, seed: 5, width: 64 });
   });
+  test('ask a network that learns the variance for twice the channels', () => {
+    const settings = parse('--preset', 'quick', '--learn-sigma', '--loss', 'vlb', '--level-source', 'importance');
+    expect(settings).toMatchObject({ learnSigma: true, loss: 'vlb', levelSource: 'importance', weighting: 'none' });
+    expect(settings).not.toHaveProperty('gamma');
+    expect(networkOptions(settings, 3)).toMatchObject({ channels: 3, outDim: 6 });
+    const other = parse('--network', './mlp.mjs', '--learn-sigma', '--loss', 'hybrid', '--weighting', 'min-snr');
+    expect(other).toMatchObject({ weighting: 'min-snr', gamma: 5 });
+    expect(networkOptions(other, 3)).toEqual({ channels: 3, outChannels: 6, seed: 0 });
+  });
 
   test.each<[string[], string]>([
+    [['--learn-sigma'], '--learn-sigma needs --loss hybrid or vlb, which train the variance; huber does not'],
+    [['--loss', 'hybrid'], '--loss hybrid trains the variance that --learn-sigma asks for; without, it is l2'],
+    [
+      ['--loss', 'vlb', '--weighting', 'p2'],
+      '--weighting and --gamma weigh the error of each level, which has no part in --loss vlb',
+    ],
+    [
+      ['--loss', 'vlb', '--level-source', 'log-normal'],
+      "--loss vlb is of a schedule's steps, and --level-source log-normal draws EDM's σ",
+    ],
     [['--preset', 'fast'], "--preset must be one of tutorial, quick, classifier, got 'fast'"],
     [
       ['--dataset', 'fashion'],
@@ -105,7 +124,7 @@ describe('settings', () => {
       ['--schedule', 'exponential'],
       '--schedule must be one of linear, stretched-linear, quadratic, stable-diffusion, sigmoid, cosine, velocity-cosine, linear-zero-snr, ',
     ],
-    [['--loss', 'mse'], "--loss must be one of l1, l2, huber, pseudo-huber, got 'mse'"],
+    [['--loss', 'mse'], "--loss must be one of l1, l2, huber, pseudo-huber, hybrid, vlb, got 'mse'"],
     [['--channels', '2'], '--channels must be 1, 3 or 4, got 2'],
     [['--batch-size', '0'], '--batch-size must be a whole number of at least 1, got 0'],
     [['--epochs', 'ten'], "--epochs must be a whole number of at least 1, got 'ten'"],
@@ -160,7 +179,7 @@ describe('--config and --resume', () => {
     [{ dimMults: [1, 0] }, 'config.json: dimMults.1 must be a whole number of at least 1, got [1,0]'],
     [
       { loss: 'mse', seed: 0.5 },
-      "config.json: loss must be one of l1, l2, huber, pseudo-huber, got 'mse'; seed must be a whole number, got 0.5",
+      "config.json: loss must be one of l1, l2, huber, pseudo-huber, hybrid, vlb, got 'mse'; seed must be a whole number, got 0.5",
     ],
     [{ preset: 'fast' }, "--preset must be one of tutorial, quick, classifier, got 'fast'"],
     [{ epochs: 1, steps: 1 }, '--epochs and --steps say the same thing'],

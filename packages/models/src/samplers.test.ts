@@ -72,7 +72,7 @@ describe('samplers by name', () => {
   });
 
   test.each([
-    [{ sampler: 'magic' }, "sampler must be one of ancestral, ancestral-upper, ddim, .* got 'magic'"],
+    [{ sampler: 'magic' }, "sampler must be one of ancestral, ancestral-lower, ancestral-upper, ddim, .* got 'magic'"],
     [{ spacing: 'toString' }, "spacing must be one of trailing, .* got 'toString'"],
     [{ sampler: 'unipc2', eta: 1 }, 'sampler unipc2 has no η; ddim, .*, kdpm2 have'],
     [{ sampler: 'ddim', churn: 1 }, 'sampler ddim does not churn; euler, heun do'],

@@ -51,8 +51,16 @@ const multistep = (
 /** The samplers by their names on a command line. */
 export const samplers: Readonly<Record<string, NamedSampler>> = {
   ancestral: {
-    ...{ spacing: 'trailing', steps: 'all', does: 'the whole chain of Ho et al. 2020, with the variance β̃' },
+    ...{
+      spacing: 'trailing',
+      steps: 'all',
+      does: 'the whole chain of Ho et al. 2020, with the variance that was learned, or else β̃',
+    },
     make: (levels) => ancestral(levels),
+  },
+  'ancestral-lower': {
+    ...{ spacing: 'trailing', steps: 'all', does: 'the same with the variance β̃, whatever was learned' },
+    make: (levels) => ancestral(levels, { variance: 'lower' }),
   },
   'ancestral-upper': {
     ...{ spacing: 'trailing', steps: 'all', does: 'the same with the variance β' },

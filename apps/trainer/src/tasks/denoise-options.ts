@@ -11,8 +11,8 @@ import {
   wholeNumber,
 } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
-import type { ElementLoss } from '@ddpm/diffusion';
-import { huber, l1, l2, pseudoHuber } from '@ddpm/diffusion';
+import type { Bound, ElementLoss, Level } from '@ddpm/diffusion';
+import { huber, hybrid, l1, l2, pseudoHuber, vlb } from '@ddpm/diffusion';
 import { parameterisations } from '@ddpm/models';
 import { z } from 'zod';
 import type { CommonSettings } from '../common-table';
@@ -26,6 +26,14 @@ export const losses: Readonly<Record<string, ElementLoss>> = {
   'pseudo-huber': pseudoHuber(),
 };
 
+/** The losses with the variational bound by the names that the command line gives them; what is beside it is l2. */
+export const bounds: Readonly<
+  Record<string, { readonly does: string; readonly of: (levels: readonly Level[]) => Bound }>
+> = {
+  hybrid: { does: 'l2, and 0.001 times the variational bound for the variance', of: hybrid },
+  vlb: { does: 'the variational bound alone', of: vlb },
+};
+
 const names = (table: object) => Object.keys(table);
 const withGamma = names(weightings).filter((name) => weightings[name]?.gamma !== undefined);
 /** The options of denoising. */
@@ -37,7 +45,16 @@ export const options = {
       schema: oneOf(names(parameterisations)),
       inherited: true,
     },
-    loss: { flag: '--loss <name>', does: names(losses).join(', '), schema: oneOf(names(losses)) },
+    learnSigma: {
+      flag: '--learn-sigma',
+      does: 'have the network say the variance of its steps too, in twice the channels, which the losses hybrid and vlb train',
+      schema: z.boolean({ error: 'must be true or false' }).optional(),
+    },
+    loss: {
+      flag: '--loss <name>',
+      does: [...names(losses), ...names(bounds).map((name) => `${name} (${bounds[name].does})`)].join(', '),
+      schema: oneOf([...names(losses), ...names(bounds)]),
+    },
     weighting: {
       flag: '--weighting <name>',
       does: `how the loss counts at each level: ${names(weightings).join(', ')}`,
@@ -184,6 +201,12 @@ export function settle(settings: DenoiseSettings, given: readonly string[]): Den
     throw new UsageError(`--level-source ${levelSource} is of a schedule's levels: say --schedule and --timesteps`);
   if (parameterisation === 'edm' || weighting === 'edm') settled.sigmaData ??= 'measured';
   else leaveOut(['sigmaData'], () => 'is for --parameterisation edm and --weighting edm');
+  checkBound(settings, given);
+  if (settings.loss === 'vlb') {
+    settled.weighting = 'none';
+    delete settled.gamma;
+    return settled;
+  }
   const gamma = weightings[weighting]?.gamma;
   if (gamma === undefined) leaveOut(['gamma'], () => `is for --weighting ${withGamma.join(', ')}, not ${weighting}`);
   // Another weighting's γ is another thing.
@@ -192,6 +215,25 @@ export function settle(settings: DenoiseSettings, given: readonly string[]): Den
   if (classes) settled.labelDropout ??= 0.1;
   else leaveOut(['labelDropout'], () => 'leaves out the classes that --classes tells');
   return settled;
+}
+
+/** @throws UsageError unless loss, variance, levels and weighting go together */
+function checkBound(
+  { loss, learnSigma = false, levelSource, weighting }: DenoiseSettings,
+  given: readonly string[],
+): void {
+  if (learnSigma && !bounds[loss])
+    throw new UsageError(
+      `--learn-sigma needs --loss ${names(bounds).join(' or ')}, which train the variance; ${loss} does not`,
+    );
+  if (loss === 'hybrid' && !learnSigma)
+    throw new UsageError('--loss hybrid trains the variance that --learn-sigma asks for; without, it is l2');
+  if (bounds[loss] && !levelSources[levelSource].scheduled)
+    throw new UsageError(
+      `--loss ${loss} is of a schedule's steps, and --level-source ${levelSource} draws ${levelSources[levelSource].does}`,
+    );
+  if (loss === 'vlb' && (given.includes('gamma') || (given.includes('weighting') && weighting !== 'none')))
+    throw new UsageError('--weighting and --gamma weigh the error of each level, which has no part in --loss vlb');
 }
 
 /**
@@ -206,13 +248,15 @@ export function networkOptions(
     dimMults,
     blocks,
     seed,
-  }: Pick<DenoiseSettings, 'network' | 'networkOptions' | 'dim' | 'dimMults' | 'blocks' | 'seed'>,
+    learnSigma = false,
+  }: Pick<DenoiseSettings, 'network' | 'networkOptions' | 'dim' | 'dimMults' | 'blocks' | 'seed' | 'learnSigma'>,
   channels: number,
   classes?: number,
 ): JsonObject {
-  const unet =
-    network === tutorial.network
-      ? { ...(dim !== undefined && { dim }), ...(dimMults && { dimMults }), useConvnext: blocks !== 'resnet' }
-      : {};
-  return { channels, seed, ...unet, ...networkOptions, ...(classes !== undefined && { classes }) };
+  const isUnet = network === tutorial.network;
+  const unet = isUnet
+    ? { ...(dim !== undefined && { dim }), ...(dimMults && { dimMults }), useConvnext: blocks !== 'resnet' }
+    : {};
+  const outputs = learnSigma ? { [isUnet ? 'outDim' : 'outChannels']: 2 * channels } : {};
+  return { channels, seed, ...outputs, ...unet, ...networkOptions, ...(classes !== undefined && { classes }) };
 }

@@ -4,7 +4,7 @@ import { loadNetwork } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import { readExamples } from '@ddpm/datasets';
 import type { Network } from '@ddpm/diffusion';
-import { denoising, sigmaDataOf, stack, withLabelDropout } from '@ddpm/diffusion';
+import { denoising, l2, sigmaDataOf, stack, trailing, withLabelDropout } from '@ddpm/diffusion';
 import { enlarge, imageGrid, toImages } from '@ddpm/images';
 import { namedParameters, parameterCount } from '@ddpm/layers';
 import type { CompiledNetwork } from '@ddpm/models';
@@ -13,7 +13,7 @@ import type { Batch } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 import { checkNetwork } from '../check-network';
 import type { DenoiseSettings } from './denoise-options';
-import { losses, networkOptions, options, presets, settle } from './denoise-options';
+import { bounds, losses, networkOptions, options, presets, settle } from './denoise-options';
 import type { Objective } from './objective';
 import { objectiveOf, someLevels, wayTo } from './objective';
 import type { Ingredients, Training } from './training';
@@ -49,10 +49,14 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
   await checkNetwork(network, {
     ...{ name, parameters, execution, image, condition, blind: settings.blind },
     told: toldOf(parameterisation, someLevels(levels)),
+    learnsVariance: parameterisation.variance !== undefined,
   });
 
   const { loss } = settings;
-  const objective = { network, parameters, parameterisation, loss: losses[loss], weighting };
+  const objective = {
+    ...{ network, parameters, parameterisation, loss: losses[loss] ?? l2, weighting },
+    bound: levels.schedule && bounds[loss]?.of(trailing(levels.schedule)),
+  };
   const whole = denoising({ ...objective, levels: source });
   const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition }));
   const says = [

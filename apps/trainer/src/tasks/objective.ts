@@ -3,6 +3,7 @@ import type { Level, LevelSource, Parameterisation, Weighting } from '@ddpm/diff
 import {
   edmWeighting,
   importance,
+  learnedRange,
   levelAt,
   logitNormal,
   logNormal,
@@ -77,6 +78,7 @@ export interface ObjectiveSettings {
   readonly timesteps?: number;
   readonly weighting: string;
   readonly gamma?: number;
+  readonly learnSigma?: boolean;
 }
 
 /** An objective, made of settings. */
@@ -94,7 +96,8 @@ export interface Objective {
  * @throws RangeError in one line if the parameterisation does not go with the levels
  */
 export function objectiveOf(settings: ObjectiveSettings, sigmaData: number | undefined): Objective {
-  const parameterisation = parameterisations[settings.parameterisation]({ sigmaData });
+  const ofImage = parameterisations[settings.parameterisation]({ sigmaData });
+  const parameterisation = settings.learnSigma ? learnedRange(ofImage) : ofImage;
   const { levels, source } = levelSources[settings.levelSource].make(() =>
     schedules[settings.schedule!]({ timesteps: settings.timesteps! }),
   );
