@@ -146,7 +146,12 @@ describe('compileGradients', () => {
     const { parameters, errors } = network();
     const losses = (x: tf.Tensor, target: tf.Tensor) => {
       const loss = errors(x, target);
-      return { scaled: tf.mul(loss, 3), loss, large: tf.greater(loss, 0.5) };
+      return {
+        scaled: tf.mul(loss, 3),
+        loss,
+        large: tf.greater(loss, 0.5),
+        pixels: tf.slice(x, [0, 0, 0, 0], [-1, 2, 3, 2]),
+      };
     };
     const examples = [values([7, 5, 5, 2], 1), values([7], 2)];
     const [several, one] = await Promise.all(
@@ -158,10 +163,10 @@ describe('compileGradients', () => {
     ];
     const [x, target] = data(7);
     const expected = losses(tf.tensor(x, [7, 5, 5, 2]), tf.tensor(target));
-    expect([...actual.losses.keys()].sort()).toEqual(['large', 'loss', 'scaled']);
+    expect([...actual.losses.keys()].sort()).toEqual(['large', 'loss', 'pixels', 'scaled']);
     for (const [name, tensor] of Object.entries(expected)) {
       const column = actual.losses.get(name)!;
-      expect(column.length).toBe(7);
+      expect(column.length).toBe(tensor.size);
       tensor.dataSync().forEach((value, i) => expect(column[i]).toBeCloseTo(value, 4));
     }
     expect(actual.loss).toBe(alone.loss);
@@ -257,7 +262,7 @@ describe('compileGradients', () => {
     );
     await refuse(
       (x: tf.Tensor, y: tf.Tensor) => ({ loss: y, more: tf.sum(x) }),
-      'more must be the losses of the 8 examples, [8], got []',
+      'more must be the losses of the 8 examples, [8, …], got []',
     );
     await refuse((_: tf.Tensor, y: tf.Tensor) => Promise.resolve(y) as unknown as tf.Tensor, 'not a promise');
     parameters.forEach((variable) => variable.dispose());

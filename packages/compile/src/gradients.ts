@@ -16,7 +16,7 @@ import { fastTarget, portable } from './self-test';
 import type { TensorData } from './run/session';
 import { Summation } from './run/summation';
 import { specOf } from './trace';
-import type { LossResult, LossTrace } from './trace-loss';
+import type { Column, LossResult, LossTrace } from './trace-loss';
 import { traceLoss } from './trace-loss';
 import type { Change, WeightMemory } from './run/weights';
 import { createWeights, WatchedVariables, writeWeight } from './run/weights';
@@ -60,8 +60,8 @@ export interface Gradients {
   /** Of the mean loss, by parameter, in the parameters' layout; the next run overwrites them. */
   gradients: Map<string, Float32Array>;
   /**
-   * The examples' losses, by name: `loss`, and what else a record of losses names. Empty where the function returns the
-   * mean alone.
+   * The examples' losses, by name: `loss`, and what else a record of losses names, row-major. Empty where the function
+   * returns the mean alone.
    */
   losses: ReadonlyMap<string, Float32Array>;
 }
@@ -95,8 +95,8 @@ type Variables = ReadonlyMap<string, tf.Variable>;
  * Runtime on one thread.
  * The sums are taken in the same order whatever the number of workers, so the results are the same to the bit.
  * @param lossFn the mean loss of its examples as a scalar, or their losses as a tensor [n], or several losses of them,
- * each [n], by name, of
- *   which the one named `loss` is differentiated; every input's first axis is the batch. It must not read tensors'
+ * each [n, …], by name, of
+ *   which the one named `loss`, [n], is differentiated; every input's first axis is the batch. It must not read tensors'
  *   values, draw random numbers, or assign variables
  * @param parameters the variables to take gradients of, by name: all trainable ones that the loss reads, but for the
  * frozen ones; others are
@@ -336,7 +336,7 @@ interface Losses {
   readonly microBatch: number;
 }
 
-function lossesOf(parts: readonly Losses[], columns: readonly string[], n: number): Pick<Gradients, 'loss' | 'losses'> {
+function lossesOf(parts: readonly Losses[], columns: readonly Column[], n: number): Pick<Gradients, 'loss' | 'losses'> {
   if (columns.length === 0) {
     const sum = parts.reduce(
       (total, { values, microBatch }) => values.reduce((part, value) => part + value * microBatch, total),
@@ -345,9 +345,14 @@ function lossesOf(parts: readonly Losses[], columns: readonly string[], n: numbe
     return { loss: sum / n, losses: new Map() };
   }
   const rows = parts.flatMap(({ values }) => values);
-  const column = (i: number) => Float32Array.from({ length: n }, (_, row) => rows[row * columns.length + i]);
-  const losses = new Map(columns.map((name, i) => [name, column(i)]));
-  const sum = losses.get(columns[0])!.reduce((total, value) => total + value, 0);
+  const losses = new Map(columns.map(({ name, width }) => [name, new Float32Array(n * width)]));
+  for (let example = 0, at = 0; example < n; example++) {
+    for (const { name, width } of columns) {
+      const values = losses.get(name)!;
+      for (let i = 0; i < width; i++) values[example * width + i] = rows[at++];
+    }
+  }
+  const sum = losses.get(columns[0].name)!.reduce((total, value) => total + value, 0);
   return { loss: sum / n, losses };
 }
 

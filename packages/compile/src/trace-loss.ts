@@ -5,18 +5,25 @@ import type { Trace } from './trace';
 import { trace } from './trace';
 
 /**
- * The result of a loss function: the mean loss, the losses of n examples [n], or several losses by name, [n] each,
- * `loss` among them.
+ * The result of a loss function: the mean loss, the losses of n examples [n], or by name several losses and whatever
+ * else is to be known of each example, [n, …] each, `loss` [n] among them.
  */
 export type LossResult = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
+
+/** Values of each example, by their name. */
+export interface Column {
+  readonly name: string;
+  /** How many there are of an example. */
+  readonly width: number;
+}
 
 /** A loss function and its gradient as one graph. */
 export interface LossTrace {
   readonly traced: Trace;
-  /** The mean loss as a scalar, or the losses of the examples [n, k], a column for each name; `loss` is the first. */
+  /** The mean loss as a scalar, or the columns of the examples' losses beside each other, [n, k]; `loss` is the first. */
   readonly losses: Value;
-  /** The names of the columns; none where there is only the mean. */
-  readonly columns: readonly string[];
+  /** What they are; none where there is only the mean. */
+  readonly columns: readonly Column[];
   /** Of the sum of the first column times the scale, for those parameters that it depends on. */
   readonly gradients: readonly Value[];
   readonly names: readonly string[];
@@ -45,9 +52,10 @@ function columnsOf(result: LossResult, n: number): ReadonlyMap<string, tf.Tensor
   for (const [name, value] of Object.entries(result)) {
     if (!(value instanceof tf.Tensor))
       throw new TypeError(`compileGradients: ${name} must be a tensor, and not a promise, got ${String(value)}`);
-    if (value.rank !== 1 || value.shape[0] !== n)
+    const expected = name === main ? `[${n}]` : `[${n}, …]`;
+    if (value.shape[0] !== n || (name === main && value.rank !== 1))
       throw new RangeError(
-        `compileGradients: ${name} must be the losses of the ${n} examples, [${n}], got ${shapeText(value.shape)}`,
+        `compileGradients: ${name} must be the losses of the ${n} examples, ${expected}, got ${shapeText(value.shape)}`,
       );
   }
   return new Map([[main, result[main]], ...Object.entries(result).filter(([name]) => name !== main)]);
@@ -68,7 +76,7 @@ export function traceLoss(
 ): LossTrace {
   const n = specs[0].shape[0];
   const names: string[] = [];
-  let columns: string[] = [];
+  let columns: Column[] = [];
   const scale = tf.tidy(() => tf.variable(tf.scalar(1), false));
   let kept: tf.Tensor | undefined;
   const lossSum = (inputs: tf.Tensor[]) => {
@@ -78,13 +86,9 @@ export function traceLoss(
       kept = tf.keep(tf.clone(loss));
       return tf.mul(tf.mul(loss, n), scale);
     }
-    columns = [...values.keys()];
-    kept = tf.keep(
-      tf.stack(
-        Array.from(values.values(), (column) => tf.cast(column, 'float32')),
-        1,
-      ),
-    );
+    columns = [...values].map(([name, { size }]) => ({ name, width: size / n }));
+    const rows = [...values.values()].map((column) => tf.reshape(tf.cast(column, 'float32'), [n, column.size / n]));
+    kept = tf.keep(rows.length > 1 ? tf.concat(rows, 1) : tf.clone(rows[0]));
     return tf.mul(tf.sum(loss), scale);
   };
   try {

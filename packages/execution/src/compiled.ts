@@ -1,6 +1,6 @@
 import { prepareBackend } from '@ddpm/backend';
 import type { Arrays, Batch, Task, Variables } from '@ddpm/train';
-import { checkLosses, count, tensors } from '@ddpm/train';
+import { checkLosses, count, recorded, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Execution } from './execution';
 
@@ -42,7 +42,11 @@ export async function compiled(why: string): Promise<Execution> {
     async losses({ loss, parameters, frozen, coupled }, example) {
       const [fn, examples] = positional(loss, example);
       try {
-        const program = await compileFunction(fn, examples, { parameters: joined(parameters, frozen), coupled });
+        const recordedTerms = (...values: tf.Tensor[]) => recorded(fn(...values));
+        const program = await compileFunction(recordedTerms, examples, {
+          parameters: joined(parameters, frozen),
+          coupled,
+        });
         const run = async (batch: Batch): Promise<Arrays> => {
           const inputs = Object.values(tensors(ordered(example, batch)));
           const results = await program(...inputs);

@@ -1,5 +1,5 @@
 import type { Arrays, Batch, Task } from '@ddpm/train';
-import { checkLosses, count, eagerGradients, inParts, tensors } from '@ddpm/train';
+import { checkLosses, count, eagerGradients, inParts, recorded, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 import { profiled } from './cost';
 import type { Compiled, Execution, TensorFunction } from './execution';
@@ -38,7 +38,7 @@ export function eager({ name, reason }: Pick<Execution, 'name' | 'reason'>): Exe
 
 async function lossesOf({ loss }: Task, batch: Batch): Promise<Arrays> {
   const n = count(batch);
-  const losses = tf.tidy(() => checkLosses(loss(tensors(batch)), n));
+  const losses = tf.tidy(() => recorded(checkLosses(loss(tensors(batch)), n)));
   const values = new Map<string, Float32Array>();
   for (const [name, term] of Object.entries(losses)) values.set(name, await term.data<'float32'>());
   tf.dispose(Object.values(losses));

@@ -13,7 +13,7 @@ const batch = (n: number): Batch => ({
 });
 const variable = (...shape: number[]) => tf.variable(tf.tensor(rng.normals(tf.util.sizeFromShape(shape)), shape));
 
-/** A student of a frozen teacher, with a class embedding; its losses are several. */
+/** A student of a frozen teacher, with a class embedding; its losses are several, and one term is its whole output. */
 function task(): Task & { teacher: tf.Variable } {
   const [weight, shift, teacher] = [variable(8, 3), variable(3, 3), variable(8, 3)];
   return {
@@ -33,7 +33,7 @@ function task(): Task & { teacher: tf.Variable } {
       const error = tf.sub(output, tf.matMul(x, teacher as tf.Tensor2D));
       const distance = tf.mean<tf.Tensor1D>(tf.square(error), [1]);
       const size = tf.mean<tf.Tensor1D>(tf.abs(output), [1]);
-      return { loss: tf.add<tf.Tensor1D>(distance, tf.mul(size, 0.1)), distance, size };
+      return { loss: tf.add<tf.Tensor1D>(distance, tf.mul(size, 0.1)), distance, size, output };
     },
   };
 }
@@ -83,7 +83,9 @@ describe.each(['compiled', 'cpu', 'wasm'] as const)('on %s', (name) => {
       for (const [key, loss] of expected.losses) close(found.losses.get(key)!, loss);
       for (const [key, gradient] of expected.gradients) close(found.gradients.get(key)!, gradient);
       expect([...found.gradients.keys()].sort()).toEqual([...made.parameters.keys()].sort());
-      for (const [key, loss] of await losses(input)) close(loss, expected.losses.get(key)!);
+      const validated = await losses(input);
+      expect([...validated.keys()]).toEqual([...expected.losses.keys()].filter((key) => key !== 'output'));
+      for (const [key, loss] of validated) close(loss, expected.losses.get(key)!);
     }
     await Promise.all([gradients.dispose(), losses.dispose()]);
   });

@@ -14,7 +14,8 @@ export interface Execution {
    */
   gradients(task: Task, example: Batch): Promise<Gradients>;
   /**
-   * A task's losses alone, by the values that its variables have at each call: what validation needs.
+   * A task's losses alone, those that are one number for each example, by the values that its variables have at each
+   * call: what validation needs.
    * @param example inputs like those of a step
    */
   losses(task: Task, example: Batch): Promise<Compiled<(inputs: Batch) => Arrays>>;

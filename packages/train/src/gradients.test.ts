@@ -1,7 +1,7 @@
 import { Random } from '@ddpm/random';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Batch, Task } from './index';
+import type { Batch, Inputs, Task } from './index';
 import { count, eagerGradients, inParts, part, tensors } from './index';
 
 const rng = new Random(9);
@@ -70,12 +70,13 @@ describe('eagerGradients', () => {
 
   test('say which loss is not one number for each example', async () => {
     const { initial, parameters, loss } = affine();
-    const wrong = eagerGradients({
-      parameters,
-      loss: (inputs) => ({ ...loss(inputs), wide: inputs.x as tf.Tensor1D }),
-    });
-    await expect(wrong(initial, batch(3))).rejects.toThrow(
-      "task: the loss 'wide' should have one number for each of 3 examples, [3], not [3, 2, 2]",
+    const wrong = (terms: (inputs: Inputs) => object) =>
+      eagerGradients({ parameters, loss: (inputs) => ({ ...loss(inputs), ...terms(inputs) }) })(initial, batch(3));
+    await expect(wrong(({ x }) => ({ loss: x }))).rejects.toThrow(
+      "task: the loss 'loss' should have one number for each of 3 examples, [3], not [3, 2, 2]",
+    );
+    await expect(wrong(({ x }) => ({ sum: tf.sum(x, 0) }))).rejects.toThrow(
+      "task: the term 'sum' should be of 3 examples, [3] or [3, …], not [2, 2]",
     );
   });
 
@@ -90,11 +91,13 @@ describe('eagerGradients', () => {
 
 test('inParts averages the parts to the whole, the last and smaller one included', async () => {
   const { initial, ...task } = affine();
-  const whole = eagerGradients(task);
+  const whole = eagerGradients({ ...task, loss: (inputs) => ({ ...task.loss(inputs), wide: inputs.x }) });
   const data = batch(7);
   const [expected, actual] = [await whole(initial, data), await inParts(whole, 3)(initial, data)];
   expect(actual.loss).toBeCloseTo(expected.loss, 6);
-  for (const name of ['loss', 'error']) expect([...actual.losses.get(name)!]).toEqual([...expected.losses.get(name)!]);
+  for (const name of ['loss', 'error', 'wide'])
+    expect([...actual.losses.get(name)!]).toEqual([...expected.losses.get(name)!]);
   for (const name of ['a', 'b'])
     expect(actual.gradients.get(name)![0]).toBeCloseTo(expected.gradients.get(name)![0], 6);
+  expect(actual.losses.get('wide')).toEqual(data.x.data);
 });

@@ -11,7 +11,7 @@ export interface GradientsResult {
    * Of that mean, by parameter; valid until the next call. A parameter that the loss does not depend on may be missing.
    */
   readonly gradients: Arrays;
-  /** Every loss of each example, by the names that the task gives them; `loss` among them. */
+  /** Every loss of each example, by the names that the task gives them, row-major; `loss` among them. */
   readonly losses: Arrays;
 }
 
@@ -61,15 +61,23 @@ export function eagerGradients({ loss, parameters }: Pick<Task, 'loss' | 'parame
   return Object.assign(run, { dispose: () => Promise.resolve() });
 }
 
-/** @throws RangeError unless each loss is one number for each of n examples */
+/** @throws RangeError unless each loss is of n examples, and `loss` one number for each */
 export function checkLosses<T extends Readonly<Record<string, tf.Tensor>>>(losses: T, n: number): T {
   if (!(losses.loss instanceof tf.Tensor))
     throw new TypeError(`task: loss should return { loss, … }, tensors of one number for each example`);
   for (const [name, { shape }] of Object.entries(losses)) {
-    if (shape.length !== 1 || shape[0] !== n)
+    if (shape[0] !== n || (name === 'loss' && shape.length !== 1))
       throw new RangeError(
-        `task: the loss '${name}' should have one number for each of ${n} examples, [${n}], not [${shape.join(', ')}]`,
+        name === 'loss'
+          ? `task: the loss '${name}' should have one number for each of ${n} examples, [${n}], not [${shape.join(', ')}]`
+          : `task: the term '${name}' should be of ${n} examples, [${n}] or [${n}, …], not [${shape.join(', ')}]`,
       );
   }
   return losses;
 }
+
+/** Those of a task's terms that are one number for each example, which are recorded. */
+export const recorded = <T extends Readonly<Record<string, tf.Tensor>>>(losses: T): Record<string, tf.Tensor1D> =>
+  Object.fromEntries(
+    Object.entries(losses).filter((entry): entry is [string, tf.Tensor1D] => entry[1].shape.length === 1),
+  );

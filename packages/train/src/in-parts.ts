@@ -19,8 +19,9 @@ export function inParts(gradients: Gradients, size: number): Gradients {
       const result = await gradients(parameters, part(batch, start, end));
       loss += share * result.loss;
       for (const [name, values] of result.losses) {
-        if (!losses.has(name)) losses.set(name, new Float32Array(n));
-        losses.get(name)!.set(values, start);
+        const width = values.length / (end - start);
+        if (!losses.has(name)) losses.set(name, new Float32Array(n * width));
+        losses.get(name)!.set(values, start * width);
       }
       for (const [name, values] of result.gradients) {
         if (!sums.has(name)) sums.set(name, new Float32Array(values.length));

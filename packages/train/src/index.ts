@@ -2,7 +2,7 @@ export { count, dtypeOf, part, tensors } from './batch';
 export type { Batch, Inputs, Rows } from './batch';
 export type { Arrays, Losses, State, Task, Values, Variables } from './task';
 
-export { eagerGradients, checkLosses } from './gradients';
+export { eagerGradients, checkLosses, recorded } from './gradients';
 export type { Gradients, GradientsResult } from './gradients';
 export { inParts } from './in-parts';
 

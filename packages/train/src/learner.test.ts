@@ -147,6 +147,46 @@ describe('train', () => {
     expect(second.save().state.get('task/told')![0]).toBe(11);
   });
 
+  test('gives a task all terms of its losses, and saves the frozen variables that it changes with the weights', async () => {
+    const make = () => {
+      const centre = tf.variable(tf.tensor1d([0, 0]), false);
+      const values = new Float32Array(2);
+      const task = meanTask();
+      const set = (next: ArrayLike<number>) => {
+        values.set(Array.from(next));
+        tf.tidy(() => centre.assign(tf.tensor1d(values)));
+      };
+      const moving: Task = {
+        ...task,
+        frozen: new Map([['centre', centre]]),
+        loss(inputs) {
+          const { loss } = task.loss(inputs);
+          const pair = tf.stack([inputs.x, inputs.noise], 1);
+          return { loss: tf.add<tf.Tensor1D>(loss, tf.sum(centre)), pair };
+        },
+        observe: (_inputs, losses) => set(losses.get('pair')!.subarray(0, 2)),
+        buffers: () => new Map([['centre', values]]),
+        state: () => new Map([['centre', values]]),
+        restore: (state) => set(state.get('centre')!),
+      };
+      return learner({ task: moving, gradients: eagerGradients(moving), emaDecay: 0.9 });
+    };
+    const whole = await make();
+    const log = await collect(train({ ...options, learner: whole, steps: 4 }));
+    // What is recorded is one number for each example.
+    expect([...log[0].losses.keys()]).toEqual(['loss']);
+    expect([...whole.save().weights.get('centre')!.data]).toEqual([
+      log[3].inputs.x.data[0],
+      log[3].inputs.noise.data[0],
+    ]);
+    const first = await make();
+    await collect(train({ ...options, learner: first, steps: 2 }));
+    const second = await make();
+    second.restore(first.save());
+    expect(await collect(train({ ...options, learner: second, start: 2, steps: 4 }))).toEqual(log.slice(2));
+    expect(second.save()).toEqual(whole.save());
+  });
+
   test('asks for the rate of each step', async () => {
     const log = await collect(train({ ...options, learner: await make(), steps: 3, rate: (step) => step / 10 }));
     expect(log.map(({ learningRate }) => learningRate)).toEqual([0, 0.1, 0.2]);

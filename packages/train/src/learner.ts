@@ -24,7 +24,7 @@ export interface LearnerOptions {
 export interface StepResult {
   /** The mean loss of the batch, before the step. */
   readonly loss: number;
-  /** Every loss of each example by name. */
+  /** Every loss that is one number for each example, by name. */
   readonly losses: Arrays;
   /** The L2 norm of the whole gradient, before it is clipped. */
   readonly gradNorm: number;
@@ -90,6 +90,7 @@ export async function learner({
         : []),
       ...prefixed('task/', task.state?.() ?? new Map<string, Float32Array>()),
     ]);
+  const buffers = (): Arrays => task.buffers?.() ?? new Map<string, Float32Array>();
   const withWeights = (own: State, values: Arrays): State =>
     new Map([...own, ...[...values].map(([name, array]) => [`weights/${name}`, array] as const)]);
 
@@ -108,19 +109,27 @@ export async function learner({
         average?.update(parameters);
         task.observe?.(inputs, losses);
       }
-      return { loss, losses, gradNorm, skipped };
+      const n = losses.get('loss')!.length;
+      const ofEach = new Map([...losses].filter(([, values]) => values.length === n));
+      return { loss, losses: ofEach, gradNorm, skipped };
     },
     save: () => ({
-      weights: new Map([...weights].map(([name, data]) => [name, { shape: task.parameters.get(name)!.shape, data }])),
+      weights: new Map(
+        [...weights, ...buffers()].map(([name, data]) => [
+          name,
+          { shape: (task.parameters.get(name) ?? task.frozen!.get(name)!).shape, data },
+        ]),
+      ),
       state: state(),
     }),
     restore(saved) {
       const given = new Map([...saved.weights].map(([name, { data }]) => [name, data]));
-      checkState('learner', withWeights(state(), weights), withWeights(saved.state, given));
+      checkState('learner', withWeights(state(), new Map([...weights, ...buffers()])), withWeights(saved.state, given));
       const now = average ? (under('parameters/', saved.state) as Arrays) : given;
       for (const [name, values] of parameters) values.set(now.get(name)!);
       steps.restore(under('optimizer/', saved.state));
-      average?.restore(new Map([['updates', saved.state.get('ema/updates')!], ...prefixed('weights/', given)]));
+      const averages = new Map([...weights.keys()].map((name) => [name, given.get(name)!]));
+      average?.restore(new Map([['updates', saved.state.get('ema/updates')!], ...prefixed('weights/', averages)]));
       task.restore?.(under('task/', saved.state));
     },
     dispose: () => gradients.dispose(),

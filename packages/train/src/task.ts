@@ -17,8 +17,11 @@ export type State = ReadonlyMap<string, Values>;
 /** A network's variables by the paths of its fields. */
 export type Variables = ReadonlyMap<string, tf.Variable>;
 
-/** Losses of each example, [n] each: the mean of `loss` is made small, other terms are recorded by their names. */
-export type Losses = { readonly loss: tf.Tensor1D } & Readonly<Record<string, tf.Tensor1D>>;
+/**
+ * Losses of each example: the mean of `loss` [n] is made small, and other terms of one number for each example [n] are
+ * recorded by their names. Terms of several, [n, …], are for `observe` alone.
+ */
+export type Losses = { readonly loss: tf.Tensor1D } & Readonly<Record<string, tf.Tensor>>;
 
 /** A loss, its parameters and its random inputs: everything of training that is not the optimizer. */
 export interface Task {
@@ -36,10 +39,15 @@ export interface Task {
   /** A pure function of its inputs and the variables, so that it can be traced. Validation runs the same one. */
   readonly loss: (inputs: Inputs) => Losses;
   /**
-   * Told after each step that was taken what its inputs were and what losses they had; importance sampling learns from
-   * it.
+   * Told after each step that was taken what its inputs were and what losses they had, all terms of them; importance
+   * sampling learns from it, and so does a codebook.
    */
   observe?(inputs: Batch, losses: Arrays): void;
+  /**
+   * The values of those frozen variables that `observe` changes, by name: they belong to the networks, and are saved
+   * with the weights.
+   */
+  buffers?(): Arrays;
   /** The state that `observe` has learned; it may be the arrays themselves, which are written before the next step. */
   state?(): State;
   /** Goes on from where `state()` was taken. */

@@ -1,7 +1,7 @@
 import type { Shape, Target, TensorSpec } from '../graph';
 import { Graph, sizeOf } from '../graph';
 import { add } from '../ops';
-import type { LossTrace } from '../trace-loss';
+import type { Column, LossTrace } from '../trace-loss';
 import { partition } from './partition';
 import type { ProgramSpec } from './program';
 import { modelInto, modelsOf, specsOf } from './program';
@@ -10,8 +10,8 @@ import { modelInto, modelsOf, specsOf } from './program';
 export interface GradientPlan {
   readonly spec: ProgramSpec;
   readonly microBatch: number;
-  /** The names of the columns of the losses; none where there is only their mean. */
-  readonly columns: readonly string[];
+  /** The columns of the losses; none where there is only their mean. */
+  readonly columns: readonly Column[];
   /** Of all sums, as one vector each: a + b = total. */
   readonly add: Uint8Array;
   /** The parts that the sums consist of, one after the other. */

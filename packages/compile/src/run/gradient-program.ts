@@ -2,6 +2,7 @@ import type * as ort from 'onnxruntime-node';
 import { sizeOf } from '../graph';
 import type { GradientPlan } from '../plan/gradients';
 import type { ProgramSpec } from '../plan/program';
+import type { Column } from '../trace-loss';
 import type { Tensors } from './session';
 import { dataOf, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
 
@@ -9,8 +10,8 @@ import { dataOf, newTensor, openSession, ortTensor, runInto, tensorsOf } from '.
 export interface GradientProgram {
   readonly spec: ProgramSpec;
   readonly microBatch: number;
-  /** The names of the columns of the losses; none where there is only their mean. */
-  readonly columns: readonly string[];
+  /** The columns of the losses; none where there is only their mean. */
+  readonly columns: readonly Column[];
   /** The sums of all groups so far, and those of another. */
   readonly sums: { readonly total: Float32Array; readonly more: Float32Array };
   /** total + more: twice as fast as a loop. */
