@@ -68,7 +68,7 @@ export class AutoencoderVq implements Autoencoder {
   /** Latents, replaced by the nearest codes, as images: [n, h, w, vqEmbedDim] → [n, factor·h, factor·w, imageChannels]. */
   decode(latents: tf.Tensor4D): tf.Tensor4D {
     checkSides('AutoencoderVq', 'latents', latents, this.latentChannels);
-    return tf.tidy(() => this.decodeCodes(this.quantize.lookUp(this.quantize.indices(latents))));
+    return tf.tidy(() => this.decodeCodes(this.quantize.nearest(latents)));
   }
 
   /** Codes as images, without looking for the nearest: [n, h, w, vqEmbedDim] → [n, factor·h, factor·w, imageChannels]. */

@@ -10,3 +10,7 @@ export { autoencoderFromConfig, autoencoderStateDict, autoencoderTorchName, load
 export { autoencoderFromTaesd } from './taesd';
 export { default } from './create-network';
 export type { AutoencoderOptions } from './create-network';
+export { autoencoding, klAutoencoding } from './autoencoding';
+export type { AutoencodingOptions } from './autoencoding';
+export { vqAutoencoding } from './vq-autoencoding';
+export type { VqAutoencodingOptions } from './vq-autoencoding';

@@ -32,6 +32,22 @@ export class VectorQuantizer {
   lookUp(indices: tf.Tensor3D): tf.Tensor4D {
     return tf.tidy(() => tf.gather(this.embedding.weight, indices) as tf.Tensor4D);
   }
+
+  /** The nearest codes: z [n, h, w, channels] → [n, h, w, channels]. Which they are is not differentiated; the codes are. */
+  nearest(z: tf.Tensor4D): tf.Tensor4D {
+    const [codes, channels] = this.embedding.weight.shape;
+    const withGradient = tf.customGrad((given, _codebook, save) => {
+      const indices = this.indices(given as tf.Tensor4D);
+      (save as tf.GradSaveFunc)([given as tf.Tensor, indices]);
+      const gradFunc = (dy: tf.Tensor, [saved, chosen]: tf.Tensor[]) => {
+        const rows = tf.reshape(dy, [dy.size / channels, channels]);
+        const ids = tf.reshape<tf.Rank.R1>(chosen, [chosen.size]);
+        return [tf.zerosLike(saved), tf.unsortedSegmentSum(rows, ids, codes)];
+      };
+      return { value: this.lookUp(indices), gradFunc };
+    });
+    return tf.tidy(() => withGradient(z, this.embedding.weight));
+  }
 }
 
 /** The value of `quantized` with the gradient of `z`, of the same shape: as if quantising did nothing. */
