@@ -5,7 +5,7 @@ import type { DType, Target, TensorSpec } from './graph';
 import { sizeOf } from './graph';
 import { Memo } from './run/memo';
 import { shapeText } from './onnx';
-import { guessedMicroBatch, largestResult, microBatchFor } from './plan/micro-batch';
+import { guessedMicroBatch, microBatchFor, resultBytes } from './plan/micro-batch';
 import { split } from './plan/partition';
 import { Pool } from './run/pool';
 import type { ProgramSpec } from './plan/program';
@@ -37,7 +37,8 @@ export interface CompileOptions {
    * For a function of examples that do not depend on each other, which lie along the first axis of every input and
    * result: so many go through the graph at a time, on worker threads, which is faster than one graph on several
    * threads. What comes out for an example depends neither on the others nor on their number, to the bit. 'auto' takes
-   * as many as keep the largest intermediate result within a processor's own cache.
+   * as many as keep the largest intermediate result within a processor's own cache, but no more than it takes for calls
+   * of operators to cost little.
    */
   microBatch?: 'auto' | number;
   /**
@@ -133,7 +134,7 @@ function traceMicroBatch(
   };
   if (microBatch !== 'auto') return traceFor(microBatch);
   const guess = traceFor(guessedMicroBatch);
-  const chosen = microBatchFor(largestResult(guess.traced, specs.length) / guessedMicroBatch);
+  const chosen = microBatchFor(resultBytes(guess.traced, specs.length));
   return chosen === guessedMicroBatch ? guess : traceFor(chosen);
 }
 

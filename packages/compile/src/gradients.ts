@@ -7,7 +7,7 @@ import { Memo } from './run/memo';
 import { shapeText } from './onnx';
 import { kindOf } from './run/host';
 import { planGradients } from './plan/gradients';
-import { guessedMicroBatch, largestResult, microBatchFor } from './plan/micro-batch';
+import { guessedMicroBatch, microBatchFor, resultBytes } from './plan/micro-batch';
 import { checkCount, threadCount } from './run/options';
 import { Pool } from './run/pool';
 import type { GradientProgram } from './run/gradient-program';
@@ -35,7 +35,7 @@ export interface CompileGradientsOptions {
   coupled?: boolean;
   /**
    * Examples that go through the graph at a time. 'auto' takes as many as keep the largest intermediate result within
-   * the processor's cache.
+   * the processor's cache, but no more than it takes for calls of operators to cost little.
    */
   microBatch?: 'auto' | number;
   /**
@@ -204,7 +204,7 @@ function weightsOf(parameters: Variables, frozen: Variables, shared: boolean): W
 /** For as many examples as keep the largest result small. */
 function automatic(traceFor: (n: number) => LossTrace, inputs: number): LossTrace {
   const guess = traceFor(guessedMicroBatch);
-  const chosen = microBatchFor(largestResult(guess.traced, inputs, guess.gradients) / guessedMicroBatch);
+  const chosen = microBatchFor(resultBytes(guess.traced, inputs, guess.gradients));
   return chosen === guessedMicroBatch ? guess : traceFor(chosen);
 }
 

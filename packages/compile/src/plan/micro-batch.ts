@@ -10,32 +10,46 @@ export const guessedMicroBatch = 8;
  * of the cache.
  */
 const targetBytes = 2 ** 22;
+/** Bytes of all intermediate results together, beyond which an operator's work hides what calling it costs. */
+const enoughBytes = 2 ** 27;
+/** The most that 'auto' takes where work is enough: with more, too few micro-batches are left to share out. */
+const enough = 16;
 
 /**
- * The power of two that brings a result of so many bytes an example closest to that; 128 at most: of what needs so
- * little, more gain nothing.
+ * The power of two that brings the largest result closest to that; `enough` at most, or as many as it takes for work
+ * enough, but 128 at most: of what needs so little, more gain nothing.
  */
-export const microBatchFor = (bytesEach: number): number =>
-  2 ** Math.max(0, Math.min(7, Math.round(Math.log2(targetBytes / bytesEach))));
+export function microBatchFor({ largest, all }: ResultBytes): number {
+  const bits = (bytes: number, each: number) => Math.max(0, Math.min(7, Math.round(Math.log2(bytes / each))));
+  return Math.min(2 ** bits(targetBytes, largest), Math.max(enough, 2 ** bits(enoughBytes, all)));
+}
 
-/** The largest intermediate result that grows with the batch, in bytes: the gradients do not, but depend on it. */
-export function largestResult(
+/** Intermediate results that grow with the batch, in bytes for an example. */
+export interface ResultBytes {
+  readonly largest: number;
+  readonly all: number;
+}
+
+/** Those of a trace of `guessedMicroBatch` examples: the gradients do not grow with the batch, but depend on it. */
+export function resultBytes(
   { inputs, outputs, graph }: Trace,
   batchInputs: number,
   gradients: readonly Value[] = [],
-): number {
+): ResultBytes {
   const sums = new Set(gradients.flatMap(summed));
   const changing = new Set(inputs.slice(0, batchInputs));
-  let largest = 0;
+  let [largest, all] = [0, 0];
   for (const { inputs: from, outputs: to } of reachable(outputs)) {
     if (!from.some((value) => value && changing.has(graph.resolve(value)))) continue;
     for (const value of to) {
       if (sums.has(value)) continue;
       changing.add(value);
-      largest = Math.max(largest, sizeOf(value.shape) * 4);
+      const bytes = (sizeOf(value.shape) * 4) / guessedMicroBatch;
+      largest = Math.max(largest, bytes);
+      all += bytes;
     }
   }
-  return largest;
+  return { largest, all };
 }
 
 /** The sums that a gradient is an arrangement of. */

@@ -21,15 +21,17 @@ export function denoiser(
   return async (x, level) => {
     checkLevel('denoiser', parameterisation, level);
     const levels = stack(Array.from({ length: x.shape[0] }, () => level));
-    const input = parameterisation.input?.(levels, x);
+    // Eager backends multiply by a number many times faster than by a column of them.
+    const all = { signal: tf.scalar(level.signal), sigma: tf.scalar(level.sigma), time: levels.time };
+    const input = parameterisation.input?.(all, x);
     const told = parameterisation.told?.(levels);
     let output: tf.Tensor4D | undefined;
     try {
       output = await runNetwork(network, input ?? x, told ?? levels.time, condition);
       checkOutput('denoiser', parameterisation, x, output);
-      return parameterisation.predict(levels, x, output);
+      return parameterisation.predict(all, x, output);
     } finally {
-      tf.dispose([levels.signal, levels.sigma, levels.time, input, told, output]);
+      tf.dispose([Object.values(levels), Object.values(all), input, told, output]);
     }
   };
 }

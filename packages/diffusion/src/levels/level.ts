@@ -16,10 +16,10 @@ export interface Level {
 
 /** The levels of a batch, one for each image, as tensors. */
 export interface Levels {
-  /** [n, 1, 1, 1]. */
-  readonly signal: tf.Tensor4D;
-  /** [n, 1, 1, 1]. */
-  readonly sigma: tf.Tensor4D;
+  /** [n, 1, 1, 1], or one number where it is the same for all. */
+  readonly signal: tf.Tensor4D | tf.Scalar;
+  /** Shaped like `signal`. */
+  readonly sigma: tf.Tensor4D | tf.Scalar;
   /** [n] float32. */
   readonly time: tf.Tensor1D;
 }
