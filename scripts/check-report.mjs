@@ -15,11 +15,25 @@ if (!run) {
 const url = pathToFileURL(resolve(run, 'report.html')).href;
 const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(JSON.parse);
 const has = (name) => metrics.some((line) => typeof line[name] === 'number');
+// Terms of the loss, of training or validation, but for those that are the loss itself.
+const validated = /^validation\//;
+const differs = (name) =>
+  metrics.some(({ loss, losses }) => losses?.[name] !== undefined && Math.abs(losses[name] - loss) > 1e-5 * loss);
+const terms = [
+  ...new Set([
+    ...metrics.flatMap(({ losses = {} }) => Object.keys(losses)),
+    ...metrics.flatMap(({ measures = {} }) =>
+      Object.keys(measures).flatMap((name) => (validated.test(name) ? [name.replace(validated, '')] : [])),
+    ),
+  ]),
+].filter((name) => differs(name) || !metrics.some(({ losses }) => losses?.[name] !== undefined));
 const curves = [
   ...(has('loss') ? ['Loss'] : []),
   ...(metrics.some(({ quartiles }) => quartiles?.some((loss) => typeof loss === 'number'))
     ? ['Loss by noise level']
     : []),
+  ...terms,
+  ...new Set(metrics.flatMap(({ measures = {} }) => Object.keys(measures).filter((name) => !validated.test(name)))),
   ...(has('gradNorm') ? ['Gradient norm'] : []),
   ...(has('learningRate') ? ['Learning rate'] : []),
   ...(has('imagesPerSecond') ? ['Images a second'] : []),
