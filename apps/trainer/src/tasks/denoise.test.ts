@@ -128,6 +128,22 @@ const readAll = async () => {
   );
 };
 
+test.each([
+  { parameterisation: 'edm', levelSource: 'log-normal', weighting: 'edm', loss: 'l2' },
+  { parameterisation: 'flow', levelSource: 'logit-normal', loss: 'pseudo-huber' },
+  { parameterisation: 'velocity', levelSource: 'stratified', weighting: 'soft-min-snr', classes: true },
+])('has the same gradients compiled: %j', async (options) => {
+  const { task } = await make(settingsOf(options));
+  const inputs = task.draw(await readAll(), new Random(7));
+  const parameters = new Map([...task.parameters].map(([name, of]) => [name, of.dataSync<'float32'>()]));
+  const compiled = await (await prepareExecution('compiled')).gradients(task, inputs);
+  const [ours, eager] = [await compiled(parameters, inputs), await eagerGradients(task)(parameters, inputs)];
+  expect(ours.loss).toBeCloseTo(eager.loss, 5);
+  for (const [name, gradient] of eager.gradients)
+    gradient.forEach((value, i) => expect(ours.gradients.get(name)![i]).toBeCloseTo(value, 4));
+  await compiled.dispose();
+});
+
 test.each(Object.keys(schedules))('the schedule %s trains', async (schedule) => {
   const training = await make(settingsOf({ schedule, timesteps: 40, parameterisation: 'velocity' }));
   expect(meaningFromJson(training.meaning).levels.schedule!.timesteps).toBe(40);
