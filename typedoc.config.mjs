@@ -23,6 +23,7 @@ export default {
     compilerOptions: {
       paths: {
         '@ddpm/checkpoint/*': ['./packages/checkpoint/src/*.ts'],
+        '@ddpm/diffusers/*': ['./packages/diffusers/src/*.ts'],
         '@ddpm/images/*': ['./packages/images/src/*.ts'],
         '@ddpm/torch-file/*': ['./packages/torch-file/src/*.ts'],
         '@ddpm/*': ['./packages/*/src/index.ts'],
