@@ -5,3 +5,10 @@ export { addOptions, checkSettings, missingRows, readmeTable, schemaOf } from '.
 export type { OptionSpec, OptionTable, SettingsOf } from './option-table';
 export { scheduleNames, schedules } from './schedules';
 export { aboveZero, atLeastZero, fraction, kebab, number, oneOf, show, wholeNumber } from './settings';
+export { createEventWriter } from './tensorboard';
+export type { EventWriter } from './tensorboard';
+export { addResults, curvesOf, readResults } from './results';
+export type { How, Result } from './results';
+export { resultTable } from './result-table';
+export { evaluationSection, withEvaluation } from './evaluation-section';
+export { escapeHtml } from './escape-html';

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Result } from '@ddpm/app-common';
 import { writeCheckpoint } from '@ddpm/checkpoint';
 import { Classifier } from '@ddpm/classifier';
 import { epsilon } from '@ddpm/diffusion';
@@ -12,7 +13,6 @@ import { cosineSchedule } from '@ddpm/schedules';
 import { Unet } from '@ddpm/unet';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { zipSync } from 'fflate';
-import type { Result } from './results';
 
 // The built command, run as people run it.
 const cli = resolve('dist/cli.js');
@@ -44,6 +44,7 @@ beforeAll(async () => {
     { classes: 2, widths: [8] },
   ];
   mkdirSync(join(folder, 'run'));
+  writeFileSync(join(folder, 'run', 'report.html'), '<h1>run</h1>\n<script>1</script>');
   await writeCheckpoint(join(folder, 'run', 'checkpoint.safetensors'), {
     ...common,
     networks: { denoiser: { name: '@ddpm/unet', options: unetOptions } },
@@ -99,8 +100,13 @@ describe('ddpm-evaluate', () => {
     const { width, height } = decodePng(new Uint8Array(readFileSync(join(folder, 'run', 'neighbours.png'))));
     expect([width, height]).toEqual([2 * (2 + 9 * 6), 2 * (2 + 10 * 6)]);
 
+    expect(readdirSync(join(folder, 'run', 'tensorboard'))).toHaveLength(1);
+
     run('run', '-n', '24', '--steps', '2', '--sampler', 'ddim');
     expect(results('run')).toEqual([result]);
+    const report = readFileSync(join(folder, 'run', 'report.html'), 'utf8');
+    expect(report.split('after 7 steps: ddim, 2 steps, seed 0')).toHaveLength(2);
+    expect(report).toMatch(/^<h1>run<\/h1>\n<section id="evaluation">[^]*<\/section>\n<script>1<\/script>$/);
     run('run', '-n', '24', '--steps', '2', '--sampler', 'ddim', '--seed', '1');
     expect(results('run').map(({ seed }) => seed)).toEqual([0, 1]);
   });

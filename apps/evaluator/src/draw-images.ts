@@ -1,3 +1,4 @@
+import type { How } from '@ddpm/app-common';
 import type { Dataset } from '@ddpm/datasets';
 import { arrayDataset } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
@@ -8,14 +9,6 @@ import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 import type { Settings } from './options';
-
-/** How images were drawn, as it is recorded. */
-export interface How {
-  readonly sampler: string;
-  readonly steps: number;
-  readonly spacing: string;
-  readonly eta?: number;
-}
 
 /** A model that is ready to draw so many images. */
 export interface Drawing {

@@ -1,5 +1,17 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createProgress, formatSeconds } from '@ddpm/app-common';
+import type { Result } from '@ddpm/app-common';
+import {
+  addResults,
+  createEventWriter,
+  createProgress,
+  curvesOf,
+  evaluationSection,
+  formatSeconds,
+  readResults,
+  resultTable,
+  withEvaluation,
+} from '@ddpm/app-common';
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import type { FeatureNetwork, Reference } from '@ddpm/evaluation';
@@ -13,9 +25,6 @@ import { prepareDrawing } from './draw-images';
 import type { Settings } from './options';
 import type { RealImages } from './real-images';
 import { openReal } from './real-images';
-import type { Result } from './results';
-import { addResults } from './results';
-import { resultTable } from './show';
 import type { Subject } from './subject';
 import { fileName, openSubject } from './subject';
 
@@ -135,10 +144,13 @@ async function evaluate(
   if (folder !== undefined) {
     await makeFolder(folder);
     const picture = await neighboursPicture(images, seen.features, reference);
+    const shown = enlarge(picture, picture.width < 500 ? 2 : 1);
+    const png = encodePng(shown);
     const path = join(folder, out === undefined ? 'neighbours.png' : `neighbours-${fileName(subject)}.png`);
-    await writeFileAtomic(path, encodePng(enlarge(picture, picture.width < 500 ? 2 : 1)));
+    await writeFileAtomic(path, png);
     say(`Nearest training images: ${path}`);
     say(`Results: ${await addResults(folder, [result])}`);
+    if (out === undefined) await addToRun(folder, result, { ...shown, png });
   }
   return result;
 }
@@ -164,4 +176,27 @@ function startedLate(label: string, total: number) {
     },
     stop: () => bar?.stop(),
   };
+}
+
+/** Adds what was measured of a run to its report, where there is one, and to TensorBoard's events. */
+async function addToRun(
+  folder: string,
+  result: Result,
+  neighbours: { readonly png: Uint8Array; readonly width: number; readonly height: number },
+): Promise<void> {
+  const path = join(folder, 'report.html');
+  const report = await readFile(path, 'utf8').catch(() => undefined);
+  if (report !== undefined) {
+    await writeFileAtomic(path, withEvaluation(report, evaluationSection(await readResults(folder), neighbours.png)));
+    say(`Report: ${path}`);
+  }
+  const { step = 0 } = result;
+  const events = createEventWriter(join(folder, 'tensorboard'));
+  try {
+    // As the trainer counts them: the last step is the one before.
+    for (const [name, value] of Object.entries(curvesOf(result))) events.scalar(name, Math.max(0, step - 1), value);
+    events.image('neighbours', step, neighbours);
+  } finally {
+    events.close();
+  }
 }

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { evaluationSection, readResults } from '@ddpm/app-common';
 import { writeFileAtomic } from '@ddpm/checkpoint';
 import { plotLines, svgToPng } from '@ddpm/images/plot';
 import type { History } from './history';
@@ -29,7 +30,14 @@ export async function writeRecords(
   const previews = [];
   for (const { name, step } of evenly(inOrder, MAX_PREVIEWS))
     previews.push({ step, png: await readFile(join(folder, 'previews', name)) });
-  await writeFileAtomic(join(folder, 'report.html'), reportHtml({ title: folder, config, history, previews }));
+  // What ddpm-evaluate has measured. A file that is not its own is left to it to complain of.
+  const results = await readResults(folder).catch(() => []);
+  const neighbours = await readFile(join(folder, 'neighbours.png')).catch(() => undefined);
+  const evaluation = evaluationSection(results, neighbours);
+  await writeFileAtomic(
+    join(folder, 'report.html'),
+    reportHtml({ title: folder, config, history, evaluation, previews }),
+  );
 }
 
 /** At most so many of them, the first and the last among them. */

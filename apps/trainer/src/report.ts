@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { formatSeconds } from '@ddpm/app-common';
+import { escapeHtml, formatSeconds } from '@ddpm/app-common';
 import { readPngHeader } from '@ddpm/images/png';
 import type { History } from './history';
 import { medianSpeed, recentLoss } from './history';
@@ -13,6 +13,8 @@ export interface ReportData {
   /** JSON; what is nested is shown by its path. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly history: History;
+  /** How good its images are, as a section (`evaluationSection`). */
+  readonly evaluation?: string;
   /** Pictures (PNG files) in order of the number of steps after which they were drawn. */
   readonly previews?: readonly { readonly step: number; readonly png: Uint8Array }[];
 }
@@ -22,7 +24,7 @@ export interface ReportData {
  * nothing and run nothing but its own few lines of script, without which all of it is still there.
  * @throws RangeError if a preview is not a PNG file
  */
-export function reportHtml({ title, facts, config, history, previews = [] }: ReportData): string {
+export function reportHtml({ title, facts, config, history, evaluation = '', previews = [] }: ReportData): string {
   const policy = [
     "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'",
     `script-src 'sha256-${createHash('sha256').update(script).digest('base64')}'`,
@@ -34,6 +36,7 @@ export function reportHtml({ title, facts, config, history, previews = [] }: Rep
       'charts',
     ),
     section('Samples', samples(previews)),
+    evaluation,
     section('Configuration', Object.keys(config).length > 0 ? [table(config)] : []),
   ];
   return `<!doctype html>
@@ -113,14 +116,3 @@ function flat(value: unknown, path = ''): [path: string, value: string][] {
   if (Array.isArray(value) && value.every((element) => typeof element !== 'object')) return [[path, value.join(', ')]];
   return Object.entries(value).flatMap(([key, inner]) => flat(inner, path ? `${path}.${key}` : key));
 }
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-/** Text that is the same within an element or a quoted attribute. */
-const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character]);

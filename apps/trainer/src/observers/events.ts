@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import type { EventWriter } from '@ddpm/app-common';
+import { createEventWriter } from '@ddpm/app-common';
 import { metricsOf } from '../metrics-of';
 import type { Training } from '../tasks/training';
-import type { EventWriter } from '../tensorboard';
-import { createEventWriter } from '../tensorboard';
 import type { Observer, Tolerate } from './observer';
 
 /** TensorBoard's scalars for each step. */

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
+import type { EventWriter } from '@ddpm/app-common';
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import { encodePng } from '@ddpm/images/png';
 import type { Run } from '../prepare';
 import { useWeights } from '../prepare';
 import type { Reporter } from '../reporter';
-import type { EventWriter } from '../tensorboard';
 import type { Observer, Tolerate } from './observer';
 import { isDue } from './observer';
 

@@ -5,7 +5,18 @@ import type { Result } from './results';
 const short = (value: number) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
 const percent = (value: number) => `${(100 * value).toFixed(1)}%`;
 
-const cells = ({ n, frechetDistance, kernelDistance, precision, recall, classAccuracy }: Measures) => [
+/** The measures' names, over their columns. */
+export const headings = ['n', 'Fréchet', 'KID', 'precision', 'recall', 'right class'] as const;
+
+/** What was measured, as it is shown. */
+export const resultCells = ({
+  n,
+  frechetDistance,
+  kernelDistance,
+  precision,
+  recall,
+  classAccuracy,
+}: Measures): string[] => [
   String(n),
   short(frechetDistance),
   `${kernelDistance.value.toFixed(3)} ± ${kernelDistance.error.toFixed(3)}`,
@@ -18,9 +29,9 @@ const cells = ({ n, frechetDistance, kernelDistance, precision, recall, classAcc
 export function resultTable(results: readonly Result[]): string {
   const floors = new Map(results.map(({ floor }) => [floor.n, floor]));
   const rows = [
-    ['', 'n', 'Fréchet', 'KID', 'precision', 'recall', 'right class'],
-    ...results.map((result) => [result.of, ...cells(result)]),
-    ...[...floors.values()].map((floor) => ['real images', ...cells(floor)]),
+    ['', ...headings],
+    ...results.map((result) => [result.of, ...resultCells(result)]),
+    ...[...floors.values()].map((floor) => ['real images', ...resultCells(floor)]),
   ];
   const kept = rows[0].map((_, k) => k === 0 || rows.slice(1).some((row) => row[k] !== ''));
   const widths = rows[0].map((_, k) => Math.max(...rows.map((row) => row[k].length)));

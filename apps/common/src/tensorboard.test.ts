@@ -71,7 +71,8 @@ describe('createEventWriter', () => {
     const events = createEventWriter(folder, { now });
     for (let step = 0; step < 3; step++) {
       events.scalar('a', step, NaN);
-      expect(records(events.path)).toHaveLength(3 + step);
+      // The version alone comes before, since nothing that was written is to be dropped.
+      expect(records(events.path)).toHaveLength(2 + step);
     }
     events.close();
   });

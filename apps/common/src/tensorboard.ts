@@ -22,13 +22,16 @@ const PREFIX = 'events.out.tfevents.';
 /**
  * A new event file in the folder, which is made if need be. A process that resumes a run makes its own file beside the
  * earlier ones;
- * TensorBoard then drops what those say of `step` and later, since that was trained again.
- * @param options.step the first step that will be written
+ * with `step`, TensorBoard then drops what those say of it and later, since that was trained again.
+ * @param options.step the first step that will be written; left out where nothing that was written is to be dropped
  * @param options.now the time in milliseconds
  * @throws Error in one line, from every method, if the file cannot be written; it then ends with the last event that
  * was written whole
  */
-export function createEventWriter(folder: string, { step: first = 0, now = Date.now } = {}): EventWriter {
+export function createEventWriter(
+  folder: string,
+  { step: first, now = Date.now }: { step?: number; now?: () => number } = {},
+): EventWriter {
   let path = folder;
   /** Bytes written whole. */
   let length = 0;
@@ -71,7 +74,7 @@ export function createEventWriter(folder: string, { step: first = 0, now = Date.
     append(integer(2, step), nested(5, nested(1, Buffer.concat([nested(1, Buffer.from(tag)), value]))));
 
   append(nested(3, Buffer.from('brain.Event:2')));
-  append(integer(2, first), nested(7, integer(1, 1))); // SessionLog.START
+  if (first !== undefined) append(integer(2, first), nested(7, integer(1, 1))); // SessionLog.START
   return {
     path,
     scalar: (tag, step, value) => summary(tag, step, float(2, value)),

@@ -2,7 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reason, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Measures } from '@ddpm/evaluation';
-import type { How } from './draw-images';
+
+/** How images were drawn. */
+export interface How {
+  readonly sampler: string;
+  readonly steps: number;
+  readonly spacing: string;
+  readonly eta?: number;
+}
 
 /** What was measured of one model, or of some pictures, with all that it depends on. */
 export interface Result extends Measures {
@@ -55,3 +62,18 @@ export async function addResults(folder: string, added: readonly Result[]): Prom
   await writeFileAtomic(path, `${JSON.stringify(all, null, 2)}\n`);
   return path;
 }
+
+/** What was measured, as numbers by the names that curves have. */
+export const curvesOf = ({
+  frechetDistance,
+  kernelDistance,
+  precision,
+  recall,
+  classAccuracy,
+}: Measures): Record<string, number> => ({
+  'evaluation/frechetDistance': frechetDistance,
+  'evaluation/kernelDistance': kernelDistance.value,
+  'evaluation/precision': precision,
+  'evaluation/recall': recall,
+  ...(classAccuracy !== undefined && { 'evaluation/classAccuracy': classAccuracy }),
+});
