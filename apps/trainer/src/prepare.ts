@@ -1,6 +1,6 @@
 import { UsageError } from '@ddpm/app-common';
 import type { Dataset, Examples } from '@ddpm/datasets';
-import { batchCount, examples, readExamples } from '@ddpm/datasets';
+import { batchCount, examples, readExamples, withTokens } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import { loadParameters } from '@ddpm/layers';
@@ -44,19 +44,19 @@ export async function prepare(
   reporter: Reporter,
   { resumed, source }: { resumed?: Resumed; source?: Source } = {},
 ): Promise<Run> {
-  const { dataset, validation } = await openData(settings, reporter);
-  const heldOut = validation ? `, ${validation.size.toLocaleString('en')} held out` : '';
+  const { dataset: pictures, validation: heldOutPictures } = await openData(settings, reporter);
+  const heldOut = heldOutPictures ? `, ${heldOutPictures.size.toLocaleString('en')} held out` : '';
   reporter.say(
-    `Dataset: ${settings.dataset}, ${dataset.size.toLocaleString('en')} images of ${dataset.shape.join('×')}${heldOut}`,
+    `Dataset: ${settings.dataset}, ${pictures.size.toLocaleString('en')} images of ${pictures.shape.join('×')}${heldOut}`,
   );
   const before = resumed?.checkpoint.meaning.image as readonly number[] | undefined;
-  if (before && before.join() !== dataset.shape.join())
+  if (before && before.join() !== pictures.shape.join())
     throw new Error(
-      `${resumed!.folder} was trained on images of ${before.join('×')}, but these are of ${dataset.shape.join('×')}`,
+      `${resumed!.folder} was trained on images of ${before.join('×')}, but these are of ${pictures.shape.join('×')}`,
     );
 
   const kind = tasks[settings.task];
-  const fields = Object.keys(await readExamples(dataset, Int32Array.of(0)));
+  const fields = Object.keys(await readExamples(pictures, Int32Array.of(0)));
   const missing = (kind.needs ?? []).filter((field) => !fields.includes(field));
   if (missing.length > 0)
     throw new Error(
@@ -65,7 +65,10 @@ export async function prepare(
 
   const execution = await prepareExecution(settings.backend);
   reporter.say(execution.reason);
-  const training = await kind.make({ settings, dataset, execution, before: resumed ?? source });
+  const training = await kind.make({ settings, dataset: pictures, execution, before: resumed ?? source });
+  const told = (images: Dataset) => (training.tokenizer ? withTokens(images, training.tokenizer) : images);
+  const dataset = told(pictures);
+  const validation = heldOutPictures && told(heldOutPictures);
   if (!training.preview && settings.sampleEvery)
     throw new UsageError(`--sample-every: --task ${settings.task} draws no samples`);
   reporter.say(training.description);

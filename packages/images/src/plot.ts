@@ -1,3 +1,4 @@
+export { captionedGrid } from './captioned-grid';
 import * as Plot from '@observablehq/plot';
 import { Resvg } from '@resvg/resvg-js';
 import { parseHTML } from 'linkedom';

@@ -1,7 +1,7 @@
 export { edmLevels, flowLevels, initialScale, scheduleLevels } from './levels';
 export type { KnownLevels } from './levels';
 export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
-export type { DenoiserMeaning } from './meaning';
+export type { CaptionMeaning, DenoiserMeaning } from './meaning';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';
 export { classifierMeaningToJson, loadClassifier } from './load-classifier';

@@ -42,6 +42,9 @@ const schema = z.strictObject({
   ]),
   classNames: z.array(z.string()).optional(),
   labelDropout: z.number().min(0).max(1).optional(),
+  captions: z
+    .strictObject({ length: size, tokenizer: z.record(z.string(), z.json()), dropout: z.number().min(0).max(1) })
+    .optional(),
 });
 type Json = z.infer<typeof schema>;
 
@@ -57,6 +60,18 @@ export interface DenoiserMeaning {
   readonly classNames?: readonly string[];
   /** How often training left the class out, where it did, so that the network can do without: guidance needs that. */
   readonly labelDropout?: number;
+  /** How captions become its condition `tokens`, if it takes one. */
+  readonly captions?: CaptionMeaning;
+}
+
+/** How captions become tokens. */
+export interface CaptionMeaning {
+  /** Tokens of each caption, padding included. */
+  readonly length: number;
+  /** The content of a `tokenizer.json`, as `tokenizerFromJson` of `@ddpm/text` takes it. */
+  readonly tokenizer: JsonObject;
+  /** How often training left the caption out; above 0, the network can do without, which guidance needs. */
+  readonly dropout: number;
 }
 
 /**
@@ -78,6 +93,7 @@ export function meaningToJson({
   levels,
   classNames,
   labelDropout,
+  captions,
 }: DenoiserMeaning): JsonObject {
   const { sigmaData, variance } = parameterisation;
   return {
@@ -89,6 +105,7 @@ export function meaningToJson({
     levels: levelsToJson(levels),
     ...(classNames && { classNames: [...classNames] }),
     ...(labelDropout !== undefined && { labelDropout }),
+    ...(captions && { captions: { ...captions } }),
   } satisfies Json;
 }
 
@@ -104,7 +121,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     throw unexpected(path, message);
   }
   const { image: shape, parameterisation, sigmaData, learnedVariance: variance, ...data } = result.data;
-  const { levels, classNames, labelDropout } = data;
+  const { levels, classNames, labelDropout, captions } = data;
   if ((parameterisation === 'edm') !== (sigmaData !== undefined))
     throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
   const fixed = parameterisations[parameterisation]({ sigmaData });
@@ -114,6 +131,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     levels: levelsFromJson(levels),
     ...(classNames && { classNames }),
     ...(labelDropout !== undefined && { labelDropout }),
+    ...(captions && { captions: captions as CaptionMeaning }),
   };
   checkMeaning(meaning);
   return meaning;

@@ -1,5 +1,6 @@
 export { Bert, bertFromTensors } from './bert';
 export type { BertOptions } from './bert';
+export { withCaptionDropout } from './caption-dropout';
 export { Clip, contrastive, contrastiveLoss } from './clip';
 export type { ImageEncoder, TextEncoder } from './clip';
 export { loadGlideText } from './glide';

@@ -118,7 +118,7 @@ function measuredSigma(dataset: Dataset): Promise<number> {
 }
 
 /** The numbers that a network is told of levels. */
-function toldOf(
+export function toldOf(
   parameterisation: Objective['parameterisation'],
   levels: Parameters<typeof stack>[0],
 ): readonly number[] {
@@ -161,7 +161,7 @@ export function quarters(values: Float32Array, ways: readonly number[]): (number
 }
 
 /** Makes what is costly when it is first asked for. */
-function once(make: () => Promise<CompiledNetwork>) {
+export function once(make: () => Promise<CompiledNetwork>) {
   let made: Promise<CompiledNetwork> | undefined;
   return {
     get: () => (made ??= make()),

@@ -1,6 +1,6 @@
 import type { OptionTable, SettingsOf } from '@ddpm/app-common';
 import type { Checkpoint } from '@ddpm/checkpoint';
-import type { Dataset } from '@ddpm/datasets';
+import type { Dataset, Tokenizer } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
 import type { Arrays, Batch, Task } from '@ddpm/train';
@@ -53,6 +53,8 @@ export interface Training {
    * where training draws what the measure should not, such as labels that are left out.
    */
   readonly validation?: Task;
+  /** Makes tokens of the dataset's captions, where the task wants the field `tokens`. */
+  readonly tokenizer?: Tokenizer;
   /** Its networks as a checkpoint names them: one, or several, whose names begin those of their parameters. */
   readonly networks: Checkpoint['networks'];
   /** Their meaning. */

@@ -1,0 +1,184 @@
+import { fileURLToPath } from 'node:url';
+import type { SettingsOf } from '@ddpm/app-common';
+import { fraction, number, oneOf, wholeNumber } from '@ddpm/app-common';
+import type { JsonObject, NetworkReference } from '@ddpm/checkpoint';
+import { loadNetwork } from '@ddpm/checkpoint';
+import type { Dataset } from '@ddpm/datasets';
+import type { Network } from '@ddpm/diffusion';
+import { denoising, l2 } from '@ddpm/diffusion';
+import { toImages } from '@ddpm/images';
+import { captionedGrid } from '@ddpm/images/plot';
+import { namedParameters, parameterCount } from '@ddpm/layers';
+import { compileNetwork, draw, initialScale, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
+import type { Tokenizer } from '@ddpm/text';
+import { tokenizerFromJson, trainBytePairs, trainWords, withCaptionDropout } from '@ddpm/text';
+import type { Batch } from '@ddpm/train';
+import { checkNetwork } from '../check-network';
+import type { CommonSettings } from '../common-table';
+import { defaults } from '../defaults';
+import { once, quarters, toldOf } from './denoise';
+import { options as denoiseOptions } from './denoise-options';
+import { objectiveOf, someLevels, wayTo } from './objective';
+import type { Ingredients, Preset, Training } from './training';
+import { kind } from './training';
+
+/** Images in a preview. */
+const COUNT = 16;
+/** As many images' captions make the vocabulary. */
+const COUNTED = 10_000;
+
+/** How a vocabulary is made of captions, by the names that the command line gives. */
+const vocabularies = { words: trainWords, 'byte-pairs': trainBytePairs };
+
+const { parameterisation } = denoiseOptions['What is learned'];
+const { schedule, timesteps } = denoiseOptions['Noise levels'];
+const options = {
+  'What is learned': { parameterisation },
+  'Noise levels': { schedule, timesteps },
+  Captions: {
+    vocabulary: {
+      flag: '--vocabulary <name>',
+      does: 'what tokens are: words of the captions, or byte-pairs, pieces of them',
+      schema: oneOf(Object.keys(vocabularies) as (keyof typeof vocabularies)[]),
+    },
+    vocabularySize: {
+      flag: '--vocabulary-size <n>',
+      does: 'how many tokens there are at most',
+      schema: wholeNumber(4),
+      read: number,
+    },
+    captionLength: {
+      flag: '--caption-length <tokens>',
+      does: 'tokens of a caption; what is longer is cut',
+      schema: wholeNumber(2),
+      read: number,
+    },
+    captionDropout: {
+      flag: '--caption-dropout <share>',
+      does: 'how often the caption is left out, which guidance needs',
+      schema: fraction(),
+      read: number,
+    },
+  },
+} as const;
+type Settings = CommonSettings & SettingsOf<typeof options>;
+
+/** Portraits of 16×16 from words, in about an hour on two cores. */
+const pixelArt: Settings = {
+  ...defaults,
+  ...{ dataset: 'pixel-art', flip: false, steps: 12_000, batchSize: 64, validation: 500 },
+  ...{ learningRate: 1e-3, warmup: 200, decay: 'cosine', clipNorm: 1, ema: 0.999 },
+  ...{ parameterisation: 'velocity', schedule: 'cosine', timesteps: 1000 },
+  ...{ vocabulary: 'words', vocabularySize: 2000, captionLength: 20, captionDropout: 0.1 },
+  network: '@ddpm/glide',
+  networkOptions: {
+    ...{ modelChannels: 32, channelMult: [1, 2, 3], numResBlocks: 1, attentionResolutions: [2, 4], numHeads: 4 },
+    ...{ groups: 8, textWidth: 64, textLayers: 2, textHeads: 4 },
+  },
+  ...{ sampleEvery: 1000, checkpointEvery: 500, validateEvery: 1000 },
+};
+
+const presets: Readonly<Record<string, Preset<Settings>>> = {
+  'pixel-art': { does: 'portraits from words, about an hour', settings: pixelArt },
+};
+
+/** A denoiser that is told what is to be seen, with a text transformer that is trained with it (Nichol et al. 2021). */
+async function make({ settings, dataset, execution, before }: Ingredients<Settings>): Promise<Training> {
+  const { network: name, captionDropout: dropout } = settings;
+  if (!dataset.captions)
+    throw new Error(
+      `--task text-to-image needs captions, which ${settings.dataset} does not have here; a folder has them in a .txt beside each picture, or in a metadata.jsonl`,
+    );
+  const tokenizer = before ? tokenizerOf(before.checkpoint.meaning) : vocabularyOf(settings, dataset);
+  const { length, vocabularySize } = tokenizer;
+  const {
+    parameterisation: meansWhat,
+    levels,
+    source,
+    steady,
+  } = objectiveOf({ ...settings, levelSource: 'uniform', weighting: 'none' }, undefined);
+
+  const image = dataset.shape;
+  const known = before?.checkpoint.networks.denoiser;
+  const reference: NetworkReference = {
+    name,
+    options: { channels: image[2], seed: settings.seed, ...settings.networkOptions, vocabularySize, length },
+    ...(known?.name === name && known.folder !== undefined && { folder: known.folder }),
+  };
+  const network = await loadNetwork<Network>(reference, {
+    run: before?.folder,
+    bases: [fileURLToPath(import.meta.url)],
+  });
+  if (network.conditions?.join() !== 'tokens')
+    throw new Error(
+      `--task text-to-image: network ${name} must take the condition 'tokens' alone, and takes ${network.conditions?.join(', ') || 'none'}`,
+    );
+  const parameters = namedParameters({ denoiser: network });
+  const captions = Array.from({ length: COUNT }, (_, i) => dataset.captions!(i % dataset.size)[0]);
+  const condition = tokensOf(captions, tokenizer);
+  await checkNetwork(network, {
+    ...{ name, parameters, execution, image, condition: tokensOf(captions.slice(0, 1), tokenizer), blind: false },
+    told: toldOf(meansWhat, someLevels(levels)),
+  });
+
+  const objective = { network, parameters, parameterisation: meansWhat, loss: l2 };
+  const whole = denoising({ ...objective, levels: source });
+  const one = tokensOf(captions.slice(0, 1), tokenizer);
+  const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition: one }));
+  return {
+    task: dropout > 0 ? withCaptionDropout(whole, tokenizer, { probability: dropout }) : whole,
+    validation: denoising({ ...objective, levels: steady }),
+    tokenizer,
+    networks: { denoiser: reference },
+    meaning: meaningToJson({
+      ...{ image, parameterisation: meansWhat, levels },
+      captions: { length, tokenizer: tokenizer.json as JsonObject, dropout },
+    }),
+    description: `Network: ${name}, ${parameterCount(network).toLocaleString('en')} parameters, told captions of ${length} tokens of ${vocabularySize}`,
+    async preview() {
+      const sampler = samplerFor({}, levels);
+      const values = await draw({
+        ...{ network: await compiled.get(), parameterisation: meansWhat, image, count: COUNT, seed: settings.seed },
+        ...{ sampler, initialScale: initialScale(levels, sampler), condition },
+      });
+      return captionedGrid(toImages(values, [COUNT, ...image]), captions);
+    },
+    quarters: ({ time }, values) =>
+      quarters(
+        values.get('loss')!,
+        Array.from(time.data, (each) => wayTo(levels, each)),
+      ),
+    operations: async () => (await (await compiled.get()).cost()).operations,
+    dispose: () => compiled.dispose(),
+  };
+}
+
+export const textToImage = kind({
+  name: 'text-to-image',
+  does: 'a network that makes images out of noise and captions',
+  ...{ options, presets, make },
+});
+
+/** A vocabulary of the dataset's captions. */
+function vocabularyOf({ vocabulary, vocabularySize, captionLength }: Settings, dataset: Dataset): Tokenizer {
+  function* all() {
+    const { size } = dataset;
+    const n = Math.min(size, COUNTED);
+    for (let i = 0; i < n; i++) yield* dataset.captions!(Math.floor((i * size) / n));
+  }
+  return vocabularies[vocabulary](all(), { size: vocabularySize, length: captionLength });
+}
+
+/** The one that a checkpoint holds. */
+function tokenizerOf(meaning: Parameters<typeof meaningFromJson>[0]): Tokenizer {
+  const { captions } = meaningFromJson(meaning);
+  if (!captions) throw new Error('its meaning has no captions, and so it is no run of --task text-to-image');
+  return tokenizerFromJson(captions.tokenizer, { length: captions.length });
+}
+
+/** Captions as the network's condition. */
+function tokensOf(captions: readonly string[], tokenizer: Tokenizer): Batch {
+  const data = new Int32Array(captions.length * tokenizer.length);
+  captions.forEach((caption, i) => data.set(tokenizer.encode(caption), i * tokenizer.length));
+  return { tokens: { data, item: [tokenizer.length] } };
+}
