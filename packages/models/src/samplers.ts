@@ -147,8 +147,8 @@ export function chooseSampler(
       `sampler ${name} takes all of a schedule's timesteps, and this model's levels have none; say how many steps`,
     );
   // A schedule may have fewer timesteps than the steps that nobody asked for.
-  const most = schedule && ['trailing', 'leading', 'linspace'].includes(spacingName) ? schedule.timesteps : Infinity;
-  const count = steps ?? (named.steps === 'all' ? schedule!.timesteps : Math.min(named.steps, most));
+  const most = schedule?.timesteps ?? Infinity;
+  const count = steps ?? (named.steps === 'all' ? most : Math.min(named.steps, most));
   const levels = space(known, count);
   return {
     ...{ sampler: name, steps: count, spacing: spacingName, levels },
