@@ -1,5 +1,6 @@
 // Our side of the comparison: answers the requests that pytorch.py describes, in the same words, by the steps that the
 // trainer takes.
+import { Unet2d } from '@ddpm/adm';
 import { denoising, huber, uniform } from '@ddpm/diffusion';
 import { prepareExecution } from '@ddpm/execution';
 import { namedParameters } from '@ddpm/layers';
@@ -16,6 +17,7 @@ const schedule = linearSchedule({ timesteps: 200 });
 const rng = new Random(0);
 
 let network;
+let channels;
 let task;
 let learning;
 const forwards = new Map();
@@ -23,15 +25,25 @@ const forwards = new Map();
 const answer = (message) => console.log(JSON.stringify(message));
 const uniformly = (length) => Float32Array.from({ length }, () => 2 * rng.uniform() - 1);
 
-function build({ blocks, dim, mults, channels, groups }) {
-  network = new Unet({ dim, dimMults: mults, channels, useConvnext: blocks === 'convnext', resnetBlockGroups: groups });
+/** The tutorial's U-Net, or that of a config of diffusers' `UNet2DModel`. */
+function build({ config, blocks, dim, mults, channels: inChannels, groups }) {
+  network = config
+    ? new Unet2d(config)
+    : new Unet({
+        dim,
+        dimMults: mults,
+        channels: inChannels,
+        useConvnext: blocks === 'convnext',
+        resnetBlockGroups: groups,
+      });
+  channels = config ? config.in_channels : inChannels;
   const parameters = namedParameters({ denoiser: network });
   task = denoising({ network, parameters, levels: uniform(schedule), loss: huber });
   return { parameters: [...parameters.values()].reduce((sum, { size }) => sum + size, 0) };
 }
 
 const images = (batch, size) => {
-  const item = [size, size, network.initConv.weight.shape[2]];
+  const item = [size, size, channels];
   return { image: { data: uniformly(batch * tf.util.sizeFromShape(item)), item } };
 };
 
@@ -44,7 +56,7 @@ async function prepare({ op, batch, size }) {
     const gradients = await execution.gradients(task, task.draw(images(batch, size), rng));
     learning = { size, learner: await learner({ task, gradients }) };
   } else if (!forwards.has(size)) {
-    const image = [size, size, network.initConv.weight.shape[2]];
+    const image = [size, size, channels];
     forwards.set(size, await compileNetwork(execution, network, { parameters: task.parameters, image, fixed: true }));
   }
   return (performance.now() - start) / 1000;

@@ -1,6 +1,7 @@
 """The same models and steps in PyTorch, answering one JSON request a line, so that both sides can be timed in turn.
 
 {"op": "build", "blocks": "convnext", "dim": 28, "mults": [1, 2, 4], "channels": 1, "groups": 4}
+{"op": "build", "config": {...}}                            or a UNet2DModel of diffusers
 {"op": "step", "batch": 128, "size": 28, "repeat": 1}       one training step: t, noise, forward, backward, Adam
 {"op": "forward", "batch": 64, "size": 28, "repeat": 1}     one sampling forward, without gradients
 Each answer is {"seconds": [...], "peakMegabytes": ...}.
@@ -25,12 +26,19 @@ def main():
         request = json.loads(line)
         answer = {}
         if request["op"] == "build":
-            network = Unet(request["dim"], request["mults"], request["channels"], request["blocks"], request["groups"])
-            optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-            answer["parameters"] = sum(p.numel() for p in network.parameters())
+            if "config" in request:
+                from diffusers import UNet2DModel
+
+                channels = request["config"]["in_channels"]
+                model = UNet2DModel(**request["config"])
+                network = lambda x, t: model(x, t).sample
+            else:
+                channels = request["channels"]
+                network = model = Unet(request["dim"], request["mults"], channels, request["blocks"], request["groups"])
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+            answer["parameters"] = sum(p.numel() for p in model.parameters())
         else:
             batch, size = request["batch"], request["size"]
-            channels = network.init_conv.in_channels
             x = torch.randn(batch, channels, size, size)
             t = torch.randint(0, 200, (batch,))
             alphas_cumprod = torch.cumprod(1 - torch.linspace(0.0001, 0.02, 200), 0)

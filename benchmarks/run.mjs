@@ -1,9 +1,8 @@
 // Prints how our training and sampling compare with PyTorch's, both timed in turn: node run.mjs [--python python3]
 // [--rounds 5] [--scaling]
 import { availableParallelism, cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { median, start } from './peer.mjs';
+import { comparing, megabytes, ratio, seconds } from './compare.mjs';
 import { smallModels } from './small.mjs';
 
 const { values: options } = parseArgs({
@@ -15,53 +14,9 @@ const { values: options } = parseArgs({
 });
 const rounds = Number(options.rounds);
 const threads = availableParallelism();
-const file = (name) => fileURLToPath(new URL(name, import.meta.url));
 
-const tuned = {
-  MALLOC_TRIM_THRESHOLD_: String(2 ** 32),
-  MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
-  MALLOC_TOP_PAD_: String(2 ** 28),
-};
-const sides = {
-  ours: () => start(process.execPath, [file('ours.mjs')]),
-  torch: () => start(options.python, [file('pytorch.py'), String(threads)]),
-  tuned: () => start(options.python, [file('pytorch.py'), String(threads)], tuned),
-};
+const compare = comparing(options.python, rounds);
 const tutorial = { op: 'build', blocks: 'convnext', dim: 28, mults: [1, 2, 4], channels: 1, groups: 4 };
-
-/**
- * Of each side, taken in turn so many times: the median of its seconds, that of their ratio to ours, and its peak
- * memory.
- */
-async function compare(model, request, { names = Object.keys(sides), times = rounds } = {}) {
-  const peers = [];
-  for (const name of names) {
-    const peer = await sides[name]();
-    if (peer) peers.push({ name, peer, seconds: [] });
-  }
-  for (const { peer } of peers) await peer.ask(model);
-  const results = {};
-  // The first runs compile, allocate and warm up.
-  for (const { name, peer } of peers)
-    results[name] = { preparation: (await peer.ask({ ...request, repeat: 2 })).preparation };
-  for (let round = 0; round < times; round++) {
-    for (const { name, peer, seconds } of peers) {
-      const answer = await peer.ask({ ...request, repeat: 1 });
-      seconds.push(...answer.seconds);
-      Object.assign(results[name], { seconds: median(seconds), peakMegabytes: answer.peakMegabytes });
-    }
-  }
-  // Of each round, since other work on the machine slows a whole round more often than one side of it.
-  const [ours] = peers;
-  for (const { name, seconds } of peers)
-    results[name].ratio = median(seconds.map((time, round) => time / ours.seconds[round]));
-  for (const { peer } of peers) peer.stop();
-  return results;
-}
-
-const seconds = (result) => (result ? `${result.seconds.toFixed(3)} s` : '–');
-const ratio = (result) => (result ? `${result.ratio.toFixed(2)}×` : '–');
-const megabytes = (result) => (result ? `${Math.round(result.peakMegabytes)} MB` : '–');
 
 console.log(`${cpus()[0].model}, ${threads} processors; Node ${process.version}; ${rounds} rounds, medians`);
 const rows = [];

@@ -24,11 +24,25 @@ export function weightsOf({ shapes }) {
 }
 
 const images = (values, [n, c, h, w]) => tf.transpose(tf.tensor(values, [n, c, h, w]), [0, 2, 3, 1]);
-const torchLayout = (x) => [...(x.rank === 4 ? tf.transpose(x, [0, 3, 1, 2]) : x).dataSync()];
+/** A result's values in PyTorch's layout. */
+export const torchLayout = (x) => [...(x.rank === 4 ? tf.transpose(x, [0, 3, 1, 2]) : x).dataSync()];
 /** The largest difference, as a share of the largest value. */
-const difference = (ours, theirs) =>
+export const difference = (ours, theirs) =>
   theirs.reduce((most, value, i) => Math.max(most, Math.abs(value - ours[i])), 0) /
   theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+/** What a case's network is applied to. */
+export function inputsOf({ size, batch = 2, label, embDim, options }) {
+  const channels = options.in_channels;
+  const values = known(1000, batch * channels * size * size).map((v) => v * 3);
+  const x = tf.tidy(() => images(values, [batch, channels, size, size]));
+  const t = tf.tensor1d(Array.from({ length: batch }, (_, i) => (i * 371 + 3) % 1000));
+  if (label === undefined) return { x, t };
+  if (label === 'embedding')
+    return { x, t, condition: { label: tf.tensor(known(1001, batch * embDim), [batch, embDim]) } };
+  const dtype = options.class_embed_type === 'timestep' ? 'float32' : 'int32';
+  return { x, t, condition: { label: tf.tensor1d(label, dtype) } };
+}
 
 /**
  * How far a network of ours is from the original: the largest differences of the output and of the images' gradient as
@@ -37,23 +51,9 @@ const difference = (ours, theirs) =>
  * @param network ours, with the weights of `weightsOf`
  * @param names its parameters' PyTorch names by path
  */
-export function compare(network, names, { size, batch = 2, label, embDim, options }, original) {
+export function compare(network, names, of, original) {
   return tf.tidy(() => {
-    const channels = options.in_channels;
-    const x = images(
-      known(1000, batch * channels * size * size).map((v) => v * 3),
-      [batch, channels, size, size],
-    );
-    const t = tf.tensor1d(Array.from({ length: batch }, (_, i) => (i * 371 + 3) % 1000));
-    const condition =
-      label === undefined
-        ? undefined
-        : {
-            label:
-              label === 'embedding'
-                ? tf.tensor(known(1001, batch * embDim), [batch, embDim])
-                : tf.tensor(label, [batch], options.class_embed_type === 'timestep' ? 'float32' : 'int32'),
-          };
+    const { x, t, condition } = inputsOf(of);
     const output = network.apply(x, t, condition);
     const weights = known(1002, output.size);
     const cotangent = output.rank === 4 ? images(weights, original.shape) : tf.tensor(weights, output.shape);
@@ -69,9 +69,9 @@ export function compare(network, names, { size, batch = 2, label, embDim, option
       if (!expected) return ours.every((v) => v === 0) ? [] : [[name, Infinity]];
       const [norm, inner] = expected;
       const numbers = known(7, ours.length);
-      const [ourNorm, ourInner] = [Math.hypot(...ours), ours.reduce((sum, v, i) => sum + v * numbers[i], 0)];
+      const ourNorm = Math.sqrt(ours.reduce((sum, v) => sum + v * v, 0));
+      const ourInner = ours.reduce((sum, v, i) => sum + v * numbers[i], 0);
       if (norm < 1e-4) return [[name, ourNorm < 1e-4 ? 0 : Infinity]];
-      // A bias of the keys moves all scores of a query alike, so that a third of this gradient is nothing but rounding.
       return [[name, Math.max(Math.abs(ourNorm - norm), Math.abs(ourInner - inner)) / norm]];
     });
     const [worst, gradients] = found.reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0]);
