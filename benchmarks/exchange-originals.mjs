@@ -28,7 +28,8 @@ const { values: given } = parseArgs({
     only: { type: 'string', default: '' },
   },
 });
-const tolerance = 1e-5;
+/** Of outputs and the images' gradient, and of the parameters' gradients, some of which are small sums of large numbers. */
+const tolerances = [1e-5, 1e-4];
 
 const common = {
   in_channels: 3,
@@ -125,17 +126,21 @@ Object.assign(cases, {
 });
 for (const act_fn of ['silu', 'gelu', 'relu', 'mish']) cases[`diffusers: ${act_fn}`] = diffusers({ act_fn });
 Object.assign(cases, {
-  'diffusers: as google/ddpm-cifar10-32, narrow': diffusers({
-    block_out_channels: [8, 16, 16, 16],
-    layers_per_block: 2,
-    attention_head_dim: null,
-    freq_shift: 1,
-    flip_sin_to_cos: false,
-    downsample_padding: 0,
-    norm_eps: 1e-6,
-    down_block_types: ['DownBlock2D', 'AttnDownBlock2D', 'DownBlock2D', 'DownBlock2D'],
-    up_block_types: ['UpBlock2D', 'UpBlock2D', 'AttnUpBlock2D', 'UpBlock2D'],
-  }),
+  'diffusers: as google/ddpm-cifar10-32, narrow': diffusers(
+    {
+      block_out_channels: [8, 16, 16, 16],
+      layers_per_block: 2,
+      attention_head_dim: null,
+      freq_shift: 1,
+      flip_sin_to_cos: false,
+      downsample_padding: 0,
+      norm_eps: 1e-6,
+      down_block_types: ['DownBlock2D', 'AttnDownBlock2D', 'DownBlock2D', 'DownBlock2D'],
+      up_block_types: ['UpBlock2D', 'UpBlock2D', 'AttnUpBlock2D', 'UpBlock2D'],
+    },
+    // Of 1×1 pixels, norms with so small an ε have gradients of rounding alone.
+    { size: 16 },
+  ),
   'diffusers: scale-shift, residual resampling, classes': diffusers(
     {
       resnet_time_scale_shift: 'scale_shift',
@@ -196,20 +201,21 @@ async function compiledDifference(network, of, original) {
   return apart;
 }
 
-let worst = 0;
+const failed = [];
 const text = (value) => value.toExponential(1);
 console.log(
   '| network | parameters | output | output, compiled | gradient of x | gradients |\n|---|---|---|---|---|---|',
 );
 for (const [name, original] of Object.entries(originals)) {
   const { network, names } = ours(chosen[name], weightsOf(original));
-  const { output, dx, gradients, compared } = compare(network, names, chosen[name], original);
+  const { output, dx, gradients, worst, compared } = compare(network, names, chosen[name], original);
   const compiled = await compiledDifference(network, chosen[name], original);
   disposeParameters(network);
-  worst = Math.max(worst, output, compiled, dx, gradients);
+  if (!(Math.max(output, compiled, dx) < tolerances[0])) failed.push(name);
+  if (!(gradients < tolerances[1])) failed.push(`${name} (${worst})`);
   console.log(`| ${name} | ${compared} | ${[output, compiled, dx, gradients].map(text).join(' | ')} |`);
 }
-if (!(worst < tolerance)) {
-  console.error(`a difference of ${text(worst)} is over ${tolerance}`);
+if (failed.length > 0) {
+  console.error(`differences over ${tolerances.join(' or, of gradients, ')}: ${failed.join('; ')}`);
   process.exit(1);
 }

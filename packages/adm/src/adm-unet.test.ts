@@ -148,6 +148,67 @@ describe('AdmUnet', () => {
     disposeParameters(unet);
   });
 
+  test('drops what it is told to: with nothing kept, blocks are as if their second convolutions were 0', () => {
+    tf.tidy(() => {
+      const options = { ...tiny, patchSize: 2, resblockUpdown: true, channelMult: [1, 2, 2], dropout: 0.25 };
+      const unet = shaken(new AdmUnet(options));
+      const { dropout: input } = unet.trainingInputs([16, 8, 2]);
+      // 8×4, 4×2, 2×1 positions of 4, 8, 8 channels: one block down and two up, two in the middle, and those between.
+      expect(input.item).toEqual([32 * 4 * 3 + 8 * 8 * 3 + 2 * 8 * 5 + (8 * 4 + 2 * 8) + (32 * 8 + 8 * 8)]);
+      const inputs = [tf.randomNormal<tf.Rank.R4>([2, 16, 8, 2], 0, 1, 'float32', 3), tf.tensor1d([1, 2])] as const;
+      const masked = (value: number) =>
+        unet.apply(...inputs, { dropout: tf.fill([2, input.item[0]], value) }).dataSync();
+      const plain = unet.apply(...inputs).dataSync();
+      expect(masked(1)).toEqual(plain);
+      const dropped = masked(0);
+      for (const [path, variable] of namedParameters(unet))
+        if (path.endsWith('conv2.weight')) variable.assign(tf.zerosLike(variable));
+      expect(dropped).toEqual(unet.apply(...inputs).dataSync());
+      expect(dropped).not.toEqual(plain);
+      expect(() => unet.apply(...inputs, { dropout: tf.ones([2, 3]) })).toThrow(
+        `AdmUnet: expected dropout as [2, ${input.item[0]}], got [2, 3]`,
+      );
+      const without = new AdmUnet({ ...options, dropout: 0 });
+      expect(without.trainingInputs([16, 8, 2])).toEqual({});
+      expect(() => without.apply(...inputs, { dropout: tf.ones([2, input.item[0]]) })).toThrow(
+        'AdmUnet: expected the conditions none, got dropout',
+      );
+    });
+  });
+
+  test('drops as often as it is asked to, and keeps the mean', () => {
+    const unet = new AdmUnet({ ...tiny, dropout: 0.25 });
+    const masks = unet.trainingInputs([4, 4]).dropout.draw(new Random(1), 20000);
+    expect(new Set(masks)).toEqual(new Set([0, Math.fround(4 / 3)]));
+    // Within four standard deviations.
+    expect(Math.abs(masks.filter((mask) => mask === 0).length / 20000 - 0.25)).toBeLessThan(0.0125);
+    disposeParameters(unet);
+  });
+
+  test('is trained with dropout and measured without it; other draws stay as they were', () => {
+    const options = { levels: uniform(linearSchedule({ timesteps: 10 })), loss: l2 };
+    const taskOf = (dropout: number, evaluation = false) => {
+      const network = shaken(new AdmUnet({ ...tiny, dropout }));
+      return { network, task: denoising({ network, parameters: namedParameters(network), evaluation, ...options }) };
+    };
+    const examples = { image: { data: new Random(2).normals(64), item: [4, 4, 2] } };
+    const results = [taskOf(0), taskOf(0.5), taskOf(0.5, true)].map(({ network, task }) => {
+      const drawn = task.draw(examples, new Random(3));
+      const loss = tf.tidy(() => {
+        const entries = Object.entries(drawn).map(([name, { data, item }]) => [name, tf.tensor(data, [2, ...item])]);
+        return task.loss(Object.fromEntries(entries) as Record<string, tf.Tensor>).loss.dataSync();
+      });
+      disposeParameters(network);
+      return { drawn, loss };
+    });
+    const [plain, training, evaluation] = results;
+    const { dropout, ...others } = training.drawn;
+    expect(others).toEqual(plain.drawn);
+    expect(dropout.item).toEqual(taskOf(0.5).network.trainingInputs([4, 4]).dropout.item);
+    expect(training.loss).not.toEqual(plain.loss);
+    expect(evaluation).toEqual(plain);
+  });
+
   test.each<[string, AdmUnetOptions]>([
     ['groups (3) must divide every width, but not so 4, 8', { ...tiny, groups: 3 }],
     [
@@ -158,6 +219,7 @@ describe('AdmUnet', () => {
     ['the number of heads (3) must divide the width where there is attention, 8', { ...tiny, numHeads: 3 }],
     ['modelChannels must be even', { ...tiny, modelChannels: 5 }],
     ['numResBlocks must be a whole number of at least 1, got 1.5', { ...tiny, numResBlocks: 1.5 }],
+    ['dropout must be from 0 to below 1, got 1', { ...tiny, dropout: 1 }],
     ['channelMult must name at least one level', { ...tiny, channelMult: [] }],
     ['there is no option widths, numHead', { ...tiny, ...{ widths: 1, numHead: 2 } }],
   ])('refuses: %s', (message, options) => {

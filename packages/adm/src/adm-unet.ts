@@ -47,6 +47,8 @@ export interface AdmUnetOptions extends AdmOptions {
   outChannels?: number;
   /** Heads of an attention on the way up; numHeads by default. */
   numHeadsUpsample?: number;
+  /** How often a value that a block's second convolution takes is dropped in training; 0 by default. */
+  dropout?: number;
   /** Makes it take the condition `label`: classes 0 … numClasses − 1, and `numClasses` for none of them. */
   numClasses?: number;
   /** What else it is told; its pooled vectors have 4·modelChannels features. */
@@ -99,6 +101,7 @@ export function admParts(
     numHeadsUpsample = numHeads,
     numClasses,
     context,
+    dropout = 0,
     useScaleShiftNorm = true,
     resblockUpdown = false,
     convResample = true,
@@ -193,7 +196,7 @@ export function admParts(
   const classes = numClasses === undefined ? undefined : numClasses + Number(withNoClass);
   const told = new AdmEmbedding({ dim: modelChannels, classes, ...initial }, ofClasses);
   return {
-    ...{ imageChannels, outChannels, widths, numResBlocks, told, context, parts, groups, patchSize, outInit },
+    ...{ imageChannels, outChannels, widths, numResBlocks, told, context, parts, dropout, groups, patchSize, outInit },
     ...initial,
   };
 }

@@ -2,13 +2,14 @@ import { Conv2d, averagePool, upsampleNearest } from '@ddpm/layers';
 import type { Init } from '@ddpm/layers';
 import type { Random } from '@ddpm/random';
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Dropout } from './dropout';
 
 /** Height and width changed by a factor of 2, or not. */
 export type Resampling = 'up' | 'down';
 
 /** What changes the size between two levels; `emb` is what blocks are told of the noise level and the class. */
 export interface Resampler {
-  apply(x: tf.Tensor4D, emb: tf.Tensor2D): tf.Tensor4D;
+  apply(x: tf.Tensor4D, emb: tf.Tensor2D, dropout?: Dropout): tf.Tensor4D;
 }
 
 /** Without parameters: the mean of four pixels, or each pixel four times. */

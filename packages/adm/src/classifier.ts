@@ -158,7 +158,7 @@ export class AdmClassifier {
     const who = 'AdmClassifier';
     if (!Number.isInteger(numClasses) || numClasses < 1)
       throw new RangeError(`${who}: numClasses must be a whole number of at least 1, got ${numClasses}`);
-    const upwards = ['outChannels', 'numHeadsUpsample'].filter((name) => name in options);
+    const upwards = ['outChannels', 'numHeadsUpsample', 'dropout'].filter((name) => name in options);
     if (upwards.length > 0) throw new RangeError(`${who}: there is no option ${upwards.join(', ')}`);
     const { told, parts, widths, imageChannels, patchSize, groups, numResBlocks, outInit, init, rng } = admParts(
       who,
@@ -216,7 +216,7 @@ export class AdmClassifier {
     return tf.tidy(() => {
       const { patchSize } = this;
       const emb = silu(this.told.apply(t, {}));
-      return this.head.apply(this.encoder.apply(patchSize === 1 ? x : pixelUnshuffle(x, patchSize), emb));
+      return this.head.apply(this.encoder.apply(patchSize === 1 ? x : pixelUnshuffle(x, patchSize), { emb }));
     });
   }
 }

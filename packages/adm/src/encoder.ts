@@ -2,6 +2,7 @@ import { Conv2d } from '@ddpm/layers';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { AttentionLayer } from './attention';
 import type { Initial, Resampler, Resampling } from './blocks';
+import type { Dropout } from './dropout';
 import type { ResBlock } from './res-block';
 
 /** A residual block, and attention behind it at some levels. */
@@ -25,15 +26,21 @@ export interface Parts {
   middle(channels: number): readonly Stage[];
 }
 
-export const applyStage = (
-  { block, attention }: Stage,
-  x: tf.Tensor4D,
-  emb: tf.Tensor2D,
-  context?: tf.Tensor3D,
-): tf.Tensor4D => {
-  const h = block.apply(x, emb);
+/** What all parts of a network are given beside the images. */
+export interface Given {
+  /** What is known of each image, [n, embDim]. */
+  readonly emb: tf.Tensor2D;
+  /** What attention reads beside the images, [n, positions, features]. */
+  readonly context?: tf.Tensor3D;
+  /** In training. */
+  readonly dropout?: Dropout;
+}
+
+/** x through a residual block and, where there is one, attention. */
+export function applyStage({ block, attention }: Stage, x: tf.Tensor4D, { emb, context, dropout }: Given): tf.Tensor4D {
+  const h = block.apply(x, emb, dropout);
   return attention ? attention.apply(h, context) : h;
-};
+}
 
 /** The half of the U-Net down to the middle and through it. */
 export class Encoder {
@@ -64,21 +71,17 @@ export class Encoder {
   }
 
   /**
-   * x: [n, h, w, inChannels], emb: [n, embDim], and a context for attention, [n, positions, features] → what stands behind the middle, and every feature map before it: those
-   * that the way up takes.
+   * x: [n, h, w, inChannels] → what stands behind the middle, and every feature map before it: those that the way up
+   * takes.
    */
-  apply(
-    x: tf.Tensor4D,
-    emb: tf.Tensor2D,
-    context?: tf.Tensor3D,
-  ): { readonly h: tf.Tensor4D; readonly skips: tf.Tensor4D[] } {
+  apply(x: tf.Tensor4D, given: Given): { readonly h: tf.Tensor4D; readonly skips: tf.Tensor4D[] } {
     let h = this.inConv.apply(x);
     const skips = [h];
     for (const { stages, resampler } of this.downs) {
-      for (const stage of stages) skips.push((h = applyStage(stage, h, emb, context)));
-      if (resampler) skips.push((h = resampler.apply(h, emb)));
+      for (const stage of stages) skips.push((h = applyStage(stage, h, given)));
+      if (resampler) skips.push((h = resampler.apply(h, given.emb, given.dropout)));
     }
-    for (const stage of this.middle) h = applyStage(stage, h, emb, context);
+    for (const stage of this.middle) h = applyStage(stage, h, given);
     return { h, skips };
   }
 }

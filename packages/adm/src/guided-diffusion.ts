@@ -42,7 +42,7 @@ export interface GuidedDiffusionOptions {
   image_size?: number;
   /** 2 alone: images. */
   dims?: number;
-  /** Of no effect: nothing is dropped here. */
+  /** Of the U-Net in training; a classifier drops nothing here. 0 by default. */
   dropout?: number;
   /** Of no effect: it trades time for memory there, and computes the same. */
   use_checkpoint?: boolean;
@@ -124,11 +124,12 @@ export function admFromGuidedDiffusion(
 ): AdmUnet {
   const { num_classes, ...others } = options;
   const [common, weights] = admOptions('admFromGuidedDiffusion', others);
-  const { out_channels, num_heads = 1, num_heads_upsample = -1 } = options;
+  const { out_channels, num_heads = 1, num_heads_upsample = -1, dropout = 0 } = options;
   const unet = new AdmUnet(
     {
       ...common,
       outChannels: out_channels,
+      dropout,
       numHeadsUpsample: num_heads_upsample === -1 ? num_heads : num_heads_upsample,
       ...(typeof num_classes === 'number' && { numClasses: num_classes }),
     },

@@ -3,6 +3,7 @@ import type { Init } from '@ddpm/layers';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Initial, Resampler, Resampling } from './blocks';
 import { resample } from './blocks';
+import type { Dropout } from './dropout';
 
 /** A function of each element. */
 export type Activation = <T extends tf.Tensor>(x: T) => T;
@@ -82,16 +83,22 @@ export class ResBlock implements Resampler {
   }
 
   /** x: [n, h, w, inChannels], emb: [n, embDim], activated already → [n, h', w', outChannels]. */
-  apply(x: tf.Tensor4D, emb: tf.Tensor2D): tf.Tensor4D {
+  apply(x: tf.Tensor4D, emb: tf.Tensor2D, dropout: Dropout = (kept) => kept): tf.Tensor4D {
     return tf.tidy(() => {
       const { activation } = this;
       const resampled = (image: tf.Tensor4D) => (this.resampling ? resample(image, this.resampling) : image);
       const h = this.conv1.apply(resampled(activation(this.norm1.apply(x))));
-      const out = this.conv2.apply(activation(this.told(h, this.emb.apply(emb))));
+      const out = this.conv2.apply(dropout(activation(this.told(h, this.emb.apply(emb)))));
       const across = resampled(x);
       const sum = tf.add<tf.Tensor4D>(this.skip ? this.skip.apply(across) : across, out);
       return this.outputScale === 1 ? sum : tf.div<tf.Tensor4D>(sum, this.outputScale);
     });
+  }
+
+  /** How many values of an image of a size [h, w] it may drop: those that its second convolution takes. */
+  droppable([h, w]: readonly [number, number]): number {
+    const factor = { up: 2, down: 0.5, none: 1 }[this.resampling ?? 'none'];
+    return h * factor * (w * factor) * this.conv2.weight.shape[2]!;
   }
 
   /** The second norm, and the embedding in it or before it. */

@@ -1,10 +1,13 @@
 import { Conv2d, GroupNorm, pixelShuffle, pixelUnshuffle, silu } from '@ddpm/layers';
 import type { Init } from '@ddpm/layers';
+import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Initial } from './blocks';
 import type { Level, Parts } from './encoder';
 import { applyStage, Encoder } from './encoder';
+import { dropoutBy, drawMasks } from './dropout';
 import type { Activation } from './res-block';
+import { ResBlock } from './res-block';
 
 /** Inputs beside x and t, by name. */
 export type Condition = Readonly<Record<string, tf.Tensor>>;
@@ -44,6 +47,8 @@ export interface UnetParts extends Initial {
   /** Of what the blocks are told; SiLU by default. */
   activation?: Activation;
   parts: Parts;
+  /** How often values are dropped in training; 0 by default. */
+  dropout?: number;
   /** Of the last norm. */
   groups: number;
   eps?: number;
@@ -66,6 +71,8 @@ export class Unet {
   readonly outConv: Conv2d;
   readonly patchSize: number;
   readonly conditions: readonly string[];
+  /** How often values are dropped in training. */
+  readonly dropout: number;
   private readonly who: string;
   private readonly activation: Activation;
 
@@ -80,12 +87,16 @@ export class Unet {
     context,
     activation = silu,
     parts,
+    dropout = 0,
     groups,
     eps,
     outInit,
     ...initial
   }: UnetParts) {
+    if (!(dropout >= 0 && dropout < 1))
+      throw new RangeError(`${who}: dropout must be from 0 to below 1, got ${dropout}`);
     this.who = who;
+    this.dropout = dropout;
     this.patchSize = patchSize;
     this.told = told;
     this.activation = activation;
@@ -116,27 +127,67 @@ export class Unet {
 
   /**
    * x: [n, h, w, imageChannels], t: [n], and the conditions by name → [n, h, w, outChannels]; h and w multiples of
-   * patchSize · 2^(levels − 1).
+   * patchSize · 2^(levels − 1). In training alone, also `dropout`, as `trainingInputs` draws it.
    * @throws RangeError if they are not, or the conditions are not those of the network; TypeError if labels are not
    * int32.
    */
   apply(x: tf.Tensor4D, t: tf.Tensor1D, condition: Condition = {}): tf.Tensor4D {
-    checkInputs(this.who, this, x, t, condition);
+    const { dropout: masks, ...conditions } = condition;
+    checkInputs(this.who, this, x, t, this.dropout > 0 ? conditions : condition);
+    if (masks) this.checkMasks(x, masks);
     return tf.tidy(() => {
-      const context = this.context?.apply(condition);
-      const told = this.told.apply(t, condition);
-      const emb = this.activation(context ? tf.add<tf.Tensor2D>(told, context.pooled) : told);
+      const context = this.context?.apply(conditions);
+      const told = this.told.apply(t, conditions);
+      const given = {
+        emb: this.activation(context ? tf.add<tf.Tensor2D>(told, context.pooled) : told),
+        context: context?.sequence,
+        dropout: masks && dropoutBy(masks as tf.Tensor2D),
+      };
       const { patchSize } = this;
-      const encoded = this.encoder.apply(patchSize === 1 ? x : pixelUnshuffle(x, patchSize), emb, context?.sequence);
+      const encoded = this.encoder.apply(patchSize === 1 ? x : pixelUnshuffle(x, patchSize), given);
       let { h } = encoded;
       for (const { stages, resampler } of this.ups) {
-        for (const stage of stages)
-          h = applyStage(stage, tf.concat([h, encoded.skips.pop()!], 3), emb, context?.sequence);
-        if (resampler) h = resampler.apply(h, emb);
+        for (const stage of stages) h = applyStage(stage, tf.concat([h, encoded.skips.pop()!], 3), given);
+        if (resampler) h = resampler.apply(h, given.emb, given.dropout);
       }
       const out = this.outConv.apply(silu(this.outNorm.apply(h)));
       return patchSize === 1 ? out : pixelShuffle(out, patchSize);
     });
+  }
+
+  /** `dropout`, where values are dropped: for images [h, w, c], a number for each of them, 0 or 1/(1 − dropout). */
+  trainingInputs([h, w]: readonly number[]): Record<
+    string,
+    { item: number[]; draw(rng: Random, count: number): Float32Array }
+  > {
+    if (this.dropout === 0) return {};
+    const item = [this.droppable(h, w)];
+    return { dropout: { item, draw: (rng, count) => drawMasks(rng, count, this.dropout) } };
+  }
+
+  /** How many values of an image are dropped or not, in the order in which `apply` comes upon them. */
+  private droppable(h: number, w: number): number {
+    const { downs, middle } = this.encoder;
+    const of = ({ stages, resampler }: Level, level: number) => {
+      const size = [h / this.patchSize / 2 ** level, w / this.patchSize / 2 ** level] as const;
+      const blocks = [...stages.map(({ block }) => block), ...(resampler instanceof ResBlock ? [resampler] : [])];
+      return blocks.reduce((sum, block) => sum + block.droppable(size), 0);
+    };
+    const deepest = downs.length - 1;
+    const counts = [
+      ...downs.map(of),
+      of({ stages: middle }, deepest),
+      ...this.ups.map((level, i) => of(level, deepest - i)),
+    ];
+    return counts.reduce((sum, count) => sum + count);
+  }
+
+  private checkMasks({ shape: [n, h, w] }: tf.Tensor4D, masks: tf.Tensor): void {
+    const expected = [n, this.droppable(h, w)];
+    if (masks.shape.join() !== expected.join())
+      throw new RangeError(
+        `${this.who}: expected dropout as [${expected.join(', ')}], got [${masks.shape.join(', ')}]`,
+      );
   }
 }
 

@@ -267,7 +267,7 @@ function unet2dParts(config: Config, { init, seed }: { init?: Init; seed: number
     outChannels: config.out_channels,
     widths,
     numResBlocks: config.layers_per_block,
-    ...{ told, activation, parts, groups, eps },
+    ...{ told, activation, parts, groups, eps, dropout: config.dropout },
     ...initial,
   };
 }

@@ -33,6 +33,8 @@ export interface DenoisingOptions {
   loss?: ElementLoss;
   /** The weight of the loss at a level; 1 by default. */
   weighting?: Weighting;
+  /** Whether the network is measured as it is used, without its `trainingInputs`; false by default. */
+  evaluation?: boolean;
   /** L_vlb beside it, `hybrid(…)`, which a learned variance needs, or alone, `vlb(…)`; none by default. */
   bound?: Bound;
 }
@@ -54,9 +56,11 @@ export function denoising({
   parameterisation = epsilon,
   loss = l1,
   weighting,
+  evaluation = false,
   bound,
 }: DenoisingOptions): Task {
   const { conditions = [] } = network;
+  const trainingInputs = (image: readonly number[]) => (evaluation ? {} : (network.trainingInputs?.(image) ?? {}));
   if (bound && !bound.alone && parameterisation.variance === undefined)
     throw new RangeError(
       `denoising: a hybrid loss trains a learned variance, and '${parameterisation.name}' has none; learnedRange(${parameterisation.name}) does`,
@@ -97,6 +101,12 @@ export function denoising({
           last: row(({ level }) => stepAt(level).last),
         }),
         ...(levels.observe && { index: { data: Int32Array.from(drawn, ({ index = -1 }) => index), item: [] } }),
+        ...Object.fromEntries(
+          Object.entries(trainingInputs(item)).map(([name, input]) => [
+            name,
+            { data: input.draw(rng, drawn.length * tf.util.sizeFromShape([...input.item])), item: input.item },
+          ]),
+        ),
       };
     },
     loss(inputs: Inputs): Losses {
@@ -104,11 +114,12 @@ export function denoising({
       const column = (name: string) => tf.reshape<tf.Rank.R4>(inputs[name], [-1, 1, 1, 1]);
       const level: Levels = { signal: column('signal'), sigma: column('sigma'), time: inputs.time as tf.Tensor1D };
       const x = qSample(level, xStart, noise);
-      const condition = Object.fromEntries(conditions.map((name) => [name, inputs[name]]));
+      const given = [...conditions, ...Object.keys(trainingInputs(xStart.shape.slice(1)))];
+      const condition = Object.fromEntries(given.map((name) => [name, inputs[name]]));
       const output = network.apply(
         parameterisation.input?.(level, x) ?? x,
         parameterisation.told?.(level) ?? level.time,
-        conditions.length > 0 ? condition : undefined,
+        given.length > 0 ? condition : undefined,
       );
       checkOutput('denoising', parameterisation, x, output);
       const [main, values] = outputParts(parameterisation, output);

@@ -1,4 +1,4 @@
-export type { AsyncNetworkFunction, Classifier, Condition, Network, NetworkFunction } from './network';
+export type { AsyncNetworkFunction, Classifier, Condition, Network, NetworkFunction, TrainingInput } from './network';
 
 export { clean, edmAt, flowAt, levelAt, qSample, signalToNoise, stack } from './levels/level';
 export type { Level, Levels } from './levels/level';

@@ -1,3 +1,4 @@
+import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 
 /** Inputs beside x and its level, such as classes, by name; the first axis of each is the batch. */
@@ -10,12 +11,22 @@ export type Condition = Readonly<Record<string, tf.Tensor>>;
  */
 export type NetworkFunction = (x: tf.Tensor4D, told: tf.Tensor1D, condition?: Condition) => tf.Tensor4D;
 
+/** Numbers that a network is given in training alone, drawn anew for each example, such as what is dropped. */
+export interface TrainingInput {
+  /** The shape of one example's. */
+  readonly item: readonly number[];
+  /** So many numbers for all examples together. */
+  draw(rng: Random, count: number): Float32Array;
+}
+
 /** Any object with such a function. Its parameters are the variables reachable through its fields. */
 export interface Network {
   /** The network's output for noisy images. */
   apply: NetworkFunction;
   /** The names of the conditions that it takes, all of which it must be given; none by default. */
   readonly conditions?: readonly string[];
+  /** What it takes in training beside them, by name, for images of a shape [h, w, c]; nothing by default. */
+  trainingInputs?(image: readonly number[]): Readonly<Record<string, TrainingInput>>;
 }
 
 /** A classifier of noisy images: x [n, h, w, c] and what it is told of the level [n] → logits [n, classes]. */

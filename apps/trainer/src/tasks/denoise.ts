@@ -66,7 +66,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
   ];
   return {
     task: labelDropout > 0 ? withLabelDropout(whole, { none: classNames!.length, probability: labelDropout }) : whole,
-    validation: denoising({ ...objective, levels: steady }),
+    validation: denoising({ ...objective, levels: steady, evaluation: true }),
     networks: { denoiser: reference },
     meaning: meaningToJson({
       ...{ image, parameterisation, levels, classNames },
