@@ -48,7 +48,7 @@ class Message {
 
   message(field: number, value: Message): this {
     this.varint((field << 3) | 2).varint(value.length);
-    this.chunks.push(...value.chunks);
+    for (const chunk of value.chunks) this.chunks.push(chunk);
     this.length += value.length;
     return this;
   }
@@ -201,7 +201,7 @@ export function writeModel(
   }
   for (const { name, value } of outputs) if (nameOf(value) !== name) node('Identity', '', [nameOf(value)], [name], {});
   graph.text(2, 'graph');
-  graph.chunks.push(...initializers.chunks);
+  for (const chunk of initializers.chunks) graph.chunks.push(chunk);
   graph.length += initializers.length;
   for (const input of inputs) graph.message(11, port(input));
   if (endMarker !== undefined) {
