@@ -75,9 +75,11 @@ export { eulerAncestral } from './sampling/euler-ancestral';
 export { heun } from './sampling/heun';
 export { kdpm2 } from './sampling/kdpm2';
 export { lcm } from './sampling/lcm';
+export { chain } from './sampling/chain';
+export type { Chain } from './sampling/chain';
 export { sample } from './sampling/sample';
 export type { SampleOptions, SampleStep } from './sampling/sample';
-export type { Evaluation, Sampler } from './sampling/sampler';
+export type { Evaluation, NoiseSource, Sampler } from './sampling/sampler';
 
 export { showsImages } from './priors/prior';
 export type { Prior } from './priors/prior';

@@ -8,6 +8,8 @@ export { classifierMeaningToJson, loadClassifier } from './load-classifier';
 export type { ClassifierMeaning, ClassifierNetwork, LoadedClassifier } from './load-classifier';
 export { compileNetwork } from './compile-network';
 export type { CompiledNetwork } from './compile-network';
+export { compileChain } from './compile-chain';
+export type { CompileChainOptions, CompiledChain } from './compile-chain';
 export { classNumber, labels } from './classes';
 export { spacings } from './spacings';
 export type { LevelsToSpace, Spacing } from './spacings';

@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { Level } from '../levels/level';
 import type { AsyncNetworkFunction, Condition, Network } from '../network';
-import { runNetwork } from '../network';
 import { epsilon } from '../parameterisations/epsilon';
 import type { Parameterisation } from '../parameterisations/parameterisation';
 import { checkOutput, outputParts } from '../parameterisations/parameterisation';
 import type { Denoise } from './denoise';
+import { immediate } from './denoise';
 import { checkCondition, denoiser } from './denoiser';
 
 /** How to guide; `condition`, `none` and `scale` are needed. */
@@ -61,11 +62,14 @@ export function guided(
   const conditional = denoiser(network, { parameterisation, condition });
   const unconditional = denoiser(network, { parameterisation, condition: none });
   const mixed = denoiser(mixing(network, none, { scale, rescale, parameterisation }), { parameterisation, condition });
-  return (x, level) => {
+  const at = (level: Level) => {
     const sigma = level.sigma / level.signal;
     const s = sigma > low && sigma <= high ? scale : 1;
-    return s === 1 ? conditional(x, level) : s === 0 ? unconditional(x, level) : mixed(x, level);
+    return s === 1 ? conditional : s === 0 ? unconditional : mixed;
   };
+  return typeof network === 'function'
+    ? (x, level) => at(level)(x, level)
+    : immediate((x, level) => at(level).now!(x, level));
 }
 
 /** A network whose output is mixed of two. */
@@ -73,33 +77,46 @@ function mixing(
   network: Network | AsyncNetworkFunction,
   none: Condition,
   { scale, rescale, parameterisation }: { scale: number; rescale: number; parameterisation: Parameterisation },
-): AsyncNetworkFunction {
-  return async (x, told, condition = {}) => {
-    const both = tf.tidy(() => ({
+): Network | AsyncNetworkFunction {
+  const doubled = (x: tf.Tensor4D, told: tf.Tensor1D, condition: Condition = {}) =>
+    tf.tidy(() => ({
       x: tf.concat([x, x]),
       told: tf.concat([told, told]),
       condition: Object.fromEntries(
         Object.entries(condition).map(([name, given]) => [name, tf.concat([given, none[name]])]),
       ),
     }));
-    let output: tf.Tensor4D | undefined;
+  const mix = (x: tf.Tensor4D, rows: tf.Tensor4D) => {
+    checkOutput('guided', parameterisation, x, rows);
+    return tf.tidy(() => {
+      const [conditional, unconditional] = tf.split<tf.Tensor4D>(rows, 2);
+      const [c, variance] = outputParts(parameterisation, conditional);
+      const [u] = outputParts(parameterisation, unconditional);
+      const guidedOutput = tf.add<tf.Tensor4D>(u, tf.mul(tf.sub(c, u), scale));
+      const whole = (main: tf.Tensor4D) => (variance ? tf.concat([main, variance], 3) : main);
+      if (rescale === 0) return whole(guidedOutput);
+      const deviation = (of: tf.Tensor) => tf.sqrt(tf.moments(of, [1, 2, 3], true).variance);
+      const factor = tf.add(tf.mul(tf.div(deviation(c), deviation(guidedOutput)), rescale), 1 - rescale);
+      return whole(tf.mul(guidedOutput, factor));
+    });
+  };
+  if (typeof network !== 'function')
+    return {
+      conditions: network.conditions,
+      apply: (...inputs) =>
+        tf.tidy(() => {
+          const both = doubled(...inputs);
+          return mix(both.x, network.apply(both.x, both.told, both.condition));
+        }),
+    };
+  return async (...inputs) => {
+    const both = doubled(...inputs);
+    let rows: tf.Tensor4D | undefined;
     try {
-      output = await runNetwork(network, both.x, both.told, both.condition);
-      checkOutput('guided', parameterisation, both.x, output);
-      const rows = output;
-      return tf.tidy(() => {
-        const [conditional, unconditional] = tf.split<tf.Tensor4D>(rows, 2);
-        const [c, variance] = outputParts(parameterisation, conditional);
-        const [u] = outputParts(parameterisation, unconditional);
-        const guidedOutput = tf.add<tf.Tensor4D>(u, tf.mul(tf.sub(c, u), scale));
-        const whole = (main: tf.Tensor4D) => (variance ? tf.concat([main, variance], 3) : main);
-        if (rescale === 0) return whole(guidedOutput);
-        const deviation = (of: tf.Tensor) => tf.sqrt(tf.moments(of, [1, 2, 3], true).variance);
-        const factor = tf.add(tf.mul(tf.div(deviation(c), deviation(guidedOutput)), rescale), 1 - rescale);
-        return whole(tf.mul(guidedOutput, factor));
-      });
+      rows = await network(both.x, both.told, both.condition);
+      return mix(both.x, rows);
     } finally {
-      tf.dispose([both, output]);
+      tf.dispose([both, rows]);
     }
   };
 }

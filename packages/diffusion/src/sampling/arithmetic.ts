@@ -1,7 +1,6 @@
-import type { NormalSource } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
-import type { Evaluation } from './sampler';
+import type { Evaluation, NoiseSource } from './sampler';
 
 /** Σ coefficient·tensor, without the terms whose coefficient is 0; [n, h, w, c]. */
 export function combine(...terms: readonly (readonly [coefficient: number, tensor: tf.Tensor4D])[]): tf.Tensor4D {
@@ -12,7 +11,8 @@ export function combine(...terms: readonly (readonly [coefficient: number, tenso
 }
 
 /** z ~ N(0, I), shaped like x. */
-export const freshNoise = (x: tf.Tensor4D, rng: NormalSource): tf.Tensor4D => tf.tensor4d(rng.normals(x.size), x.shape);
+export const freshNoise = (x: tf.Tensor4D, rng: NoiseSource): tf.Tensor4D =>
+  rng.tensor?.(x.shape) ?? tf.tensor4d(rng.normals(x.size), x.shape);
 
 /** ε̂ = (x − signal·x̂_0)/sigma: the noise that x holds, if x̂_0 is the image. */
 export const noiseIn = ({ x, x0, level }: Evaluation): tf.Tensor4D =>

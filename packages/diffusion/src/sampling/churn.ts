@@ -1,8 +1,8 @@
-import type { NormalSource } from '@ddpm/random';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
 import type { LevelScale } from '../levels/scale';
 import { combine, freshNoise } from './arithmetic';
+import type { NoiseSource } from './sampler';
 
 /** Noise that is added before each step (Karras et al. 2022, Algorithm 2). */
 export interface Churn {
@@ -36,7 +36,7 @@ export function raise(
   from: Level,
   to: Level,
   { noise = 1 }: Partial<Churn> = {},
-  rng: NormalSource,
+  rng: NoiseSource,
 ): tf.Tensor4D {
   const added = (to.sigma / to.signal) ** 2 - (from.sigma / from.signal) ** 2;
   return to === from
