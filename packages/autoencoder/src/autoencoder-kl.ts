@@ -82,6 +82,11 @@ export class AutoencoderKl implements Autoencoder {
     checkSides('AutoencoderKl', 'latents', latents, this.latentChannels);
     return tf.tidy(() => this.decoder.apply(this.postQuantConv?.apply(latents) ?? latents));
   }
+
+  /** Images reconstructed: decode(encode(images)). */
+  apply(images: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => this.decode(this.encode(images)));
+  }
 }
 
 /** z = mean + σ ε, with ε ~ N(0, 1) of the posterior's shape. */

@@ -140,4 +140,9 @@ export class AutoencoderTiny implements Autoencoder {
     checkSides('AutoencoderTiny', 'latents', latents, this.latentChannels);
     return tf.tidy(() => tf.sub<tf.Tensor4D>(tf.mul(run(this.decoder.layers, soften(latents)), 2), 1));
   }
+
+  /** Images reconstructed: decode(encode(images)). */
+  apply(images: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => this.decode(this.encode(images)));
+  }
 }

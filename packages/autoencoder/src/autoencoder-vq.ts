@@ -71,6 +71,11 @@ export class AutoencoderVq implements Autoencoder {
     return tf.tidy(() => this.decodeCodes(this.quantize.nearest(latents)));
   }
 
+  /** Images reconstructed: decode(encode(images)). */
+  apply(images: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => this.decode(this.encode(images)));
+  }
+
   /** Codes as images, without looking for the nearest: [n, h, w, vqEmbedDim] → [n, factor·h, factor·w, imageChannels]. */
   decodeCodes(codes: tf.Tensor4D): tf.Tensor4D {
     return tf.tidy(() => this.decoder.apply(this.postQuantConv.apply(codes)));

@@ -18,6 +18,8 @@ export interface Autoencoder {
   encode(images: tf.Tensor4D): tf.Tensor4D;
   /** [n, h, w, latentChannels] → [n, factor·h, factor·w, imageChannels]. */
   decode(latents: tf.Tensor4D): tf.Tensor4D;
+  /** Images reconstructed: decode(encode(images)). */
+  apply(images: tf.Tensor4D): tf.Tensor4D;
 }
 
 /** @throws RangeError unless these are images, or latents, with so many channels, of sides that the factor divides. */

@@ -6,6 +6,8 @@ export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';
 export { classifierMeaningToJson, loadClassifier } from './load-classifier';
 export type { ClassifierMeaning, ClassifierNetwork, LoadedClassifier } from './load-classifier';
+export { autoencoderMeaningToJson, loadAutoencoder } from './load-autoencoder';
+export type { AutoencoderMeaning, LoadedAutoencoder } from './load-autoencoder';
 export { compileNetwork } from './compile-network';
 export type { CompiledNetwork } from './compile-network';
 export { compileChain } from './compile-chain';

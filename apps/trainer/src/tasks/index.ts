@@ -1,10 +1,11 @@
+import { autoencode } from './autoencode';
 import { classify } from './classify';
 import { denoise } from './denoise';
 import { textToImage } from './text-to-image';
 import type { Kind } from './training';
 
 /** The kinds of training; the first is the default. */
-const kinds: readonly Kind[] = [denoise, classify, textToImage];
+const kinds: readonly Kind[] = [denoise, classify, textToImage, autoencode];
 
 /** The kinds of training by the names that `--task` gives them. */
 export const tasks: Readonly<Record<string, Kind>> = Object.fromEntries(kinds.map((kind) => [kind.name, kind]));
