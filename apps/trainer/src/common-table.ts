@@ -1,6 +1,7 @@
 import type { OptionTable, SettingsOf } from '@ddpm/app-common';
 import { aboveZero, atLeastZero, fraction, number, oneOf, wholeNumber } from '@ddpm/app-common';
 import { datasetNames } from '@ddpm/datasets';
+import { featureNames } from '@ddpm/evaluation';
 import type { ExecutionName } from '@ddpm/execution';
 import { executionNames } from '@ddpm/execution';
 import type { Decay } from '@ddpm/train';
@@ -157,6 +158,26 @@ const last = {
       does: 'steps between two grids of samples; 0 for none; by default an epoch',
       schema: wholeNumber(0).optional(),
       read: number,
+      changeable: true,
+    },
+    evaluateEvery: {
+      flag: '--evaluate-every <n>',
+      does: 'steps between two measurements of how close drawn images are to real ones; none by default',
+      schema: wholeNumber(0).optional(),
+      read: number,
+      changeable: true,
+    },
+    evaluateImages: {
+      flag: '--evaluate-images <n>',
+      does: 'images drawn for each; 1024 by default; figures of other numbers cannot be compared',
+      schema: wholeNumber(20).optional(),
+      read: number,
+      changeable: true,
+    },
+    features: {
+      flag: '--features <name>',
+      does: `what they are judged by: ${featureNames.join(', ')} (the default); a run of --task classifier; or an ONNX file`,
+      schema: z.string().min(1, 'must name features').optional(),
       changeable: true,
     },
     checkpointEvery: {

@@ -5,6 +5,7 @@ import type { Identity } from './checkpoint';
 import { recentLoss } from './history';
 import { openMetrics } from './metrics';
 import { checkpoints } from './observers/checkpoints';
+import { evaluation } from './observers/evaluation';
 import { events, openEvents } from './observers/events';
 import { listenForInterrupts } from './observers/interrupts';
 import type { Observer, Step } from './observers/observer';
@@ -38,6 +39,7 @@ export async function trainInto(
   const config = { ...identity.settings, networks: identity.networks, meaning: training.meaning };
   const observers: readonly Observer[] = [
     validation(run, { folder, identity, metrics, reporter, tolerate }),
+    evaluation(run, { reporter, tolerate }),
     metricsLines(metrics, { training, tolerate }),
     events(writer, { training, tolerate }),
     progress(reporter, { metrics, training }),

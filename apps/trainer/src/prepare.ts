@@ -1,6 +1,8 @@
 import { UsageError } from '@ddpm/app-common';
 import type { Dataset, Examples } from '@ddpm/datasets';
 import { batchCount, examples, readExamples, withTokens } from '@ddpm/datasets';
+import type { FeatureNetwork } from '@ddpm/evaluation';
+import { openFeatures } from '@ddpm/evaluation';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import { loadParameters } from '@ddpm/layers';
@@ -24,6 +26,8 @@ export interface Run {
   readonly execution: Execution;
   readonly training: Training;
   readonly learner: Learner;
+  /** What drawn images are judged by, where they are. */
+  readonly judge?: FeatureNetwork;
   /** Examples without end, from a step on. */
   readonly examples: (start: number) => AsyncIterable<Examples>;
   /** Images in a step. */
@@ -71,6 +75,12 @@ export async function prepare(
   const validation = heldOutPictures && told(heldOutPictures);
   if (!training.preview && settings.sampleEvery)
     throw new UsageError(`--sample-every: --task ${settings.task} draws no samples`);
+  if (!training.images && settings.evaluateEvery)
+    throw new UsageError(`--evaluate-every: --task ${settings.task} draws no images`);
+  const judge = settings.evaluateEvery
+    ? await openFeatures(settings.features ?? 'fashion-mnist', execution)
+    : undefined;
+  judge?.fit(dataset);
   reporter.say(training.description);
   if (source) {
     beginWith(source, training);
@@ -90,12 +100,12 @@ export async function prepare(
     emaDecay: ema,
   });
   return {
-    ...{ dataset, validation, execution, training, learner: learning, batchSize, stepsPerEpoch },
+    ...{ dataset, validation, execution, training, learner: learning, judge, batchSize, stepsPerEpoch },
     settings: { ...settings, ...training.settings },
     examples: (start) => examples(dataset, { batchSize, seed, start, flip: settings.flip ? 0.5 : 0 }),
     steps: stepsOf(settings, stepsPerEpoch),
     async dispose() {
-      await Promise.all([training.dispose(), learning.dispose()]);
+      await Promise.all([training.dispose(), learning.dispose(), judge?.dispose()]);
     },
   };
 }

@@ -2,10 +2,10 @@ import { fileURLToPath } from 'node:url';
 import type { NetworkReference } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
-import { readExamples } from '@ddpm/datasets';
+import { arrayDataset, readExamples } from '@ddpm/datasets';
 import type { Network } from '@ddpm/diffusion';
 import { denoising, l2, sigmaDataOf, stack, trailing, withLabelDropout } from '@ddpm/diffusion';
-import { enlarge, imageGrid, toImages } from '@ddpm/images';
+import { enlarge, imageGrid, toBytes, toImages } from '@ddpm/images';
 import { namedParameters, parameterCount } from '@ddpm/layers';
 import type { CompiledNetwork } from '@ddpm/models';
 import { compileNetwork, draw, initialScale, labels, meaningToJson, samplerFor } from '@ddpm/models';
@@ -19,8 +19,8 @@ import { objectiveOf, someLevels, wayTo } from './objective';
 import type { Ingredients, Training } from './training';
 import { kind } from './training';
 
-/** Images in a preview. */
-const COUNT = 16;
+/** Images in a preview, and how many are drawn at a time. */
+const [COUNT, BATCH] = [16, 64];
 
 /** A denoiser of the dataset's images, and of their classes where the network takes them. */
 async function make({ settings, dataset, execution, before }: Ingredients<DenoiseSettings>): Promise<Training> {
@@ -59,6 +59,16 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
   };
   const whole = denoising({ ...objective, levels: source });
   const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition }));
+  const classesOf = (count: number) => labels(count, { classes: classNames!.length }).label.data;
+  /** Images, as ddpm-sample draws them where it is asked for nothing else. */
+  const drawn = async (count: number) => {
+    const sampler = samplerFor({}, levels);
+    return draw({
+      ...{ network: await compiled.get(), parameterisation, image, count, seed: settings.seed },
+      ...{ sampler, initialScale: initialScale(levels, sampler), batch: BATCH },
+      condition: classNames && labels(count, { classes: classNames.length }),
+    });
+  };
   const says = [
     `Network: ${name}, ${parameterCount(network).toLocaleString('en')} parameters`,
     ...(classNames ? [`told which of ${classNames.length} classes`] : []),
@@ -75,14 +85,12 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
     ...(measured !== undefined && { settings: { sigmaData: measured } }),
     description: says.join(', '),
     async preview() {
-      // As ddpm-sample draws where it is asked for nothing else.
-      const sampler = samplerFor({}, levels);
-      const values = await draw({
-        ...{ network: await compiled.get(), parameterisation, image, count: COUNT, seed: settings.seed },
-        ...{ sampler, initialScale: initialScale(levels, sampler) },
-        condition: classNames && labels(COUNT, { classes: classNames.length }),
-      });
-      return enlarge(imageGrid(toImages(values, [COUNT, ...image])), 2);
+      return enlarge(imageGrid(toImages(await drawn(COUNT), [COUNT, ...image])), 2);
+    },
+    async images(count) {
+      const pixels = toBytes(await drawn(count));
+      const classes = classNames && { labels: classesOf(count), classNames };
+      return arrayDataset({ pixels, shape: image, ...classes });
     },
     quarters: ({ time }, values) =>
       quarters(

@@ -68,6 +68,11 @@ export interface Training {
    * out where there is nothing to look at.
    */
   preview?(): Promise<ByteImage>;
+  /**
+   * So many images, drawn by the values that the task's variables have, as `preview` draws them; their classes are
+   * those that they were drawn as. Left out where none are drawn.
+   */
+  images?(count: number): Promise<Dataset>;
   /** The mean loss in each quarter of what the task is harder and easier at, if anything; null where there is none. */
   quarters?(inputs: Batch, losses: Arrays): (number | null)[];
   /** Floating-point operations for an example forward. */
