@@ -117,7 +117,7 @@ describe('settings', () => {
     [['--preset', 'fast'], "--preset must be one of tutorial, quick, classifier, pixel-art, autoencoder, got 'fast'"],
     [
       ['--dataset', 'fashion'],
-      "--dataset must be one of fashion-mnist, fashion-mnist-10k, mnist, cifar10, pixel-art, folder, got 'fashion'",
+      "--dataset must be one of fashion-mnist, fashion-mnist-10k, mnist, cifar10, pixel-art, emoji, folder, got 'fashion'",
     ],
     [['--backend', 'cuda'], "--backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'"],
     [

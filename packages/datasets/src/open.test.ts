@@ -36,13 +36,14 @@ test('sizes and channels are changed as asked', async () => {
 
 test('names what is wrong', async () => {
   const open = (name: string, options: Record<string, unknown> = {}) => openDataset(name, options);
-  const names = 'fashion-mnist, fashion-mnist-10k, mnist, cifar10, pixel-art, folder';
+  const names = 'fashion-mnist, fashion-mnist-10k, mnist, cifar10, pixel-art, emoji, folder';
   expect(datasetNames.join(', ')).toBe(names);
   expect(datasetNames.filter((name) => datasetSplits[name].includes('test'))).toEqual([
     'fashion-mnist',
     'mnist',
     'cifar10',
     'pixel-art',
+    'emoji',
   ]);
   await expect(open('CIFAR-10')).rejects.toThrow(`dataset: expected one of ${names}, got "CIFAR-10"`);
   await expect(open('toString')).rejects.toThrow(/^dataset: expected one of/);

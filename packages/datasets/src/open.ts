@@ -6,6 +6,7 @@ import { defaultCacheDir } from './cache';
 import { openCifar10 } from './cifar10';
 import type { Channels, Dataset } from './dataset';
 import type { Progress } from './download';
+import { openEmoji } from './emoji/dataset';
 import { fashionMnist } from './fashion-mnist';
 import { openFolder } from './folder';
 import { idxDataset } from './idx-dataset';
@@ -70,6 +71,14 @@ const datasets: Readonly<Record<string, Entry>> = {
     splits: ['train', 'test', 'held-out'],
     open: async (options) =>
       fitted(await openPixelArt({ split: options.split, side: pixelArtSide(options.size) }), options),
+  },
+  emoji: {
+    splits: ['train', 'test', 'held-out'],
+    open: async ({ dataDir, cacheDir, split, size, ...options }) => {
+      const from = [...(dataDir === undefined ? [] : [dataDir]), process.cwd()];
+      const side = size?.[0] === size?.[1] ? size?.[0] : undefined;
+      return fitted(await openEmoji({ split, size: side, from, cacheDir }), { ...options, size });
+    },
   },
   folder: {
     splits: ['train'],

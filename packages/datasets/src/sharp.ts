@@ -71,3 +71,24 @@ function fromCmyk(cmyk: Uint8Array, channels: number): { channels: 3; data: Uint
   }
   return { channels: 3, data };
 }
+
+/**
+ * An SVG or a picture at `size` × `size`, RGB on white.
+ * @param options.width the width that an SVG is drawn for, in its own units
+ */
+export async function renderOnWhite(
+  bytes: Uint8Array,
+  { size, width }: { size: number; width?: number },
+): Promise<Uint8Array> {
+  const sharp = await loadSharp();
+  // Rendered at twice the size at least, and then made small, so that edges are smooth.
+  const density = width === undefined ? undefined : (72 * Math.max(128, 2 * size)) / width;
+  const picture = sharp(bytes, { ...OPTIONS, ...(density !== undefined && { density }) });
+  return picture
+    .resize(size, size, { fit: 'contain', background: { r: 255, g: 255, b: 255, alpha: 0 } })
+    .flatten({ background: 'white' })
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw()
+    .toBuffer();
+}
