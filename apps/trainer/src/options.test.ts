@@ -181,6 +181,7 @@ describe('--config and --resume', () => {
       { loss: 'mse', seed: 0.5 },
       "config.json: loss must be one of l1, l2, huber, pseudo-huber, hybrid, vlb, got 'mse'; seed must be a whole number, got 0.5",
     ],
+    [{ task: null }, '--task must be one of denoise, '],
     [{ preset: 'fast' }, "--preset must be one of tutorial, quick, classifier, pixel-art, autoencoder, got 'fast'"],
     [{ epochs: 1, steps: 1 }, '--epochs and --steps say the same thing'],
   ])('%j is refused', (config, message) => {

@@ -63,7 +63,8 @@ export function readInvocation(
   }
   // A run's own config.json tells too what model the settings made.
   const { preset: filePreset, networks: _n, meaning: _m, ...fromFile } = config === undefined ? {} : readConfig(config);
-  const preset = presetOf(asked ?? filePreset, given.task ?? fromFile.task ?? source?.task);
+  const { task } = { ...source, ...fromFile, ...given };
+  const preset = presetOf(asked ?? filePreset, task);
   const below = withModel(presetFor(preset, { ...fromFile, ...given }), source);
   const settings = over(config === undefined ? below : over(below, fromFile, `${config}: `), given);
   return { settings, preset, dryRun, output };
