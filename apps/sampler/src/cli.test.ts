@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Unet2d } from '@ddpm/adm';
 import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
+import { savePipeline } from '@ddpm/diffusers';
 import { decodePng } from '@ddpm/images/png';
 import type { Network } from '@ddpm/diffusion';
 import { epsilon } from '@ddpm/diffusion';
@@ -281,6 +283,31 @@ describe('ddpm-sample options', () => {
     );
     expect(file('from-saved', 'images.npz')).toEqual(file('from-torch', 'images.npz'));
   });
+});
+
+test('draws from a folder that diffusers saved', async () => {
+  const config = {
+    ...{ in_channels: 3, out_channels: 3, sample_size: 4, layers_per_block: 1, norm_num_groups: 2 },
+    ...{ block_out_channels: [4], down_block_types: ['DownBlock2D'], up_block_types: ['UpBlock2D'] },
+    add_attention: false,
+  };
+  const scheduler = { _class_name: 'DDIMScheduler', num_train_timesteps: 8 };
+  await savePipeline(join(folder, 'pipeline'), { unet: new Unet2d(config), config, scheduler });
+  const drawn = run(
+    'pipeline',
+    '--count',
+    '1',
+    '--steps',
+    '2',
+    '--format',
+    'png',
+    '--backend',
+    'cpu',
+    '--out',
+    'drawn',
+  );
+  expect(drawn.stdout).toContain("Model: diffusers' UNet2DModel, images of 4×4×3");
+  expect(decodePng(readFileSync(join(folder, 'drawn', '0.png')))).toMatchObject({ width: 4, height: 4, channels: 3 });
 });
 
 describe('a model with classes', () => {

@@ -4,11 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { schedules, UsageError } from '@ddpm/app-common';
 import type { Checkpoint } from '@ddpm/checkpoint';
 import { decodeCheckpoint, findCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
+import { isPipelineFolder } from '@ddpm/diffusers';
 import { epsilon } from '@ddpm/diffusion';
 import type { TensorValues } from '@ddpm/layers';
 import { namedParameters } from '@ddpm/layers';
 import type { Denoiser } from '@ddpm/models';
-import { loadDenoiser, scheduleLevels } from '@ddpm/models';
+import { loadDenoiser, pipelineCheckpoint, scheduleLevels } from '@ddpm/models';
 import type { StoredTensor } from '@ddpm/safetensors';
 import { readSafetensors } from '@ddpm/safetensors';
 import { isTorchFile, readTorchFile, stateDict } from '@ddpm/torch-file';
@@ -27,7 +28,7 @@ export interface Model {
 }
 
 /**
- * Loads a run folder's newest usable checkpoint, a checkpoint file, or a PyTorch state_dict of the tutorial's U-Net, as
+ * Loads a run folder's newest usable checkpoint, a checkpoint file, a folder that diffusers saved, or a PyTorch state_dict of the tutorial's U-Net, as
  * safetensors or as torch.save writes it.
  */
 export async function loadModel(path: string, settings: Settings): Promise<Model> {
@@ -49,6 +50,12 @@ export async function loadModel(path: string, settings: Settings): Promise<Model
       run: runFolderOf(path),
       folder: dirname(path),
     });
+  if (isPipelineFolder(path))
+    return checkpointModel(
+      path,
+      { ...(await pipelineCheckpoint(path)), state: new Map() },
+      { run: path, folder: path, what: "diffusers' UNet2DModel" },
+    );
   const found = await findCheckpoint(path);
   return checkpointModel(found.path, found.checkpoint, { run: path, folder: path, unusable: found.unusable });
 }
@@ -74,14 +81,14 @@ async function named<T>(path: string, work: () => T | Promise<T>): Promise<T> {
 async function checkpointModel(
   path: string,
   checkpoint: Checkpoint,
-  { run, folder, unusable = [] }: { run: string; folder: string; unusable?: readonly string[] },
+  { run, folder, unusable = [], what }: { run: string; folder: string; unusable?: readonly string[]; what?: string },
 ): Promise<Model> {
   const denoiser = await named(path, () => loadDenoiser(checkpoint, { run, bases: [fileURLToPath(import.meta.url)] }));
   const { name } = checkpoint.networks.denoiser;
   return {
     denoiser,
     folder,
-    description: `${name} after ${checkpoint.step} steps, images of ${denoiser.image.join('×')}`,
+    description: `${what ?? `${name} after ${checkpoint.step} steps`}, images of ${denoiser.image.join('×')}`,
     unusable,
   };
 }

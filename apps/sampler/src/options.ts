@@ -104,7 +104,7 @@ export function sampleCommand(): Command {
     .description('Draws images from a trained model.')
     .argument(
       '<model>',
-      "run folder, checkpoint, or PyTorch state_dict (safetensors, .pt, .pth, .bin) of the tutorial's U-Net",
+      "run folder, checkpoint, folder of diffusers' DDPM or DDIM pipeline, or PyTorch state_dict (safetensors, .pt, .pth, .bin) of the tutorial's U-Net",
     )
     .showSuggestionAfterError()
     .allowExcessArguments(false);

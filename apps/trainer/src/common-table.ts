@@ -95,8 +95,8 @@ const last = {
     },
     from: {
       flag: '--from <path>',
-      does: 'begin with the weights of this run folder or checkpoint, whose network and levels these then are',
-      schema: z.string().min(1, 'must name a run folder or a checkpoint').optional(),
+      does: 'begin with the weights of this run folder, checkpoint or folder of diffusers, whose network and levels these then are',
+      schema: z.string().min(1, 'must name a run folder, a checkpoint or a folder of diffusers').optional(),
     },
     networkOptions: {
       flag: '--network-options <json>',

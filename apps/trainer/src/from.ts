@@ -3,7 +3,9 @@ import { relative, resolve } from 'node:path';
 import { show } from '@ddpm/app-common';
 import type { Checkpoint, NetworkReference } from '@ddpm/checkpoint';
 import { findCheckpoint, readCheckpoint, runFolderOf } from '@ddpm/checkpoint';
+import { isPipelineFolder } from '@ddpm/diffusers';
 import { loadParameters } from '@ddpm/layers';
+import { pipelineCheckpoint } from '@ddpm/models';
 import type { Training } from './tasks/training';
 
 /** A model whose weights a run begins with. */
@@ -18,7 +20,7 @@ export interface Source {
 }
 
 /**
- * The newest usable checkpoint of a run folder, or the one in a file.
+ * The newest usable checkpoint of a run folder, the one in a file, or what diffusers saved in a folder.
  * @throws Error in one line if there is none
  */
 export async function findSource(path: string): Promise<Source> {
@@ -27,6 +29,7 @@ export async function findSource(path: string): Promise<Source> {
     () => false,
   );
   if (isFile) return { path, folder: runFolderOf(path), checkpoint: await readCheckpoint(path), unusable: [] };
+  if (isPipelineFolder(path)) return { path, folder: path, checkpoint: await pipelineCheckpoint(path), unusable: [] };
   const { checkpoint, unusable } = await findCheckpoint(path);
   return { path, folder: path, checkpoint, unusable };
 }

@@ -10,17 +10,31 @@ export type { Pipeline, PipelineSampleOptions } from './pipelines/pipeline';
 export { savePipeline } from './pipelines/save';
 
 /**
- * A network package's default export makes its network from options: here a `UNet2DModel`, by its `config.json`. The
- * trainer gives the images' `channels`, and the `seed` that new weights are a function of.
+ * A network package's default export makes its network from options: here a `UNet2DModel`, by its `config.json`.
+ * `ddpm-train --from FOLDER` names it so, and gives the images' `channels`, how many `classes` there are, the network's
+ * `outChannels` where it is to say a variance too, and the `seed` that new weights are a function of.
+ * @throws RangeError that names what of them the config does not go with
  */
 export default function createNetwork({
   config,
-  channels = 3,
+  channels,
+  outChannels = channels,
+  classes,
   seed,
 }: {
   readonly config: Unet2dConfig;
   readonly channels?: number;
+  readonly outChannels?: number;
+  readonly classes?: number;
   readonly seed?: number;
 }): Unet2d {
-  return new Unet2d({ in_channels: channels, out_channels: channels, ...config }, { seed });
+  const asked = { in_channels: channels, out_channels: outChannels };
+  for (const [name, value] of Object.entries(asked))
+    if (value !== undefined && config[name] !== undefined && config[name] !== value)
+      throw new RangeError(`the config's ${name} is ${JSON.stringify(config[name])}, and it should be ${value} here`);
+  if (classes !== undefined && !(Number(config.num_class_embeds ?? 0) >= classes))
+    throw new RangeError(
+      `the config's num_class_embeds is ${JSON.stringify(config.num_class_embeds ?? null)}, and there are ${classes} classes`,
+    );
+  return new Unet2d({ ...asked, ...config }, { seed });
 }

@@ -2,6 +2,7 @@ export { edmLevels, flowLevels, initialScale, scheduleLevels } from './levels';
 export type { KnownLevels } from './levels';
 export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
 export type { CaptionMeaning, DenoiserMeaning } from './meaning';
+export { pipelineCheckpoint } from './pipeline-checkpoint';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';
 export { classifierMeaningToJson, loadClassifier } from './load-classifier';

@@ -1,7 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Unet2d } from '@ddpm/adm';
 import type { Checkpoint } from '@ddpm/checkpoint';
+import { savePipeline } from '@ddpm/diffusers';
 import type { Network, Parameterisation } from '@ddpm/diffusion';
 import {
   ancestral,
@@ -37,6 +39,7 @@ import {
   loadDenoiser,
   meaningFromJson,
   meaningToJson,
+  pipelineCheckpoint,
   scheduleLevels,
 } from './index';
 
@@ -312,4 +315,36 @@ test('a class is meant by its name or its number', () => {
     "expected a class, T-shirt, Sneaker, or its number from 0 to 1; got '2'",
   );
   expect([...labels(5, { classes: 2 }).label.data]).toEqual([0, 1, 0, 1, 0]);
+});
+
+test('what diffusers saved is a checkpoint, whose denoiser computes the same', async () => {
+  const config = {
+    ...{ in_channels: 1, out_channels: 2, sample_size: [4, 8], layers_per_block: 1, num_class_embeds: 3 },
+    ...{ block_out_channels: [4], down_block_types: ['DownBlock2D'], up_block_types: ['UpBlock2D'] },
+    ...{ norm_num_groups: 2, add_attention: false },
+  };
+  const scheduler = {
+    ...{ _class_name: 'DDPMScheduler', beta_schedule: 'squaredcos_cap_v2', num_train_timesteps: 10 },
+    ...{ prediction_type: 'v_prediction', variance_type: 'learned_range' },
+  };
+  const unet = new Unet2d(config, { seed: 5 });
+  const path = join(folder, 'pipeline');
+  await savePipeline(path, { unet, config, scheduler });
+
+  const checkpoint = await pipelineCheckpoint(path);
+  const { network, parameterisation, levels, classNames, ...denoiser } = await loadDenoiser({
+    ...checkpoint,
+    state: new Map(),
+  });
+  expect(denoiser.image).toEqual([4, 8, 1]);
+  expect(classNames).toEqual(['0', '1', '2']);
+  expect([parameterisation.name, parameterisation.variance]).toEqual(['velocity', 'range']);
+  // diffusers' cosine is clipped at 0.999.
+  expect(levels.schedule!.betas[9]).toBeCloseTo(0.999, 6);
+  expect(levels.schedule!.betas[0]).toBeCloseTo(
+    1 - Math.cos((0.108 / 1.008) * (Math.PI / 2)) ** 2 / Math.cos((0.008 / 1.008) * (Math.PI / 2)) ** 2,
+    6,
+  );
+  const [x, t, label] = [tf.ones<tf.Rank.R4>([1, 4, 8, 1]), tf.tensor1d([3]), tf.tensor1d([2], 'int32')];
+  expect(network.apply(x, t, { label }).dataSync()).toEqual(unet.apply(x, t, { label }).dataSync());
 });

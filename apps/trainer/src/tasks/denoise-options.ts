@@ -34,6 +34,9 @@ export const bounds: Readonly<
   vlb: { does: 'the variational bound alone', of: vlb },
 };
 
+/** The schedule that a model of diffusers has, which need not have a name. */
+export const OF_MODEL = 'model';
+
 const names = (table: object) => Object.keys(table);
 const withGamma = names(weightings).filter((name) => weightings[name]?.gamma !== undefined);
 /** The options of denoising. */
@@ -87,8 +90,8 @@ export const options = {
     },
     schedule: {
       flag: '--schedule <name>',
-      does: `noise schedule: ${scheduleNames}`,
-      schema: oneOf(names(schedules)).optional(),
+      does: `noise schedule: ${scheduleNames}; ${OF_MODEL} is that of --from`,
+      schema: oneOf([...names(schedules), OF_MODEL]).optional(),
       inherited: true,
     },
     timesteps: {

@@ -1,13 +1,15 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Unet2d } from '@ddpm/adm';
 import { schedules } from '@ddpm/app-common';
 import { readCheckpoint } from '@ddpm/checkpoint';
 import { arrayDataset } from '@ddpm/datasets';
+import { savePipeline } from '@ddpm/diffusers';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import { encodePng } from '@ddpm/images/png';
-import { meaningFromJson } from '@ddpm/models';
+import { meaningFromJson, pipelineCheckpoint } from '@ddpm/models';
 import { Random } from '@ddpm/random';
 import { eagerGradients, learner, train } from '@ddpm/train';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -271,6 +273,35 @@ describe('--from', () => {
     const begin = within('.', { from: 'model', dataDir: 'images', steps: 1, out: 'refused', ...change });
     await expect(begin).rejects.toThrow(`--from model does not fit: ${message}`);
     expect(existsSync(join(folder, 'refused'))).toBe(false);
+  });
+
+  test('begins with what diffusers saved, and goes on without it', async () => {
+    const config = {
+      ...{ in_channels: 1, out_channels: 1, sample_size: 2, layers_per_block: 1, norm_num_groups: 2 },
+      ...{ block_out_channels: [4], down_block_types: ['DownBlock2D'], up_block_types: ['UpBlock2D'] },
+      add_attention: false,
+    };
+    const scheduler = { _class_name: 'DDPMScheduler', beta_schedule: 'squaredcos_cap_v2', num_train_timesteps: 6 };
+    const path = join(folder, 'pipeline');
+    await savePipeline(path, { unet: new Unet2d(config, { seed: 1 }), config, scheduler });
+    const { weights, meaning } = await pipelineCheckpoint(path);
+    const begin = { from: 'pipeline', dataDir: 'images', out: 'fine' };
+    await within('.', { ...begin, steps: 1, learningRate: 1e-300 });
+    const after = await read('fine');
+    expect(after.weights).toEqual(weights);
+    expect(after.meaning).toEqual(meaning);
+    expect(after.settings).toMatchObject({ schedule: 'model', timesteps: 6, network: '@ddpm/diffusers' });
+    rmSync(path, { recursive: true });
+    process.chdir(folder);
+    try {
+      await execute({ resume: 'fine', steps: 2, quiet: true });
+    } finally {
+      process.chdir(home);
+    }
+    expect((await read('fine')).step).toBe(2);
+    await expect(within('.', { schedule: 'model', dataDir: 'images' })).rejects.toThrow(
+      '--schedule model is the schedule of the model that --from names',
+    );
   });
 
   test('a path without a model is named', async () => {

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { UsageError } from '@ddpm/app-common';
 import type { NetworkReference } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
@@ -8,12 +9,13 @@ import { denoising, l2, sigmaDataOf, stack, trailing, withLabelDropout } from '@
 import { enlarge, imageGrid, toBytes, toImages } from '@ddpm/images';
 import { namedParameters, parameterCount } from '@ddpm/layers';
 import type { CompiledNetwork } from '@ddpm/models';
-import { compileNetwork, draw, initialScale, labels, meaningToJson, samplerFor } from '@ddpm/models';
+import { compileNetwork, draw, initialScale, labels, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
+import type { NoiseSchedule } from '@ddpm/schedules';
 import type { Batch } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 import { checkNetwork } from '../check-network';
 import type { DenoiseSettings } from './denoise-options';
-import { bounds, losses, networkOptions, options, presets, settle } from './denoise-options';
+import { bounds, losses, networkOptions, OF_MODEL, options, presets, settle } from './denoise-options';
 import type { Objective } from './objective';
 import { objectiveOf, someLevels, wayTo } from './objective';
 import type { Ingredients, Training } from './training';
@@ -26,7 +28,11 @@ const [COUNT, BATCH] = [16, 64];
 async function make({ settings, dataset, execution, before }: Ingredients<DenoiseSettings>): Promise<Training> {
   const measured = settings.sigmaData === 'measured' ? await measuredSigma(dataset) : undefined;
   const sigmaData = settings.sigmaData === 'measured' ? measured : settings.sigmaData;
-  const { parameterisation, levels, source, steady, weighting } = objectiveOf(settings, sigmaData);
+  const { parameterisation, levels, source, steady, weighting } = objectiveOf(
+    settings,
+    sigmaData,
+    modelSchedule(settings, before),
+  );
   const { name, classes, labelDropout = 0 } = { ...settings, name: settings.network };
   if (classes && !dataset.classNames)
     throw new Error('--classes: the dataset has no classes; folders have them as subfolders');
@@ -107,6 +113,22 @@ export const denoise = kind({
   does: 'a network that makes images out of noise',
   ...{ options, presets, settle, make },
 });
+
+/**
+ * The schedule of the model that a run began with, or goes on with, where that is asked for.
+ * @throws UsageError if there is none
+ */
+function modelSchedule(
+  { schedule, timesteps }: DenoiseSettings,
+  before: Ingredients['before'],
+): NoiseSchedule | undefined {
+  if (schedule !== OF_MODEL) return undefined;
+  const known = before && meaningFromJson(before.checkpoint.meaning).levels.schedule;
+  if (!known) throw new UsageError('--schedule model is the schedule of the model that --from names');
+  if (known.timesteps !== timesteps)
+    throw new UsageError(`--timesteps: the model's schedule has ${known.timesteps}, not ${timesteps}`);
+  return known;
+}
 
 /** The images that σ_data is measured of at most, and how many at a time. */
 const [MEASURED, PART] = [4096, 256];

@@ -93,13 +93,18 @@ export interface Objective {
 
 /**
  * @param sigmaData the standard deviation of the data, where the settings need it
+ * @param known the schedule, where the settings do not name it
  * @throws RangeError in one line if the parameterisation does not go with the levels
  */
-export function objectiveOf(settings: ObjectiveSettings, sigmaData: number | undefined): Objective {
+export function objectiveOf(
+  settings: ObjectiveSettings,
+  sigmaData: number | undefined,
+  known?: NoiseSchedule,
+): Objective {
   const ofImage = parameterisations[settings.parameterisation]({ sigmaData });
   const parameterisation = settings.learnSigma ? learnedRange(ofImage) : ofImage;
-  const { levels, source } = levelSources[settings.levelSource].make(() =>
-    schedules[settings.schedule!]({ timesteps: settings.timesteps! }),
+  const { levels, source } = levelSources[settings.levelSource].make(
+    () => known ?? schedules[settings.schedule!]({ timesteps: settings.timesteps! }),
   );
   checkMeaning({ parameterisation, levels });
   const { gamma, weighting } = settings;

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JsonObject } from '@ddpm/checkpoint';
 import type { TensorValues } from '@ddpm/layers';
@@ -16,9 +16,11 @@ export interface PipelineFiles {
 /** Pipelines that are a U-Net and a scheduler. */
 const pipelines = ['DDPMPipeline', 'DDIMPipeline', 'PNDMPipeline'];
 
-/** Whether a path is a folder that `readPipelineFolder` is for. */
+/** Whether a path is a folder that diffusers saved. A `config.json` alone is no sign: runs have one too. */
 export const isPipelineFolder = (path: string): boolean =>
-  ['model_index.json', 'config.json', join('unet', 'config.json')].some((file) => existsSync(join(path, file)));
+  ['model_index.json', join('unet', 'config.json')].some((file) => existsSync(join(path, file))) ||
+  (existsSync(join(path, 'config.json')) &&
+    readdirSync(path).some((name) => name.startsWith('diffusion_pytorch_model.')));
 
 /**
  * Reads what diffusers' `save_pretrained` writes: a pipeline's folder with its `model_index.json`, one with `unet/` alone,

@@ -20,9 +20,9 @@ export interface Pipeline {
   /** The shape of its images, where the config says their size. */
   readonly image?: readonly [h: number, w: number, c: number];
   /** Draws images, [count, h, w, c] in about [−1, 1]; one depends on the seed and its number alone. */
-  sample(options?: PipelineSampleOptions): Promise<Float32Array>;
+  readonly sample: (options?: PipelineSampleOptions) => Promise<Float32Array>;
   /** Frees the weights. */
-  dispose(): void;
+  readonly dispose: () => void;
 }
 
 /** How to draw; each has its default. */
