@@ -114,7 +114,10 @@ describe('settings', () => {
       ['--loss', 'vlb', '--level-source', 'log-normal'],
       "--loss vlb is of a schedule's steps, and --level-source log-normal draws EDM's σ",
     ],
-    [['--preset', 'fast'], "--preset must be one of tutorial, quick, classifier, pixel-art, autoencoder, got 'fast'"],
+    [
+      ['--preset', 'fast'],
+      "--preset must be one of tutorial, quick, classifier, noised-classifier, pixel-art, autoencoder, got 'fast'",
+    ],
     [
       ['--dataset', 'fashion'],
       "--dataset must be one of fashion-mnist, fashion-mnist-10k, mnist, cifar10, pixel-art, emoji, folder, got 'fashion'",
@@ -182,7 +185,10 @@ describe('--config and --resume', () => {
       "config.json: loss must be one of l1, l2, huber, pseudo-huber, hybrid, vlb, got 'mse'; seed must be a whole number, got 0.5",
     ],
     [{ task: null }, '--task must be one of denoise, '],
-    [{ preset: 'fast' }, "--preset must be one of tutorial, quick, classifier, pixel-art, autoencoder, got 'fast'"],
+    [
+      { preset: 'fast' },
+      "--preset must be one of tutorial, quick, classifier, noised-classifier, pixel-art, autoencoder, got 'fast'",
+    ],
     [{ epochs: 1, steps: 1 }, '--epochs and --steps say the same thing'],
   ])('%j is refused', (config, message) => {
     expect(() => parse('--config', write(config))).toThrow(

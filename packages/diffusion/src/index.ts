@@ -46,6 +46,8 @@ export { bitsPerDim } from './likelihood/bits-per-dim';
 export type { BitsPerDim, BitsPerDimOptions } from './likelihood/bits-per-dim';
 export { denoising } from './denoising';
 export type { DenoisingOptions } from './denoising';
+export { noisedClassifying } from './noised-classifying';
+export type { NoisedClassifyingOptions } from './noised-classifying';
 export { withLabelDropout } from './label-dropout';
 export type { LabelDropoutOptions } from './label-dropout';
 

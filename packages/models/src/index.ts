@@ -9,6 +9,8 @@ export { classifierMeaningToJson, loadClassifier } from './load-classifier';
 export type { ClassifierMeaning, ClassifierNetwork, LoadedClassifier } from './load-classifier';
 export { autoencoderMeaningToJson, loadAutoencoder } from './load-autoencoder';
 export type { AutoencoderMeaning, LoadedAutoencoder } from './load-autoencoder';
+export { loadNoisedClassifier, noisedClassifierMeaningToJson } from './load-noised-classifier';
+export type { LoadedNoisedClassifier, NoisedClassifierMeaning } from './load-noised-classifier';
 export { compileNetwork } from './compile-network';
 export type { CompiledNetwork } from './compile-network';
 export { compileChain } from './compile-chain';

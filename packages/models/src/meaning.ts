@@ -29,17 +29,19 @@ const range = <K extends 'edm' | 'flow'>(kind: K) =>
   z
     .strictObject({ kind: z.literal(kind), min: above0, max: above0 })
     .refine(({ min, max }) => min <= max, 'min may not be above max');
+/** Levels as a checkpoint holds them: of a schedule by its β's, of others by the least and the greatest sigma/signal. */
+export const levelsSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('schedule'), betas: z.array(z.number()).min(1) }),
+  range('edm'),
+  range('flow'),
+]);
 const schema = z.strictObject({
   task: z.literal('denoising', { error: 'only denoising is known' }),
   image: z.tuple([size, size, size]),
   parameterisation: z.enum(Object.keys(parameterisations)),
   sigmaData: above0.optional(),
   learnedVariance: z.enum(['range', 'log']).optional(),
-  levels: z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('schedule'), betas: z.array(z.number()).min(1) }),
-    range('edm'),
-    range('flow'),
-  ]),
+  levels: levelsSchema,
   classNames: z.array(z.string()).optional(),
   labelDropout: z.number().min(0).max(1).optional(),
   captions: z
@@ -140,13 +142,15 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
 const unexpected = (path: readonly PropertyKey[], message: string) =>
   new Error(`its ${['meaning', ...path].join('.')} is not as expected: ${message.replace(/\s+/g, ' ').slice(0, 300)}`);
 
-function levelsToJson(levels: KnownLevels): Json['levels'] {
+/** Levels as a checkpoint holds them. */
+export function levelsToJson(levels: KnownLevels): Json['levels'] {
   if (levels.kind === 'schedule') return { kind: levels.kind, betas: [...levels.schedule.betas] };
   const { min, max } = levels.scale;
   return { kind: levels.kind, min, max };
 }
 
-const levelsFromJson = (levels: Json['levels']): KnownLevels =>
+/** Levels, read from what a checkpoint holds. */
+export const levelsFromJson = (levels: Json['levels']): KnownLevels =>
   levels.kind === 'schedule'
     ? scheduleLevels(scheduleFromBetas(Float64Array.from(levels.betas)))
     : { edm: edmLevels, flow: flowLevels }[levels.kind](levels);

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { SettingsOf } from '@ddpm/app-common';
-import { number, wholeNumber } from '@ddpm/app-common';
+import { number, UsageError, wholeNumber } from '@ddpm/app-common';
 import type { NetworkReference } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import { classifying } from '@ddpm/classifier';
@@ -8,12 +8,24 @@ import { namedParameters, parameterCount } from '@ddpm/layers';
 import type { ClassifierNetwork } from '@ddpm/models';
 import { classifierMeaningToJson } from '@ddpm/models';
 import * as tf from '@tensorflow/tfjs';
+import { z } from 'zod';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
+import { options as ofDenoising } from './denoise-options';
+import { makeNoised, noised } from './noised-classifier';
 import type { Ingredients, Training } from './training';
 import { kind } from './training';
 
+const { schedule, timesteps } = ofDenoising['Noise levels'];
 const options = {
+  'What is learned': {
+    noised: {
+      flag: '--noised',
+      does: 'of a classifier: of images at every noise level, told which, as guidance by a classifier needs it',
+      schema: z.boolean({ error: 'must be true or false' }).optional(),
+    },
+  },
+  'Noise levels': { schedule, timesteps },
   Data: {
     shift: {
       flag: '--shift <pixels>',
@@ -33,8 +45,29 @@ const classifier: Settings = {
   ...{ network: '@ddpm/classifier', checkpointEvery: 500 },
 };
 
+/** Only with noise are there levels, of the schedule of the preset for it where nobody says, and its network. */
+function settle(settings: Settings, given: readonly string[]): Settings {
+  if (settings.noised) {
+    if (given.includes('shift') && settings.shift > 0)
+      throw new UsageError('--shift moves images without noise; --noised has no use for it');
+    const { network, networkOptions, schedule: ofPreset, timesteps: steps } = noised;
+    const own = settings.network !== classifier.network || given.includes('network');
+    return {
+      ...{ ...settings, shift: 0, schedule: settings.schedule ?? ofPreset, timesteps: settings.timesteps ?? steps },
+      ...(!own && { network, networkOptions: { ...networkOptions, ...settings.networkOptions } }),
+    };
+  }
+  const useless = ['schedule', 'timesteps'].filter((name) => given.includes(name));
+  if (useless.length > 0)
+    throw new UsageError(
+      `${useless.map((name) => `--${name}`).join(', ')}: a classifier has noise levels with --noised`,
+    );
+  return settings;
+}
+
 /** A network that tells the dataset's classes apart. */
-async function make({ settings, dataset, execution, before }: Ingredients<Settings>): Promise<Training> {
+async function make(ingredients: Ingredients<Settings>): Promise<Training> {
+  const { settings, dataset, execution, before } = ingredients;
   const { classNames, shape: image } = dataset;
   if (!classNames || classNames.length < 2)
     throw new Error(`--task classifier needs at least two classes, which ${settings.dataset} does not have here`);
@@ -48,6 +81,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
     run: before?.folder,
     bases: [fileURLToPath(import.meta.url)],
   });
+  if (settings.noised) return makeNoised(ingredients, { reference, network, classNames });
   const parameters = namedParameters({ classifier: network });
   checkLogits(network, settings.network, image, classNames.length);
   return {
@@ -82,7 +116,13 @@ function checkLogits(
 
 /** A network that tells classes apart: what images are judged by. */
 export const classify = kind({
-  ...{ name: 'classifier', does: 'a network that tells the classes of images apart', options, make },
-  presets: { classifier: { does: 'the classifier of Fashion-MNIST that images are judged by', settings: classifier } },
+  ...{ name: 'classifier', does: 'a network that tells the classes of images apart', options, settle, make },
+  presets: {
+    classifier: { does: 'the classifier of Fashion-MNIST that images are judged by', settings: classifier },
+    'noised-classifier': {
+      does: 'a classifier of Fashion-MNIST at every noise level of quick, to guide by',
+      settings: { ...classifier, ...noised },
+    },
+  },
   needs: ['label'],
 });
