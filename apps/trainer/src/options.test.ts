@@ -58,6 +58,8 @@ describe('settings', () => {
     const settings = parse(
       '--preset',
       'quick',
+      '--network',
+      '@ddpm/unet',
       '--epochs',
       '2',
       '--dim-mults',
@@ -70,7 +72,6 @@ describe('settings', () => {
     expect(networkOptions(settings, 3)).toEqual({
       channels: 3,
       seed: 0,
-      dim: 28,
       dimMults: [1, 3],
       useConvnext: false,
       convnextMult: 1,
@@ -79,6 +80,13 @@ describe('settings', () => {
   test('of a preset are among what the options allow', () => {
     for (const { kind, settings } of Object.values(presets))
       expect(() => checkSettings(tableOf(kind.name), { ...settings, task: kind.name })).not.toThrow();
+  });
+  test('of a preset are not those of another network', () => {
+    expect(parse('--preset', 'quick')).toMatchObject({ network: '@ddpm/adm', classes: 'auto', labelDropout: 0.1 });
+    const settings = parse('--preset', 'quick', '--network', './mlp.mjs');
+    expect(settings).toMatchObject({ networkOptions: {}, classes: false });
+    expect(settings).not.toHaveProperty('labelDropout');
+    expect(parse('--preset', 'quick', '--network', './mlp.mjs', '--classes')).toMatchObject({ classes: true });
   });
   test('mirror only what the preset is made for, unless asked', () => {
     expect(['tutorial', 'quick'].map((preset) => parse('--preset', preset).flip)).toEqual([true, true]);
@@ -97,7 +105,9 @@ describe('settings', () => {
     const settings = parse('--preset', 'quick', '--learn-sigma', '--loss', 'vlb', '--level-source', 'importance');
     expect(settings).toMatchObject({ learnSigma: true, loss: 'vlb', levelSource: 'importance', weighting: 'none' });
     expect(settings).not.toHaveProperty('gamma');
-    expect(networkOptions(settings, 3)).toMatchObject({ channels: 3, outDim: 6 });
+    expect(networkOptions(settings, 3)).toMatchObject({ channels: 3, outChannels: 6, patchSize: 2 });
+    const unet = parse('--learn-sigma', '--loss', 'vlb');
+    expect(networkOptions(unet, 3)).toMatchObject({ channels: 3, outDim: 6 });
     const other = parse('--network', './mlp.mjs', '--learn-sigma', '--loss', 'hybrid', '--weighting', 'min-snr');
     expect(other).toMatchObject({ weighting: 'min-snr', gamma: 5 });
     expect(networkOptions(other, 3)).toEqual({ channels: 3, outChannels: 6, seed: 0 });
@@ -157,7 +167,7 @@ describe('--config and --resume', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   test('the command line wins over the file, and the file over the preset', () => {
-    const path = write({ preset: 'quick', batchSize: 16, dim: 8, epochs: 3 });
+    const path = write({ preset: 'quick', network: '@ddpm/unet', batchSize: 16, dim: 8, epochs: 3 });
     expect(invoke('--config', path, '--dim', '12')).toMatchObject({
       preset: 'quick',
       settings: { dataset: 'fashion-mnist-10k', batchSize: 16, dim: 12, epochs: 3 },
@@ -204,7 +214,7 @@ describe('--config and --resume', () => {
 
   test('a resumed run keeps its settings, but for what nothing done depends on', () => {
     const saved = JSON.parse(
-      JSON.stringify({ preset: 'quick', ...parse('--preset', 'quick', '--dim', '8') }),
+      JSON.stringify({ preset: 'quick', ...parse('--preset', 'quick', '--network', '@ddpm/unet', '--dim', '8') }),
     ) as Record<string, unknown>;
     const resume = (...args: string[]) =>
       readInvocation(

@@ -169,6 +169,18 @@ describe('σ_data', () => {
 });
 
 describe('classes', () => {
+  test.each([
+    ['where there are classes, are told', dataset, true],
+    ['where there are none, are not', arrayDataset({ pixels: new Uint8Array(32), shape: [2, 2, 1] }), false],
+  ])("of 'auto', %s, as the settings say afterwards", async (_, images, classes) => {
+    const settings = { ...settingsOf({ learningRate: 1e-3 }), classes: 'auto', labelDropout: 0.1 } as Settings;
+    const training = await denoise.make({ settings, dataset: images, execution });
+    expect(training.settings).toEqual({ classes });
+    const { classNames, labelDropout } = training.meaning;
+    expect([classNames, labelDropout]).toEqual(classes ? [['dark', 'light'], 0.1] : [undefined, undefined]);
+    await training.dispose();
+  });
+
   test('are told by the option classes, left out now and then, and not in validation', async () => {
     const training = await make(settingsOf({ classes: true, labelDropout: 0.5 }));
     expect(training.networks.denoiser.options).toMatchObject({ classes: 2 });
@@ -324,7 +336,9 @@ describe('what does not go together is a usage error', () => {
   ])('%j', (options, message) => expect(() => settingsOf(options)).toThrow(message));
 
   test('and what nobody asked for is left out, or filled in', () => {
-    const { settings } = readInvocation({ preset: 'quick', levelSource: 'uniform-flow', parameterisation: 'flow' });
+    const { settings } = readInvocation({
+      ...{ preset: 'quick', levelSource: 'uniform-flow', parameterisation: 'flow', weighting: 'min-snr' },
+    });
     expect(settings).not.toHaveProperty('schedule');
     expect(settings).toMatchObject({ weighting: 'min-snr', gamma: 5 });
     expect(settingsOf({ preset: 'quick', weighting: 'p2' })).toMatchObject({ gamma: 1 });

@@ -33,7 +33,9 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
     sigmaData,
     modelSchedule(settings, before),
   );
-  const { name, classes, labelDropout = 0 } = { ...settings, name: settings.network };
+  const { network: name } = settings;
+  const classes = settings.classes === 'auto' ? dataset.classNames !== undefined : settings.classes;
+  const labelDropout = (classes && settings.labelDropout) || 0;
   if (classes && !dataset.classNames)
     throw new Error('--classes: the dataset has no classes; folders have them as subfolders');
   const known = before?.checkpoint.networks.denoiser;
@@ -80,6 +82,10 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
     ...(classNames ? [`told which of ${classNames.length} classes`] : []),
     ...(measured === undefined ? [] : [`for data of the standard deviation ${measured.toPrecision(4)}, as measured`]),
   ];
+  const found = {
+    ...(measured !== undefined && { sigmaData: measured }),
+    ...(settings.classes === 'auto' && { classes }),
+  };
   return {
     task: labelDropout > 0 ? withLabelDropout(whole, { none: classNames!.length, probability: labelDropout }) : whole,
     validation: denoising({ ...objective, levels: steady, evaluation: true }),
@@ -88,7 +94,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
       ...{ image, parameterisation, levels, classNames },
       ...(labelDropout > 0 && { labelDropout }),
     }),
-    ...(measured !== undefined && { settings: { sigmaData: measured } }),
+    ...(Object.keys(found).length > 0 && { settings: found }),
     description: says.join(', '),
     async preview() {
       return enlarge(imageGrid(toImages(await drawn(COUNT), [COUNT, ...image])), 2);
