@@ -15,6 +15,7 @@ export { compileNetwork } from './compile-network';
 export type { CompiledNetwork } from './compile-network';
 export { compileChain } from './compile-chain';
 export type { CompileChainOptions, CompiledChain } from './compile-chain';
+export { captionTokens } from './captions';
 export { classNumber, labels } from './classes';
 export { spacings } from './spacings';
 export type { LevelsToSpace, Spacing } from './spacings';

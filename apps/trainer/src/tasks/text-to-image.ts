@@ -9,10 +9,17 @@ import { denoising, l2 } from '@ddpm/diffusion';
 import { toImages } from '@ddpm/images';
 import { captionedGrid } from '@ddpm/images/plot';
 import { namedParameters, parameterCount } from '@ddpm/layers';
-import { compileNetwork, draw, initialScale, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
+import {
+  captionTokens,
+  compileNetwork,
+  draw,
+  initialScale,
+  meaningFromJson,
+  meaningToJson,
+  samplerFor,
+} from '@ddpm/models';
 import type { Tokenizer } from '@ddpm/text';
 import { tokenizerFromJson, trainBytePairs, trainWords, withCaptionDropout } from '@ddpm/text';
-import type { Batch } from '@ddpm/train';
 import { checkNetwork } from '../check-network';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
@@ -115,15 +122,15 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
     );
   const parameters = namedParameters({ denoiser: network });
   const captions = Array.from({ length: COUNT }, (_, i) => dataset.captions!(i % dataset.size)[0]);
-  const condition = tokensOf(captions, tokenizer);
+  const toTokens = { length, tokenizer: tokenizer.json as JsonObject, dropout };
+  const [condition, one] = [captions, captions.slice(0, 1)].map((some) => captionTokens(toTokens, some));
   await checkNetwork(network, {
-    ...{ name, parameters, execution, image, condition: tokensOf(captions.slice(0, 1), tokenizer), blind: false },
+    ...{ name, parameters, execution, image, condition: one, blind: false },
     told: toldOf(meansWhat, someLevels(levels)),
   });
 
   const objective = { network, parameters, parameterisation: meansWhat, loss: l2 };
   const whole = denoising({ ...objective, levels: source });
-  const one = tokensOf(captions.slice(0, 1), tokenizer);
   const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition: one }));
   return {
     task: dropout > 0 ? withCaptionDropout(whole, tokenizer, { probability: dropout }) : whole,
@@ -132,7 +139,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
     networks: { denoiser: reference },
     meaning: meaningToJson({
       ...{ image, parameterisation: meansWhat, levels },
-      captions: { length, tokenizer: tokenizer.json as JsonObject, dropout },
+      captions: toTokens,
     }),
     description: `Network: ${name}, ${parameterCount(network).toLocaleString('en')} parameters, told captions of ${length} tokens of ${vocabularySize}`,
     async preview() {
@@ -174,11 +181,4 @@ function tokenizerOf(meaning: Parameters<typeof meaningFromJson>[0]): Tokenizer 
   const { captions } = meaningFromJson(meaning);
   if (!captions) throw new Error('its meaning has no captions, and so it is no run of --task text-to-image');
   return tokenizerFromJson(captions.tokenizer, { length: captions.length });
-}
-
-/** Captions as the network's condition. */
-function tokensOf(captions: readonly string[], tokenizer: Tokenizer): Batch {
-  const data = new Int32Array(captions.length * tokenizer.length);
-  captions.forEach((caption, i) => data.set(tokenizer.encode(caption), i * tokenizer.length));
-  return { tokens: { data, item: [tokenizer.length] } };
 }
