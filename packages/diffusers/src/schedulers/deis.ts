@@ -18,6 +18,8 @@ export function deis(config: SchedulerConfig, steps: number): Scheduler {
   if (!['logrho', 'midpoint', 'heun', 'bh1', 'bh2'].includes(solver_type))
     refuse(config, 'solver_type', "but 'logrho'");
   if (![1, 2, 3].includes(order)) refuse(config, 'solver_order', 'but 1, 2, 3');
+  // The first and last steps are so short that of diffusers' coefficients, in float32, only rounding is left.
+  if (order === 3 && config.use_beta_sigmas) refuse(config, 'solver_order', 'but 1 and 2 with use_beta_sigmas');
   const { levels, reading } = solverLevels(config, deisSpacing(config, trainingOf(config), steps));
   return {
     sampler: sampler(levels, { order, lowerOrderFinal: lowerOrderFinal && steps < 15 }),

@@ -30,6 +30,11 @@ describe('what is not carried is refused by its name and value', () => {
     ['DPMSolverMultistepScheduler', { solver_order: 4 }, 'solver_order 4 is not carried, but 1, 2, 3'],
     ['DPMSolverMultistepScheduler', { algorithm_type: 'dpmsolver' }, `final_sigmas_type "zero" is not carried`],
     ['DPMSolverMultistepScheduler', { use_flow_sigmas: true, use_dynamic_shifting: true }, 'use_dynamic_shifting true'],
+    [
+      'DEISMultistepScheduler',
+      { solver_order: 3, use_beta_sigmas: true },
+      'solver_order 3 is not carried, but 1 and 2',
+    ],
     ['UniPCMultistepScheduler', { solver_type: 'bh1' }, 'solver_type "bh1" is not carried'],
     ['UniPCMultistepScheduler', { solver_p: {} }, `solver_p must be null, got {}`],
     ['UniPCMultistepScheduler', { lower_order_final: false }, `step 10 of 10 is no number, in diffusers too`],
