@@ -15,8 +15,10 @@ export interface ClassifierOptions {
 }
 
 /** A convolution that halves height and width, rounded up, and a ResNet block. */
-interface Level {
+export interface ClassifierLevel {
+  /** The convolution, to half of the level's width. */
   readonly down: Conv2d;
+  /** The block, to the whole. */
   readonly block: ResnetBlock;
 }
 
@@ -25,7 +27,7 @@ interface Level {
  * over all places, a linear layer.
  */
 export class Classifier {
-  readonly levels: readonly Level[];
+  readonly levels: readonly ClassifierLevel[];
   readonly output: Linear;
 
   /** @throws RangeError unless every size is a whole number of at least 1, and every width a multiple of 8. */

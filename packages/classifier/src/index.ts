@@ -2,7 +2,7 @@ import type { ClassifierOptions } from './classifier';
 import { Classifier } from './classifier';
 
 export { Classifier } from './classifier';
-export type { ClassifierOptions } from './classifier';
+export type { ClassifierLevel, ClassifierOptions } from './classifier';
 export { classifying } from './classifying';
 export type { ClassifyingOptions } from './classifying';
 

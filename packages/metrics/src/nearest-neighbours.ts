@@ -3,9 +3,9 @@ import { checkFeatures, checkWidths } from './features';
 
 /** The nearest rows of each of n rows, the nearest first. */
 export interface Neighbours {
-  /** [n, k]: numbers of rows. */
+  /** Numbers of rows, [n, k]. */
   readonly indices: Int32Array;
-  /** [n, k]: Euclidean. */
+  /** Euclidean, [n, k]. */
   readonly distances: Float64Array;
 }
 
