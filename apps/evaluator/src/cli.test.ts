@@ -111,6 +111,29 @@ describe('ddpm-evaluate', () => {
     expect(results('run').map(({ seed }) => seed)).toEqual([0, 1]);
   });
 
+  test('measures the bound of a model that has not learned its variance with either', () => {
+    const { status, stdout, stderr } = run('run', '--bits-per-dim', '20');
+    expect([stderr, status]).toEqual(['', 0]);
+    const lines = [
+      ...stdout.matchAll(/run: ([\d.]+) bits per dimension .* of 20 train images, 5 steps, variance (\w+)/g),
+    ];
+    expect(lines.map(([, , variance]) => variance)).toEqual(['lower', 'upper']);
+    const bits = JSON.parse(readFileSync(join(folder, 'run', 'bits-per-dim.json'), 'utf8')) as {
+      total: number;
+      prior: number;
+      terms: { t: number; vlb: number }[];
+    }[];
+    for (const [i, { total, prior, terms }] of bits.entries()) {
+      expect(total.toFixed(4)).toBe(lines[i][1]);
+      expect(terms.map(({ t }) => t)).toEqual([4, 3, 2, 1, 0]);
+      expect(terms.reduce((sum, { vlb }) => sum + vlb, prior)).toBeCloseTo(total, 9);
+    }
+    expect(run('pictures', '--dataset', 'folder', '--data-dir', 'pictures', '--bits-per-dim', '5').stderr).toContain(
+      '--bits-per-dim is of models, and pictures is of images',
+    );
+    expect(run('run', '--bits-per-dim', '61').stderr).toContain('--bits-per-dim 61: folder has 60 train images');
+  });
+
   test('compares pictures, files and models in one table, and writes where it is told', () => {
     const from = ['--dataset', 'folder', '--data-dir', 'pictures', '--out', 'out', '--steps', '1'];
     const { status, stdout, stderr } = run(

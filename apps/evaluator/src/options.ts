@@ -26,6 +26,14 @@ export const table = {
       read: number,
     },
   },
+  'Instead of that': {
+    bitsPerDim: {
+      flag: '--bits-per-dim <images>',
+      does: "draw nothing, but measure the bound on held-out images' bits per dimension, of so many, over all of a schedule's timesteps or --steps of them",
+      schema: wholeNumber(1).optional(),
+      read: number,
+    },
+  },
   'The real images': {
     dataset: {
       flag: '--dataset <name>',

@@ -20,6 +20,7 @@ import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import { enlarge } from '@ddpm/images';
 import { encodePng } from '@ddpm/images/png';
+import { measureBits } from './bits-per-dim';
 import type { Drawing } from './draw-images';
 import { prepareDrawing } from './draw-images';
 import type { Settings } from './options';
@@ -43,6 +44,8 @@ export async function run(paths: readonly string[], settings: Settings): Promise
   for (const path of paths) subjects.push(await openSubject(path, settings, warn));
   say(execution.reason);
   const images = await openReal(settings, subjects);
+  const { bitsPerDim } = settings;
+  if (bitsPerDim !== undefined) return measureBits(subjects, { ...settings, bitsPerDim }, execution, images, say);
   const { layout, range, output } = settings;
   const network = await openFeatures(settings.features, execution, { onnx: { layout, range, output } });
   for (const { name, shape } of subjects) {
