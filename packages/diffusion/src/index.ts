@@ -89,3 +89,8 @@ export { standard } from './priors/standard';
 export { matched } from './priors/matched';
 export { momentsOf } from './priors/moments';
 export type { Moments, MomentsOptions } from './priors/moments';
+
+export { fromStrength } from './editing/from-strength';
+export { between, slerp } from './editing/slerp';
+export { repaint, withKnown } from './editing/repaint';
+export type { Known, RepaintOptions } from './editing/repaint';
