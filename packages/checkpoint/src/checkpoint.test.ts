@@ -28,6 +28,7 @@ const checkpoint: Checkpoint = {
   step: 7,
   settings: { dataset: 'folder', seed: 3 },
   weights: new Map([['denoiser.initConv.weight', { shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }]]),
+  measured: new Map([['prior.mean', { shape: [1, 2], data: Float32Array.of(0.5, -0.5) }]]),
   state: new Map<string, Float32Array | Float64Array | Int32Array>([
     ['optimizer/m/denoiser.initConv.weight', Float32Array.of(5, 6, 7, 8)],
     ['optimizer/step', Float64Array.of(2 ** 24 + 1)],
@@ -61,7 +62,7 @@ describe('checkpoints', () => {
     [
       'truncated',
       async () => (await readFile(join(folder, 'a.safetensors'))).subarray(0, -3),
-      'outside the 45 bytes of data',
+      'outside the 53 bytes of data',
     ],
     [
       'another kind of file',

@@ -44,6 +44,8 @@ export interface Checkpoint {
   readonly settings: JsonObject;
   /** The weights to use the model with, by network and the path of the variable: `denoiser.initConv.weight`. */
   readonly weights: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  /** Whatever was measured of the data and not learned, by name, such as the moments of a prior; nothing by default. */
+  readonly measured?: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
   /** Whatever else training needs to go on, by name. */
   readonly state: ReadonlyMap<string, Float32Array | Float64Array | Int32Array>;
 }
@@ -59,10 +61,12 @@ export async function encodeCheckpoint({
   step,
   settings,
   weights,
+  measured = new Map(),
   state,
 }: Checkpoint): Promise<Uint8Array> {
   const tensors = new Map<string, StoredTensor>();
   for (const [name, tensor] of weights) tensors.set(`weights/${name}`, tensor);
+  for (const [name, tensor] of measured) tensors.set(`measured/${name}`, tensor);
   for (const [name, data] of state) tensors.set(`state/${name}`, { shape: [data.length], data });
   const bytes = writeSafetensors(tensors, {
     format: FORMAT,
@@ -95,10 +99,12 @@ async function decoded(bytes: Uint8Array, { tensors, metadata }: Safetensors): P
   if (!/^\d+$/.test(metadata.step ?? '') || !Number.isSafeInteger(step))
     throw new Error(`its step is ${metadata.step}`);
   const weights = new Map<string, StoredTensor<Float32Array>>();
+  const measured = new Map<string, StoredTensor<Float32Array>>();
   const state = new Map<string, Float32Array | Float64Array | Int32Array>();
   for (const [key, { shape, data }] of tensors) {
     const [, kind, name] = /^([^/]*)\/(.*)$/s.exec(key) ?? [];
     if (kind === 'weights' && data instanceof Float32Array) weights.set(name, { shape, data });
+    else if (kind === 'measured' && data instanceof Float32Array) measured.set(name, { shape, data });
     else if (
       kind === 'state' &&
       (data instanceof Float32Array || data instanceof Float64Array || data instanceof Int32Array)
@@ -110,7 +116,7 @@ async function decoded(bytes: Uint8Array, { tensors, metadata }: Safetensors): P
   const meaning = parsed('meaning', recordSchema, metadata.meaning);
   const settings = parsed('settings', recordSchema, metadata.settings);
   if (metadata.sha256 !== (await checksum(bytes))) throw new Error('its contents do not match its checksum');
-  return { networks, meaning, step, settings, weights, state };
+  return { networks, meaning, step, settings, weights, ...(measured.size > 0 && { measured }), state };
 }
 
 /** Where the header ends and the tensors' data begins. */

@@ -14,7 +14,12 @@ export function classNumber(classNames: readonly string[], asked: string): numbe
   );
 }
 
-/** The condition `label` of so many images: all of one class, or, where none is named, the classes in turn. */
-export function labels(count: number, { classes, only }: { classes: number; only?: number }): Batch {
-  return { label: { data: Int32Array.from({ length: count }, (_, i) => only ?? i % classes), item: [] } };
+/** The condition `label` of so many images: these classes in turn, or, where none are named, all of them. */
+export function labels(count: number, { classes, only }: { classes: number; only?: readonly number[] }): Batch {
+  return {
+    label: {
+      data: Int32Array.from({ length: count }, (_, i) => (only ? only[i % only.length] : i % classes)),
+      item: [],
+    },
+  };
 }

@@ -1,9 +1,39 @@
-import type { AsyncNetworkFunction, Network, Parameterisation, Sampler, SampleStep } from '@ddpm/diffusion';
-import { clipped, denoiser, sample } from '@ddpm/diffusion';
+import type {
+  AsyncNetworkFunction,
+  Denoise,
+  GuidedOptions,
+  Network,
+  Parameterisation,
+  Prior,
+  Sampler,
+  SampleStep,
+} from '@ddpm/diffusion';
+import { clipped, denoiser, guided, sample, standard, thresholded } from '@ddpm/diffusion';
+import type { NormalSource } from '@ddpm/random';
 import { Random, sideBySide } from '@ddpm/random';
 import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
+
+/** Classifier-free guidance, by a label of no class; `scale` and `none` are needed. */
+export interface Guidance extends Pick<GuidedOptions, 'scale' | 'rescale' | 'interval'> {
+  /** The label of no class: the number of classes. */
+  readonly none: number;
+}
+
+/** Images that are drawn together, on their way from noise. */
+export interface DrawnBatch {
+  /** The number of the first. */
+  readonly first: number;
+  /** z ~ N(0, I), [n, h, w, c]; `draw` frees it. */
+  readonly noise: tf.Tensor4D;
+  /** x that sampling would begin with, [n, h, w, c]; `draw` frees it. */
+  readonly xT: tf.Tensor4D;
+  /** The network as the steps ask it. */
+  readonly denoise: Denoise;
+  /** Draws the noise of each image from its own stream. */
+  readonly rng: NormalSource;
+}
 
 /** A denoiser, a sampler, and which images to draw by them. */
 export interface DrawOptions {
@@ -19,14 +49,22 @@ export interface DrawOptions {
   count: number;
   /** An image's noise follows from this and its number alone. */
   seed: number;
-  /** The factor of N(0, I) that makes x_T; 1 by default. Levels other than a schedule's need another (`initialScale`). */
-  initialScale?: number;
+  /** The noise of an image by its number, instead of `new Random([seed, 'sample', number])`. */
+  stream?: (number: number) => NormalSource;
+  /** Where x_T comes from; `standard` by default. It is given the image's label, where the condition has one. */
+  prior?: Prior;
+  /** What sampling begins with, [n, h, w, c] and new, instead of xT: a picture with noise, for example. */
+  begin?: (batch: DrawnBatch) => tf.Tensor4D | Promise<tf.Tensor4D>;
   /** How many at a time; it does not change them. All by default. */
   batch?: number;
   /** The network's condition for each image: as many examples as images. */
   condition?: Batch;
+  /** Guidance towards the condition's `label`; none by default. */
+  guidance?: Guidance;
   /** Whether every x̂_0 is kept within [−1, 1]; it is by default. */
   clip?: boolean;
+  /** The quantile of dynamic thresholding, which takes the place of clipping; none by default. */
+  threshold?: number;
   /** Called after every step of every batch, whose first image has the number `first`, and awaited. */
   onStep?: (step: SampleStep & { readonly first: number }) => void | Promise<void>;
 }
@@ -34,6 +72,7 @@ export interface DrawOptions {
 /**
  * Draws images, [count, h, w, c] in about [−1, 1]. An image depends on the seed and its number alone, not on the batch
  * that it is drawn in.
+ * @throws RangeError if there is guidance and no `label` among the condition
  */
 export async function draw({
   network,
@@ -42,31 +81,43 @@ export async function draw({
   image,
   count,
   seed,
-  initialScale = 1,
+  stream = (number) => new Random([seed, 'sample', number]),
+  prior = standard,
+  begin,
   batch = count,
   condition,
+  guidance,
   clip = true,
+  threshold,
   onStep,
 }: DrawOptions): Promise<Float32Array> {
+  if (guidance && !condition?.label) throw new RangeError("draw: guidance needs a condition 'label'");
   const size = tf.util.sizeFromShape([...image]);
   const values = new Float32Array(count * size);
   for (let first = 0; first < count; first += batch) {
     const n = Math.min(batch, count - first);
-    const rng = sideBySide(Array.from({ length: n }, (_, i) => new Random([seed, 'sample', first + i])));
-    const noise = rng.normals(n * size).map((z) => initialScale * z);
-    const xT = tf.tensor4d(noise, [n, ...image]);
-    const given = condition && tensors(part(condition, first, first + n));
-    let x0: tf.Tensor4D | undefined;
+    const rng = sideBySide(Array.from({ length: n }, (_, i) => stream(first + i)));
+    const own = condition && part(condition, first, first + n);
+    const z = rng.normals(n * size);
+    const start = new Float32Array(n * size);
+    for (let i = 0; i < n; i++)
+      start.set(prior(z.subarray(i * size, (i + 1) * size), sampler.levels[0], own?.label?.data[i]), i * size);
+    const [noise, xT] = [z, start].map((data) => tf.tensor4d(data, [n, ...image]));
+    const given = own && tensors(own);
+    const none = guidance && { label: tf.fill<tf.Rank.R1>([n], guidance.none, 'int32') };
+    let [from, x0]: (tf.Tensor4D | undefined)[] = [];
     try {
-      const denoise = denoiser(network, { parameterisation, condition: given });
-      x0 = await sample(clip ? clipped(denoise) : denoise, xT, {
-        sampler,
-        rng,
-        onStep: (step) => onStep?.({ ...step, first }),
-      });
+      const asked =
+        given && guidance && none
+          ? guided(network, { ...guidance, parameterisation, condition: given, none: { ...given, ...none } })
+          : denoiser(network, { parameterisation, condition: given });
+      const denoise =
+        threshold !== undefined ? thresholded(asked, { quantile: threshold }) : clip ? clipped(asked) : asked;
+      from = await begin?.({ first, noise, xT, denoise, rng });
+      x0 = await sample(denoise, from ?? xT, { sampler, rng, onStep: (step) => onStep?.({ ...step, first }) });
       values.set(await x0.data<'float32'>(), first * size);
     } finally {
-      tf.dispose([xT, x0, Object.values(given ?? {})]);
+      tf.dispose([noise, xT, from, x0, Object.values(given ?? {}), Object.values(none ?? {})]);
     }
   }
   return values;

@@ -1,4 +1,4 @@
-export { edmLevels, flowLevels, initialScale, scheduleLevels } from './levels';
+export { edmLevels, flowLevels, scheduleLevels } from './levels';
 export type { KnownLevels } from './levels';
 export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
 export type { CaptionMeaning, DenoiserMeaning } from './meaning';
@@ -18,8 +18,10 @@ export type { CompileChainOptions, CompiledChain } from './compile-chain';
 export { captionTokens } from './captions';
 export { classNumber, labels } from './classes';
 export { spacings } from './spacings';
-export type { LevelsToSpace, Spacing } from './spacings';
+export type { Spacing } from './spacings';
 export { chooseSampler, samplerFor, samplers } from './samplers';
 export type { ChosenSampler, NamedSampler, SamplerChoice } from './samplers';
+export { choosePrior, momentsFromMeasured, momentsToMeasured, priorNames } from './prior';
+export type { PriorName } from './prior';
 export { draw } from './draw';
-export type { DrawOptions } from './draw';
+export type { DrawnBatch, DrawOptions, Guidance } from './draw';

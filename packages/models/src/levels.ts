@@ -1,4 +1,4 @@
-import type { Level, LevelScale, Sampler } from '@ddpm/diffusion';
+import type { Level, LevelScale } from '@ddpm/diffusion';
 import { edmAt, edmScale, flowAt, flowScale, levelAt, scheduleScale } from '@ddpm/diffusion';
 import type { NoiseSchedule } from '@ddpm/schedules';
 
@@ -34,10 +34,3 @@ export function flowLevels({ min, max }: { min?: number; max?: number } = {}): K
   const scale = flowScale();
   return { kind: 'flow', scale: { ...scale, min: min ?? scale.min, max: max ?? scale.max }, noisiest: flowAt(1) };
 }
-
-/**
- * The factor of N(0, I) that makes a sampler's x_T: 1 for a schedule's levels, at each of which x has the variance of
- * the images and the noise alike, so that it is the standard x_T; otherwise sigma of the first level.
- */
-export const initialScale = ({ kind }: KnownLevels, { levels: [first] }: Sampler): number =>
-  kind === 'schedule' ? 1 : first.sigma;

@@ -1,10 +1,11 @@
 import type { Checkpoint } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
-import type { Network } from '@ddpm/diffusion';
+import type { Moments, Network } from '@ddpm/diffusion';
 import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Variables } from '@ddpm/train';
 import type { DenoiserMeaning } from './meaning';
 import { meaningFromJson } from './meaning';
+import { momentsFromMeasured } from './prior';
 
 /** A denoiser, ready to draw with. */
 export interface Denoiser extends DenoiserMeaning {
@@ -12,6 +13,8 @@ export interface Denoiser extends DenoiserMeaning {
   readonly network: Network;
   /** Its variables by name, as in the checkpoint: `denoiser.initConv.weight`. */
   readonly parameters: Variables;
+  /** Mean and covariance of the images that it was trained on, if they were measured. */
+  readonly moments?: Moments;
 }
 
 /**
@@ -22,7 +25,7 @@ export interface Denoiser extends DenoiserMeaning {
  * @throws Error in one line that says what of the checkpoint is not as expected
  */
 export async function loadDenoiser(
-  { networks, meaning, weights }: Checkpoint,
+  { networks, meaning, weights, measured }: Checkpoint,
   options: { run?: string; bases?: readonly string[] } = {},
 ): Promise<Denoiser> {
   const known = meaningFromJson(meaning);
@@ -30,5 +33,6 @@ export async function loadDenoiser(
     throw new Error(`it has no denoiser, but only ${Object.keys(networks).join(', ') || 'no network'}`);
   const network = await loadNetwork<Network>(networks.denoiser, options);
   loadParameters({ denoiser: network }, weights);
-  return { ...known, network, parameters: namedParameters({ denoiser: network }) };
+  const moments = momentsFromMeasured(measured, known.image);
+  return { ...known, network, parameters: namedParameters({ denoiser: network }), ...(moments && { moments }) };
 }

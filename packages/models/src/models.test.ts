@@ -15,6 +15,7 @@ import {
   learnedRange,
   learnedVariance,
   image as clean,
+  momentsOf,
   stack,
   trailing,
   velocity,
@@ -23,21 +24,24 @@ import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import { namedParameters } from '@ddpm/layers';
 import { linearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
+import { Random } from '@ddpm/random';
 import type { Batch } from '@ddpm/train';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DenoiserMeaning, KnownLevels } from './index';
 import {
   checkMeaning,
+  choosePrior,
   classNumber,
   compileNetwork,
   draw,
   edmLevels,
   flowLevels,
-  initialScale,
   labels,
   loadDenoiser,
   meaningFromJson,
+  momentsFromMeasured,
+  momentsToMeasured,
   meaningToJson,
   pipelineCheckpoint,
   scheduleLevels,
@@ -165,6 +169,35 @@ describe('a checkpoint', () => {
   });
 });
 
+describe('a prior', () => {
+  const images = { data: new Random(1).normals(20 * 16), item: [4, 4, 1] };
+  const long = linearSchedule({ timesteps: 1000 });
+  test('survives in a checkpoint, and is refused if it is not whole', async () => {
+    const moments = await momentsOf([{ image: images }], { directions: 3 });
+    const measured = momentsToMeasured(moments);
+    expect(momentsFromMeasured(measured, image)).toEqual(moments);
+    expect(momentsFromMeasured(undefined, image)).toBeUndefined();
+    expect(() => momentsFromMeasured(measured, [2, 8, 1])).toThrow(
+      'its prior.mean is [1, 4, 4, 1], where [1, 2, 8, 1] is expected',
+    );
+    expect(() => momentsFromMeasured(new Map([...measured].slice(0, 3)), image)).toThrow(
+      'it holds a part of a prior: rest missing',
+    );
+  });
+  test('is matched by default where the noisiest level shows images, and it is known what they are like', async () => {
+    const moments = await momentsOf([{ image: images }], { directions: 3 });
+    const [short, far] = [scheduleLevels(schedule), scheduleLevels(long)];
+    expect(choosePrior({ levels: short, image, moments }).name).toBe('matched');
+    expect(choosePrior({ levels: short, image, moments }, 'standard').name).toBe('standard');
+    expect(choosePrior({ levels: short, image }).name).toBe('standard');
+    expect(choosePrior({ levels: far, image, moments }).name).toBe('standard');
+    expect(choosePrior({ levels: far, image, moments }, 'matched').name).toBe('matched');
+    expect(() => choosePrior({ levels: short, image }, 'matched')).toThrow(
+      'this model does not say what its images are like, which a matched prior needs',
+    );
+  });
+});
+
 describe('compileNetwork', () => {
   test('works with the values that the parameters have when it is called, and leaves nothing behind', async () => {
     for (const execution of executions) {
@@ -265,7 +298,7 @@ describe('draw', () => {
       const before = tf.memory().numTensors;
       const whole = await draw({ ...options, count: 6, condition: labels(6, { classes: 3 }) });
       expect(await draw({ ...options, count: 6, batch: 4, condition: labels(6, { classes: 3 }) })).toEqual(whole);
-      expect(await draw({ ...options, count: 6, condition: labels(6, { classes: 3, only: 1 }) })).not.toEqual(whole);
+      expect(await draw({ ...options, count: 6, condition: labels(6, { classes: 3, only: [1] }) })).not.toEqual(whole);
       expect(tf.memory().numTensors).toBe(before);
       all.push(whole);
       await run.dispose();
@@ -275,14 +308,18 @@ describe('draw', () => {
 
   test('begins with the noise that the levels begin with', async () => {
     // With ε̂ = 0 the image is x_T itself.
-    const network: Network = { apply: (x) => tf.zerosLike(x) };
+    const network = (x: tf.Tensor4D) => Promise.resolve(tf.zerosLike(x));
     const options = { network, parameterisation: epsilon, image, count: 1, seed: 4, clip: false };
+    const z = new Random([4, 'sample', 0]).normals(16);
     const edms = ddim([...[20, 10].map((sigma) => edmLevels().scale.at(sigma)), end]);
+    (await draw({ ...options, sampler: edms })).forEach((value, i) => expect(value / z[i]).toBeCloseTo(20, 1));
     const few = ddim(trailing(schedule, 1));
-    expect([initialScale(edmLevels(), edms), initialScale(scheduleLevels(schedule), few)]).toEqual([20, 1]);
-    const xT = await draw({ ...options, sampler: edms });
-    const scaled = await draw({ ...options, sampler: edms, initialScale: 20 });
-    scaled.forEach((value, i) => expect(value / xT[i]).toBeCloseTo(20, 4));
+    const [{ signal }] = few.levels;
+    (await draw({ ...options, sampler: few })).forEach((value, i) => expect(value * signal).toBeCloseTo(z[i], 5));
+    // The prior is given the noise, the level and the label of each image.
+    const labelled = { ...options, count: 3, sampler: few, condition: labels(3, { classes: 3 }) };
+    const drawn = await draw({ ...labelled, prior: (noise, level, of) => noise.map(() => level.signal * of!) });
+    expect([0, 16, 32].map((i) => Math.round(drawn[i]))).toEqual([0, 1, 2]);
   });
 
   test('tells of every step, and clips where it is asked to', async () => {
@@ -306,6 +343,65 @@ describe('draw', () => {
     expect(largest(clipped)).toBe(1);
     expect(largest(await draw({ ...options, clip: false }))).toBeGreaterThan(1);
   });
+
+  test('guidance of 1 is the network with its condition to the bit, of 0 without, and beyond 1 goes beyond', async () => {
+    const options = {
+      ...{ network: conditional(), parameterisation: velocity, sampler: ddim(trailing(schedule, 3)), image },
+      ...{ count: 4, seed: 1, clip: false },
+    };
+    // The third class is none.
+    const [one, none] = [labels(4, { classes: 2, only: [1] }), labels(4, { classes: 3, only: [2] })];
+    const guidedBy = (scale: number, more: object = {}) =>
+      draw({ ...options, condition: one, guidance: { scale, none: 2, ...more } });
+    const before = tf.memory().numTensors;
+    const [withIt, without, twice] = [await guidedBy(1), await guidedBy(0), await guidedBy(2)];
+    expect(withIt).toEqual(await draw({ ...options, condition: one }));
+    expect(without).toEqual(await draw({ ...options, condition: none }));
+    // The network is linear in what its condition adds.
+    twice.forEach((value, i) => expect(value - withIt[i]).toBeCloseTo(withIt[i] - without[i], 4));
+    expect(await guidedBy(2, { interval: [0, 1e-9] })).toEqual(withIt);
+    expect(tf.memory().numTensors).toBe(before);
+    await expect(draw({ ...options, guidance: { scale: 2, none: 2 } })).rejects.toThrow(
+      "draw: guidance needs a condition 'label'",
+    );
+  });
+
+  test('a threshold takes the place of clipping: what lies beyond [−1, 1] is scaled, not cut', async () => {
+    const network: Network = { apply: (x) => tf.mul(x, -3) };
+    const options = { network, parameterisation: epsilon, image };
+    const one = { ...options, sampler: ddim(trailing(schedule, 1)), count: 1, seed: 0 };
+    const [free, cut, scaled] = [
+      await draw({ ...one, clip: false }),
+      await draw(one),
+      await draw({ ...one, threshold: 1 }),
+    ];
+    const largest = Math.max(...free.map(Math.abs));
+    expect(largest).toBeGreaterThan(1);
+    scaled.forEach((value, i) => expect(value).toBeCloseTo(free[i] / largest, 5));
+    expect(cut).not.toEqual(scaled);
+  });
+
+  test('noise and beginning may be others: of each image by its number, with the network at hand', async () => {
+    const network: Network = { apply: (x) => tf.mul(x, 0.5) };
+    const options = { network, parameterisation: epsilon, sampler: ddim(trailing(schedule, 2)), image, seed: 0 };
+    const seven = await draw({ ...options, count: 1, seed: 7 });
+    const stream = (number: number) => new Random([7 - number, 'sample', 0]);
+    const streamed = await draw({ ...options, count: 2, stream });
+    expect(streamed.subarray(0, 16)).toEqual(seven);
+    expect(streamed.subarray(16)).not.toEqual(seven);
+    const before = tf.memory().numTensors;
+    const begun = await draw({
+      ...{ ...options, count: 3, batch: 2, stream: () => new Random([7, 'sample', 0]) },
+      async begin({ first, noise, xT, denoise }) {
+        const { x0 } = await denoise(xT, options.sampler.levels[0]);
+        expect([first, x0.shape[0]]).toEqual(first === 0 ? [0, 2] : [2, 1]);
+        x0.dispose();
+        return tf.clone(noise);
+      },
+    });
+    expect(begun.subarray(32)).toEqual(seven);
+    expect(tf.memory().numTensors).toBe(before);
+  });
 });
 
 test('a class is meant by its name or its number', () => {
@@ -315,6 +411,7 @@ test('a class is meant by its name or its number', () => {
     "expected a class, T-shirt, Sneaker, or its number from 0 to 1; got '2'",
   );
   expect([...labels(5, { classes: 2 }).label.data]).toEqual([0, 1, 0, 1, 0]);
+  expect([...labels(4, { classes: 9, only: [5, 3] }).label.data]).toEqual([5, 3, 5, 3]);
 });
 
 test('what diffusers saved is a checkpoint, whose denoiser computes the same', async () => {

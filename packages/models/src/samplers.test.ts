@@ -1,16 +1,14 @@
 import type { Denoise } from '@ddpm/diffusion';
-import { edmScale, flowScale, sample, scheduleScale } from '@ddpm/diffusion';
+import { sample } from '@ddpm/diffusion';
 import { Random } from '@ddpm/random';
 import { stretchedLinearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
 import '@tensorflow/tfjs';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { chooseSampler, samplerFor, samplers, spacings } from './index';
+import { chooseSampler, edmLevels, flowLevels, samplerFor, samplers, scheduleLevels, spacings } from './index';
 
 const schedule = stretchedLinearSchedule({ timesteps: 100 });
-const ofSchedule = { schedule, scale: scheduleScale(schedule) };
-const ofEdm = { scale: edmScale() };
-const ofFlow = { scale: flowScale() };
+const [ofSchedule, ofEdm, ofFlow] = [scheduleLevels(schedule), edmLevels(), flowLevels()];
 
 /** E[x_0 | x] where every pixel of the data is N(0.3, 0.2²). */
 const [mean, deviation] = [0.3, 0.2];
@@ -26,7 +24,7 @@ describe('samplers by name', () => {
     '%s draws Gaussian data, with what is its own by default, from levels of every kind',
     async (name) => {
       for (const [kind, known] of Object.entries({ ofSchedule, ofEdm, ofFlow })) {
-        const whole = samplers[name].steps === 'all' && !('schedule' in known);
+        const whole = samplers[name].steps === 'all' && !known.schedule;
         const sampler = samplerFor({ sampler: name, ...(whole && { steps: 100 }) }, known);
         const [first] = sampler.levels;
         const rng = new Random([1, name, kind]);
@@ -55,7 +53,7 @@ describe('samplers by name', () => {
 
   test('a schedule with fewer timesteps than steps are taken by default gives them all', () => {
     const short = stretchedLinearSchedule({ timesteps: 30 });
-    const known = { schedule: short, scale: scheduleScale(short) };
+    const known = scheduleLevels(short);
     expect(chooseSampler({ sampler: 'ddim' }, known).steps).toBe(30);
     const shorter = stretchedLinearSchedule({ timesteps: 22 });
     const few = chooseSampler({}, { schedule: shorter, scale: scheduleScale(shorter) });
@@ -67,7 +65,7 @@ describe('samplers by name', () => {
 
   test('where nothing of the image is left at the noisiest level, levels are spaced by timesteps', () => {
     const dark = zeroTerminalSnr(schedule);
-    const known = { schedule: dark, scale: scheduleScale(dark) };
+    const known = scheduleLevels(dark);
     expect(chooseSampler({}, known)).toMatchObject({ sampler: 'dpm++2m', spacing: 'trailing' });
     expect(() => chooseSampler({ spacing: 'karras' }, known)).toThrow(
       "spacing karras needs some signal at the noisiest level, and this model's has none; trailing and linspace do not",

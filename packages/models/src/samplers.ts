@@ -13,7 +13,7 @@ import {
   pndm,
   uniPc,
 } from '@ddpm/diffusion';
-import type { LevelsToSpace } from './spacings';
+import type { KnownLevels } from './levels';
 import { spacings } from './spacings';
 
 /** A sampler that a name stands for. */
@@ -132,7 +132,7 @@ export interface ChosenSampler {
  */
 export function chooseSampler(
   { sampler: name = 'dpm++2m', steps, spacing, eta, churn }: SamplerChoice,
-  known: LevelsToSpace,
+  known: KnownLevels,
 ): ChosenSampler {
   const named = lookUp('sampler', samplers, name);
   if (eta !== undefined && named.eta === undefined)
@@ -159,13 +159,13 @@ export function chooseSampler(
 }
 
 /** A sampler of all its levels, as `chooseSampler` chooses it. */
-export function samplerFor(choice: SamplerChoice, known: LevelsToSpace): Sampler {
+export function samplerFor(choice: SamplerChoice, known: KnownLevels): Sampler {
   const { levels, make } = chooseSampler(choice, known);
   return make(levels);
 }
 
 /** Timesteps are a schedule's alone, and σ is infinite where nothing of the image is left. */
-function defaultSpacing({ spacing }: NamedSampler, { scale, schedule }: LevelsToSpace): string {
+function defaultSpacing({ spacing }: NamedSampler, { scale, schedule }: KnownLevels): string {
   if (!schedule) return 'uniform-log-snr';
   return scale.max === Infinity ? 'trailing' : spacing;
 }

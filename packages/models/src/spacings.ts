@@ -1,17 +1,10 @@
 import type { Level, LevelScale } from '@ddpm/diffusion';
 import { karras, leading, linspace, trailing, uniformLogSnr } from '@ddpm/diffusion';
 import type { NoiseSchedule } from '@ddpm/schedules';
-
-/** The levels that spacings choose among: all of a kind, and the timesteps of a schedule where they are one's. */
-export interface LevelsToSpace {
-  /** By their σ = sigma/signal. */
-  readonly scale: LevelScale;
-  /** The schedule, where they are one's. */
-  readonly schedule?: NoiseSchedule;
-}
+import type { KnownLevels } from './levels';
 
 /** So many of a model's levels, from noise to image. */
-export type Spacing = (known: LevelsToSpace, steps: number) => Level[];
+export type Spacing = (known: KnownLevels, steps: number) => Level[];
 
 const ofTimesteps =
   (name: string, space: (schedule: NoiseSchedule, steps: number) => Level[]): Spacing =>
