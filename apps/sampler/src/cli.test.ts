@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { Unet2d } from '@ddpm/adm';
 import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import { savePipeline } from '@ddpm/diffusers';
-import { decodePng } from '@ddpm/images/png';
+import { decodePng, encodePng } from '@ddpm/images/png';
 import type { Network } from '@ddpm/diffusion';
 import { epsilon } from '@ddpm/diffusion';
 import { loadParameters, parameterValues } from '@ddpm/layers';
@@ -113,7 +113,7 @@ const file = (...path: string[]) => new Uint8Array(readFileSync(join(folder, ...
 
 describe('ddpm-sample', () => {
   test('writes the images, their grid and an animation, from a run folder', () => {
-    const { status, stdout, stderr } = run('run', '--count', '3', '--seed', '5');
+    const { status, stdout, stderr } = run('run', '--count', '3', '--seed', '5', '--sampler', 'ancestral');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('Model: @ddpm/unet after 3 steps, images of 4×6×3');
     expect(stdout).toContain('Sampling 5/5');
@@ -123,7 +123,12 @@ describe('ddpm-sample', () => {
       '2.png',
       'chain.gif',
       'grid.png',
+      'samples.json',
     ]);
+    expect(JSON.parse(Buffer.from(file('run', 'samples-1', 'samples.json')).toString())).toEqual({
+      ...{ model: '@ddpm/unet after 3 steps, images of 4×6×3', seed: 5, count: 3, prior: 'standard', clip: true },
+      sampler: { name: 'ancestral', steps: 5, spacing: 'trailing' },
+    });
     expect(decodePng(file('run', 'samples-1', '0.png'))).toMatchObject({ width: 6, height: 4, channels: 3 });
     const gif = Buffer.from(file('run', 'samples-1', 'chain.gif'));
     expect(gif.subarray(0, 6).toString('latin1')).toBe('GIF89a');
@@ -216,8 +221,8 @@ describe('ddpm-sample', () => {
 
   test('gives an image that depends on its seed and number alone, from a checkpoint file', () => {
     const checkpoint = join('run', 'checkpoint.safetensors');
-    run(checkpoint, '--count', '2', '--seed', '5', '--out', 'two');
-    run(checkpoint, '--count', '2', '--seed', '6', '--out', 'other');
+    run(checkpoint, '--count', '2', '--seed', '5', '--sampler', 'ancestral', '--out', 'two');
+    run(checkpoint, '--count', '2', '--seed', '6', '--sampler', 'ancestral', '--out', 'other');
     expect(file('two', '1.png')).toEqual(file('run', 'samples-1', '1.png'));
     expect(file('other', '1.png')).not.toEqual(file('two', '1.png'));
     expect(file('two', '0.png')).not.toEqual(file('two', '1.png'));
@@ -226,7 +231,7 @@ describe('ddpm-sample', () => {
 
 describe('ddpm-sample options', () => {
   test('--batch-size does not change the images', () => {
-    run('run', '--count', '3', '--seed', '5', '--batch-size', '2', '--out', 'by-two');
+    run('run', '--count', '3', '--seed', '5', '--sampler', 'ancestral', '--batch-size', '2', '--out', 'by-two');
     for (const i of [0, 1, 2]) expect(file('by-two', `${i}.png`)).toEqual(file('run', 'samples-1', `${i}.png`));
   });
   test('nor does it on the compiled backend', () => {
@@ -265,7 +270,9 @@ describe('ddpm-sample options', () => {
     );
     expect({ status }).toEqual({ status: 0 });
     expect(stdout).toContain('Sampling 3/3');
-    expect(readdirSync(join(folder, 'few')).sort()).toEqual(['chain.apng', 'images.npz', 'trajectory.npz']);
+    expect(readdirSync(join(folder, 'few')).sort()).toEqual([
+      ...['chain.apng', 'images.npz', 'samples.json', 'trajectory.npz'],
+    ]);
     expect(Buffer.from(file('few', 'trajectory.npz')).toString('latin1')).toContain("'shape': (3, 2, 4, 6, 3)");
   });
   test('a PyTorch state_dict gives the images of the network that it holds', () => {
@@ -347,6 +354,53 @@ describe('a model with classes', () => {
   });
 });
 
+test('--from and --mask draw anew what is white in the mask, of a picture of any size', () => {
+  const gray = (of: (x: number) => number) =>
+    encodePng({ width: 12, height: 8, channels: 1, data: Uint8Array.from({ length: 96 }, (_, i) => of(i % 12)) });
+  writeFileSync(
+    join(folder, 'photo.png'),
+    gray(() => 180),
+  );
+  writeFileSync(
+    join(folder, 'mask.png'),
+    gray((x) => (x < 6 ? 0 : 255)),
+  );
+  const { status, stderr } = run(
+    ...['run', '--from', 'photo.png', '--mask', 'mask.png', '--count', '2', '--steps', '4', '--out', 'inpainted'],
+  );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const { data } = decodePng(file('inpainted', '1.png'));
+  const columns = (from: number) =>
+    data.filter((_, i) => Math.floor(i / 3) % 6 >= from && Math.floor(i / 3) % 6 < from + 2);
+  expect(new Set(columns(0))).toEqual(new Set([180]));
+  expect(new Set(columns(4)).size).toBeGreaterThan(1);
+});
+
+test('--compare draws a row for each sampler, and says what does not fit', () => {
+  const { status, stdout, stderr } = run(
+    ...['run', '--compare', 'ddim,heun', '--compare-steps', '2,all,9', '--count', '2', '--out', 'compared'],
+  );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toContain(
+    "ddim, 9 steps: trailing: steps must be a whole number from 1 to 5, the schedule's timesteps",
+  );
+  expect(readdirSync(join(folder, 'compared')).sort()).toEqual(['compare.png', 'samples.json']);
+  const { samplers, steps, seconds } = JSON.parse(Buffer.from(file('compared', 'samples.json')).toString()) as {
+    [name: string]: unknown[];
+  };
+  expect([samplers, steps]).toEqual([
+    ['ddim', 'heun'],
+    [2, 'all', 9],
+  ]);
+  expect(seconds).toEqual([
+    [expect.any(Number), expect.any(Number), null],
+    [expect.any(Number), expect.any(Number), expect.any(Number)],
+  ]);
+  // Two images of 6×4, nine times as large, side by side, in three columns.
+  const { width, height } = decodePng(file('compared', 'compare.png'));
+  expect([width, height]).toEqual([150 + 3 * (15 * 9 + 14), 36 + 2 * (6 * 9 + 20 + 14)]);
+});
+
 describe('what is wrong is one line', () => {
   test.each<[number, string[], string | RegExp]>([
     [2, [], "missing required argument 'model'"],
@@ -355,7 +409,11 @@ describe('what is wrong is one line', () => {
     [1, ['nowhere'], 'nowhere cannot be read: there is no such file or folder'],
     [1, ['.'], '. holds no run: checkpoint.safetensors cannot be read: there is no such file or folder'],
     [2, ['run', '--format', 'png,jpg'], '--format must be one of png, grid, gif, apng, npz, got ["png","jpg"]'],
-    [1, ['run', '--steps', '6'], "trailing: steps must be a whole number from 1 to 5, the schedule's timesteps; got 6"],
+    [
+      2,
+      ['run', '--sampler', 'ddim', '--steps', '6'],
+      "trailing: steps must be a whole number from 1 to 5, the schedule's timesteps; got 6",
+    ],
     [
       2,
       ['run', '--timesteps', '9'],

@@ -2,16 +2,32 @@ import type { SettingsOf } from '@ddpm/app-common';
 import { addOptions, checkSettings, number, oneOf, scheduleNames, schedules, wholeNumber } from '@ddpm/app-common';
 import type { ExecutionName } from '@ddpm/execution';
 import { executionNames } from '@ddpm/execution';
+import type { PriorName } from '@ddpm/models';
+import { priorNames, samplers, spacings } from '@ddpm/models';
 import { Command } from 'commander';
 import { z } from 'zod';
 
 export const formats = ['png', 'grid', 'gif', 'apng', 'npz'] as const;
 export type Format = (typeof formats)[number];
 
+const finite = (error: string) => z.number({ error });
+const share = (what: string) => {
+  const error = `must be a number ${what}`;
+  return z.number({ error }).min(0, error).max(1, error);
+};
+const stepCounts = 'must be whole numbers, or all, such as 5,10,all';
+const list = (text: string) => text.split(',');
+const two = <T extends z.ZodType>(item: T, error: string) => z.tuple([item, item], { error });
+
 /** Every option of `ddpm-sample`. */
 export const table = {
   'What to draw': {
-    count: { flag: '--count <n>', does: 'how many images; 64 by default', schema: wholeNumber(1), read: number },
+    count: {
+      flag: '--count <n>',
+      does: 'how many images; by default 64, or 8 between two, or 4 to compare',
+      schema: wholeNumber(1).optional(),
+      read: number,
+    },
     seed: {
       flag: '--seed <n>',
       does: 'which images: one depends on the seed and its number alone; 0 by default',
@@ -19,16 +35,71 @@ export const table = {
       read: number,
     },
     class: {
-      flag: '--class <name>',
-      does: 'of a model with classes: the name or number of the one to draw; by default all of them in turn',
+      flag: '--class <list>',
+      does: 'of a model with classes: names or numbers of those to draw in turn, such as sneaker or 3,7; all of them by default',
       schema: z.string().optional(),
     },
   },
   'How to draw': {
+    sampler: {
+      flag: '--sampler <name>',
+      does: `${Object.keys(samplers).join(', ')}; dpm++2m by default; ancestral is the whole chain of timesteps`,
+      schema: oneOf(Object.keys(samplers)).optional(),
+    },
     steps: {
       flag: '--steps <n>',
-      does: 'so many steps of DDIM, instead of ancestral sampling over all timesteps; 50 where there are none',
+      does: 'how many steps; by default 25, where a method does not look back 50, and all timesteps for ancestral',
       schema: wholeNumber(1).optional(),
+      read: number,
+    },
+    spacing: {
+      flag: '--spacing <name>',
+      does: `how steps lie between noise and image: ${Object.keys(spacings).join(', ')}; each sampler has its own by default`,
+      schema: oneOf(Object.keys(spacings)).optional(),
+    },
+    eta: {
+      flag: '--eta <share>',
+      does: 'how much noise the steps of ddim, dpm++, euler-ancestral and kdpm2 draw: 0 none, 1 as much as ancestral',
+      schema: share('from 0 to 1').optional(),
+      read: number,
+    },
+    churn: {
+      flag: '--churn <amount>',
+      does: 'noise that euler and heun add before each step: S_churn of EDM; none by default',
+      schema: z.number({ error: 'must be a number of at least 0' }).min(0, 'must be a number of at least 0').optional(),
+      read: number,
+    },
+    prior: {
+      flag: '--prior <name>',
+      does: 'where noise comes from: standard, N(0, 1), or matched, which is like the training images at the noisiest level; by default that where these show there',
+      schema: oneOf<PriorName>(priorNames).optional(),
+    },
+  },
+  'Guidance and limits': {
+    guidance: {
+      flag: '--guidance <s>',
+      does: 'of a model with classes, trained to do without: how much they count; 1 is the model as it is, by default, 0 without classes, 2 to 4 plainer ones',
+      schema: finite('must be a number').optional(),
+      read: number,
+    },
+    guidanceRescale: {
+      flag: '--guidance-rescale <phi>',
+      does: 'how far guided images get the contrast of unguided ones, from 0, by default, to 1',
+      schema: share('from 0 to 1').optional(),
+      read: number,
+    },
+    guidanceInterval: {
+      flag: '--guidance-interval <low,high>',
+      does: 'guide only between these noise levels σ, such as 0.3,3; everywhere by default',
+      schema: two(finite('must be two numbers such as 0.3,3'), 'must be two numbers such as 0.3,3')
+        .refine(([low, high]) => low >= 0 && high >= low, 'must be two numbers of at least 0, the lower first')
+        .optional(),
+      read: (text: string) => list(text).map(number),
+    },
+    threshold: {
+      flag: '--threshold <quantile>',
+      does: 'dynamic thresholding instead of clipping: scale what goes beyond black and white, by this quantile, such as 0.995',
+      schema: share('from 0 to 1').optional(),
       read: number,
     },
     clip: {
@@ -36,6 +107,58 @@ export const table = {
       does: "leave the network's idea of the image as it is, where it goes beyond black and white",
       schema: z.boolean(),
     },
+  },
+  'From pictures': {
+    from: {
+      flag: '--from <picture>',
+      does: 'draw variations of a picture, which is scaled and cut to the size of the model',
+      schema: z.string().min(1, 'must name a picture').optional(),
+    },
+    strength: {
+      flag: '--strength <share>',
+      does: 'how much of the way to noise pictures are taken, above 0 to 1; 0.6 by default for --from, 1 with --mask',
+      schema: z
+        .number({ error: 'must be a number above 0 and at most 1' })
+        .positive('must be a number above 0 and at most 1')
+        .max(1, 'must be a number above 0 and at most 1')
+        .optional(),
+      read: number,
+    },
+    mask: {
+      flag: '--mask <picture>',
+      does: 'of --from, draw anew only where this is white, and keep it where this is black',
+      schema: z.string().min(1, 'must name a picture').optional(),
+    },
+    resample: {
+      flag: '--resample <n>',
+      does: 'with --mask, how often to go through each part of the way, so that what is drawn fits (RePaint); 10 by default',
+      schema: wholeNumber(1).optional(),
+      read: number,
+    },
+    interpolate: {
+      flag: '--interpolate <a,b>',
+      does: 'the way from one to another: two seeds, or two pictures, which are led to noise and back, or with --strength mixed among so much of it',
+      schema: two(z.string().min(1), 'must be two seeds or two pictures, with a comma between').optional(),
+      read: list,
+    },
+  },
+  'Several ways at once': {
+    compare: {
+      flag: '--compare <list>',
+      does: 'one picture of the same noise under several samplers, or all, with the seconds that each took',
+      schema: z.array(oneOf(['all', ...Object.keys(samplers)])).optional(),
+      read: list,
+    },
+    compareSteps: {
+      flag: '--compare-steps <list>',
+      does: 'the numbers of steps to compare, all for every timestep; 5,10,20,50 by default',
+      schema: z
+        .array(z.union([z.literal('all'), z.int(stepCounts).min(1, stepCounts)], { error: stepCounts }))
+        .optional(),
+      read: (text: string) => list(text).map(number),
+    },
+  },
+  Running: {
     batchSize: {
       flag: '--batch-size <n>',
       does: 'images drawn at a time; by default as many as fit the memory, at most 64; does not change them',
@@ -53,7 +176,7 @@ export const table = {
       flag: '--format <list>',
       does: `any of ${formats.join(', ')}, separated by commas; png,grid,gif by default`,
       schema: z.array(oneOf<Format>(formats)),
-      read: (text: string) => text.split(','),
+      read: list,
     },
     trajectory: { flag: '--trajectory', does: 'every step of every image too, as trajectory.npz', schema: z.boolean() },
     out: {
@@ -91,7 +214,6 @@ export const table = {
 export type Settings = SettingsOf<typeof table>;
 
 const defaults = {
-  count: 64,
   seed: 0,
   clip: true,
   backend: 'auto',

@@ -2,23 +2,25 @@ import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { createProgress, UsageError } from '@ddpm/app-common';
 import { createFolder, writeFileAtomic } from '@ddpm/checkpoint';
-import type { Sampler } from '@ddpm/diffusion';
-import { ancestral, ddim, karras, trailing } from '@ddpm/diffusion';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
-import { enlarge, imageGrid, toImages } from '@ddpm/images';
-import { encodeApng } from '@ddpm/images/apng';
-import { encodeGif } from '@ddpm/images/gif';
-import { encodePng } from '@ddpm/images/png';
-import type { Denoiser, KnownLevels } from '@ddpm/models';
-import { classNumber, compileNetwork, draw, initialScale, labels } from '@ddpm/models';
-import type { Batch } from '@ddpm/train';
+import { toImages } from '@ddpm/images';
+import type { ChosenSampler, CompiledNetwork } from '@ddpm/models';
+import { compileNetwork, draw } from '@ddpm/models';
 import * as tf from '@tensorflow/tfjs';
+import type { Cell } from './compare';
+import { choiceOf, comparisonOf, comparisonPng } from './compare';
+import type { Way } from './edit';
 import { checkExportPath, exportModel } from './export';
+import type { Model } from './model';
 import { loadModel } from './model';
 import { encodeNpz } from './npz';
-import type { Format, Settings } from './options';
+import type { Settings } from './options';
+import type { Plan } from './plan';
+import { planFor } from './plan';
+import type { Drawn } from './write';
+import { writers } from './write';
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -34,89 +36,140 @@ export async function run(path: string, settings: Settings): Promise<void> {
     await exportModel(model, settings.export, warn);
     return say(`Exported: ${settings.export}`);
   }
+  const plan = await planFor(model, settings);
   say(execution.reason);
-  const drawn = await drawImages(model.denoiser, execution, settings, (total) =>
-    createProgress({ label: 'Sampling', total }),
-  );
+  const newFolder = () =>
+    createFolder(settings.out === undefined ? { prefix: join(model.folder, 'samples') } : { path: settings.out });
+  if (settings.compare) await compare(model, plan, { ...settings, compare: settings.compare }, execution, newFolder);
+  else await drawInto(model, plan, settings, execution, newFolder);
+}
 
-  const folder = await createFolder(
-    settings.out === undefined ? { prefix: join(model.folder, 'samples') } : { path: settings.out },
+async function drawInto(
+  model: Model,
+  plan: Plan,
+  settings: Settings,
+  execution: Execution,
+  newFolder: () => Promise<string>,
+): Promise<void> {
+  const { chosen, way } = plan.way();
+  say(`Sampler: ${described(chosen)}${plan.record.prior === 'matched' ? ', from noise matched to the images' : ''}`);
+  const drawn = await withNetwork(model, plan, execution, settings, (network, batch) =>
+    drawImages(network, plan, way, { batch, trajectory: settings.trajectory }),
   );
-  say(`Images: ${settings.count} in ${folder}`);
-  for (const format of new Set(settings.format)) await writers[format](folder, drawn);
-  if (settings.trajectory) {
-    const { data, shape } = drawn.trajectory!;
-    await writeFileAtomic(join(folder, 'trajectory.npz'), encodeNpz({ trajectory: { data, shape } }));
+  const folder = await newFolder();
+  say(`Images: ${plan.count} in ${folder}`);
+  const columns = settings.interpolate ? plan.count : undefined;
+  for (const format of new Set(settings.format)) await writers[format](folder, { ...drawn, columns }, say);
+  if (drawn.trajectory) {
+    await writeFileAtomic(join(folder, 'trajectory.npz'), encodeNpz({ trajectory: drawn.trajectory }));
     say(`Trajectory: ${join(folder, 'trajectory.npz')}`);
+  }
+  await writeRecord(folder, { model: model.description, ...plan.record, sampler: recordOf(chosen) });
+}
+
+/** The same noise under several samplers and numbers of steps. */
+async function compare(
+  model: Model,
+  plan: Plan,
+  settings: Settings & { compare: readonly string[] },
+  execution: Execution,
+  newFolder: () => Promise<string>,
+): Promise<void> {
+  const comparison = comparisonOf(settings.compare, settings.compareSteps);
+  const cells = await withNetwork(model, plan, execution, settings, async (network, batch) => {
+    const rows: Cell[][] = [];
+    for (const sampler of comparison.samplers) {
+      const row: Cell[] = [];
+      for (const steps of comparison.steps) {
+        const choice = choiceOf(sampler, steps, model.denoiser.levels.schedule);
+        const planned = choice ? refused(() => plan.way(choice)) : { reason: 'there are no timesteps to take all of' };
+        if ('reason' in planned) {
+          say(`${sampler}, ${steps} steps: ${planned.reason}`);
+          row.push(planned);
+          continue;
+        }
+        const start = performance.now();
+        const { images } = await drawImages(network, plan, planned.way, {
+          batch,
+          trajectory: false,
+          label: `${sampler}, ${steps}`,
+        });
+        row.push({ images, seconds: (performance.now() - start) / 1000 });
+      }
+      rows.push(row);
+    }
+    return rows;
+  });
+  const png = comparisonPng(comparison, cells);
+  const folder = await newFolder();
+  await writeFileAtomic(join(folder, 'compare.png'), png);
+  say(`Comparison: ${join(folder, 'compare.png')}`);
+  const seconds = cells.map((row) => row.map((cell) => ('seconds' in cell ? Number(cell.seconds.toFixed(3)) : null)));
+  await writeRecord(folder, { model: model.description, ...plan.record, ...comparison, seconds });
+}
+
+/** What a choice gives, or why it is refused. */
+function refused<T>(work: () => T): T | { readonly reason: string } {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof UsageError) return { reason: error.message };
+    throw error;
   }
 }
 
-interface Drawn {
-  /** [n, h, w, c] in [−1, 1]. */
-  readonly values: Float32Array;
-  readonly shape: readonly [n: number, h: number, w: number, c: number];
-  readonly images: readonly ByteImage[];
-  /** Every step of the first image. */
-  readonly chain: readonly ByteImage[];
-  /** Every step of every image, [steps, n, h, w, c], if asked for. */
-  readonly trajectory?: { readonly data: Float32Array; readonly shape: readonly number[] };
+const described = ({ sampler, steps, spacing }: ChosenSampler) =>
+  `${sampler}, ${steps} step${steps === 1 ? '' : 's'} (${spacing})`;
+
+const recordOf = ({ sampler, steps, spacing, eta, churn }: ChosenSampler) => ({
+  name: sampler,
+  steps,
+  spacing,
+  eta,
+  churn,
+});
+
+async function writeRecord(folder: string, record: object): Promise<void> {
+  await writeFileAtomic(join(folder, 'samples.json'), `${JSON.stringify(record, undefined, 2)}\n`);
 }
 
-/** Small images are enlarged for looking at, to about this many pixels. */
-const VIEW = 112;
-const viewFactor = ({ width, height }: ByteImage) => Math.max(1, Math.floor(VIEW / Math.max(width, height)));
-const animation = ({ chain }: Drawn) =>
-  [chain.map((frame) => enlarge(frame, viewFactor(frame))), { frameMs: 50, lastFrameMs: 1000 }] as const;
-
-const writers: Readonly<Record<Format, (folder: string, drawn: Drawn) => Promise<void>>> = {
-  async png(folder, { images }) {
-    const digits = String(images.length - 1).length;
-    for (const [i, image] of images.entries())
-      await writeFileAtomic(join(folder, `${String(i).padStart(digits, '0')}.png`), encodePng(image));
-  },
-  async grid(folder, { images }) {
-    await writeFileAtomic(
-      join(folder, 'grid.png'),
-      encodePng(enlarge(imageGrid(images), Math.min(3, viewFactor(images[0])))),
-    );
-    say(`Grid: ${join(folder, 'grid.png')}`);
-  },
-  async gif(folder, drawn) {
-    await writeFileAtomic(join(folder, 'chain.gif'), encodeGif(...animation(drawn)));
-    say(`Animation of the first: ${join(folder, 'chain.gif')}`);
-  },
-  async apng(folder, drawn) {
-    await writeFileAtomic(join(folder, 'chain.apng'), encodeApng(...animation(drawn)));
-    say(`Animation of the first: ${join(folder, 'chain.apng')}`);
-  },
-  async npz(folder, { values, shape }) {
-    await writeFileAtomic(join(folder, 'images.npz'), encodeNpz({ images: { data: values, shape } }));
-    say(`Arrays: ${join(folder, 'images.npz')}`);
-  },
-};
+/** Does what needs the model's network compiled, with as many images at a time as there is room for. */
+async function withNetwork<T>(
+  { denoiser: { network, parameters, image } }: Model,
+  { count, options: { condition, guidance } }: Plan,
+  execution: Execution,
+  { batchSize }: Settings,
+  work: (network: CompiledNetwork, batch: number) => Promise<T>,
+): Promise<T> {
+  const compiled = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
+  try {
+    // Guidance asks for each image twice.
+    const bytes = (await compiled.cost()).bytes * (guidance ? 2 : 1);
+    return await work(compiled, Math.min(count, batchSize ?? fittingBatch(bytes)));
+  } finally {
+    await compiled.dispose();
+  }
+}
 
 async function drawImages(
-  { network, parameters, image, parameterisation, levels, ...denoiser }: Denoiser,
-  execution: Execution,
-  { count, seed, steps, batchSize, trajectory: wantsTrajectory, clip, ...settings }: Settings,
-  createBar: (total: number) => ReturnType<typeof createProgress>,
+  network: CompiledNetwork,
+  { count, options }: Plan,
+  { sampler, stream, begin }: Way,
+  { batch, trajectory: wantsTrajectory, label = 'Sampling' }: { batch: number; trajectory: boolean; label?: string },
 ): Promise<Drawn> {
-  const condition = conditionOf({ network, ...denoiser }, count, settings.class);
-  const sampler = samplerOf(levels, steps);
+  const { image } = options;
   const size = tf.util.sizeFromShape([...image]);
   const toByteImages = (data: Float32Array) => toImages(data, [data.length / size, ...image]);
   const length = sampler.levels.length - 1;
   const trajectory = wantsTrajectory ? new Float32Array(length * count * size) : undefined;
   const chain: ByteImage[] = [];
-
-  const run = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
-  const batch = Math.min(count, batchSize ?? fittingBatch((await run.cost()).bytes));
-  const progress = createBar(Math.ceil(count / batch) * length);
+  const progress = createProgress({ label, total: Math.ceil(count / batch) * length });
   let done = 0;
   try {
     const values = await draw({
-      ...{ network: run, parameterisation, sampler, image, count, seed, batch, condition, clip },
-      initialScale: initialScale(levels, sampler),
+      ...{ ...options, network, sampler, batch },
+      ...(stream && { stream }),
+      ...(begin && { begin }),
       onStep: async ({ first, index, x }) => {
         const data = await x.data<'float32'>();
         if (first === 0) chain.push(...toByteImages(data.subarray(0, size)));
@@ -130,41 +183,6 @@ async function drawImages(
     };
   } finally {
     progress.stop();
-    await run.dispose();
-  }
-}
-
-/** Steps where there are no timesteps to take all of. */
-const STEPS = 50;
-
-/** Ancestral sampling over all timesteps, or so many steps of DDIM. */
-function samplerOf({ schedule, scale }: KnownLevels, steps?: number): Sampler {
-  if (!schedule) return ddim(karras(scale, steps ?? STEPS));
-  return steps === undefined ? ancestral(trailing(schedule)) : ddim(trailing(schedule, steps));
-}
-
-/** The network's condition for each image: its class, where it takes one. */
-function conditionOf(
-  { network, classNames }: Pick<Denoiser, 'network' | 'classNames'>,
-  count: number,
-  asked?: string,
-): Batch | undefined {
-  const { conditions = [] } = network;
-  const unknown = conditions.find((name) => name !== 'label');
-  if (unknown !== undefined)
-    throw new Error(`the model takes the condition '${unknown}', which ddpm-sample cannot give; it can give 'label'`);
-  if (conditions.length === 0) {
-    if (asked !== undefined) throw new UsageError(`--class is for a model that takes classes, and this one takes none`);
-    return undefined;
-  }
-  if (!classNames) throw new Error("the model takes the condition 'label', but does not say which classes there are");
-  try {
-    return labels(count, {
-      classes: classNames.length,
-      only: asked === undefined ? undefined : classNumber(classNames, asked),
-    });
-  } catch (error) {
-    throw new UsageError(`--class: ${(error as Error).message}`);
   }
 }
 

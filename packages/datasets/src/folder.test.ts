@@ -8,6 +8,7 @@ import sharp from 'sharp';
 import type { Channels } from './dataset';
 import { openFolder } from './folder';
 import { openDataset } from './open';
+import { readPicture } from './read-picture';
 import { resize } from './resize';
 
 const root = mkdtempSync(join(tmpdir(), 'folder-'));
@@ -333,5 +334,24 @@ describe('pixels are as Pillow reads them', () => {
     const stored = await sharp(file, { ignoreIcc: true }).raw().toBuffer();
     expect(stored.equals(data)).toBe(false);
     expect((await reading('a.webp', file)).pixels).toEqual([...stored]);
+  });
+});
+
+describe('readPicture', () => {
+  test('gives a picture as openFolder gives it, and the size that it had', async () => {
+    write('one.png', 6, 4, 4);
+    const shape = [2, 2, 1] as const;
+    const picture = await readPicture(join(folder, 'one.png'), { shape });
+    const dataset = await openFolder(folder, { size: [2, 2], channels: 1 });
+    expect([picture.pixels, picture.height, picture.width]).toEqual([await dataset.image(0), 4, 6]);
+  });
+
+  test('names the file that is none, or is not there', async () => {
+    const path = join(folder, 'notes.png');
+    await expect(readPicture(path, { shape: [2, 2, 1] })).rejects.toThrow(path);
+    writeFileSync(path, 'not a picture');
+    await expect(readPicture(path, { shape: [2, 2, 1] })).rejects.toThrow(
+      `${path}: this is no picture (PNG, JPEG, WebP, GIF, TIFF, AVIF)`,
+    );
   });
 });

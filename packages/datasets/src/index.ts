@@ -12,4 +12,5 @@ export type { Facts } from './pixel-art/facts';
 export { portraitReader } from './pixel-art/read';
 export type { Reading } from './pixel-art/read';
 export { readIdx } from './read-idx';
+export { readPicture } from './read-picture';
 export type { Split } from './split';

@@ -48,6 +48,8 @@ describe('samplers by name', () => {
     expect(chooseSampler({ sampler: 'ddim' }, ofEdm)).toMatchObject({ steps: 50, spacing: 'uniform-log-snr' });
     expect(chooseSampler({ sampler: 'heun', churn: 3 }, ofEdm)).toMatchObject({ churn: 3 });
     expect(chooseSampler({ sampler: 'dpm++2m-sde' }, ofEdm)).toMatchObject({ eta: 1 });
+    const draws = (choice: object) => chooseSampler(choice, ofSchedule).draws;
+    expect([{}, { eta: 0.1 }, { sampler: 'lcm' }, { sampler: 'euler' }].map(draws)).toEqual([false, true, true, false]);
     expect(chooseSampler({ spacing: 'trailing', steps: 7 }, ofSchedule).levels).toHaveLength(8);
   });
 

@@ -28,6 +28,8 @@ export interface NamedSampler {
   readonly eta?: number;
   /** Whether it can add noise before each step. */
   readonly churns?: boolean;
+  /** Whether it always draws noise. */
+  readonly draws?: boolean;
   /** The sampler, of levels from noise to image. */
   make(levels: readonly Level[], options: { scale: LevelScale; eta: number; churn: number }): Sampler;
 }
@@ -54,16 +56,17 @@ export const samplers: Readonly<Record<string, NamedSampler>> = {
     ...{
       spacing: 'trailing',
       steps: 'all',
+      draws: true,
       does: 'the whole chain of Ho et al. 2020, with the variance that was learned, or else β̃',
     },
     make: (levels) => ancestral(levels),
   },
   'ancestral-lower': {
-    ...{ spacing: 'trailing', steps: 'all', does: 'the same with the variance β̃, whatever was learned' },
+    ...{ spacing: 'trailing', steps: 'all', draws: true, does: 'the same with the variance β̃, whatever was learned' },
     make: (levels) => ancestral(levels, { variance: 'lower' }),
   },
   'ancestral-upper': {
-    ...{ spacing: 'trailing', steps: 'all', does: 'the same with the variance β' },
+    ...{ spacing: 'trailing', steps: 'all', draws: true, does: 'the same with the variance β' },
     make: (levels) => ancestral(levels, { variance: 'upper' }),
   },
   ddim: { ...byTimesteps, does: 'DDIM', eta: 0, make: (levels, { eta }) => ddim(levels, { eta }) },
@@ -94,7 +97,7 @@ export const samplers: Readonly<Record<string, NamedSampler>> = {
     make: (levels, { eta, scale }) => kdpm2(levels, scale, { eta }),
   },
   lcm: {
-    ...{ spacing: 'trailing', steps: 4, does: 'of a consistency model' },
+    ...{ spacing: 'trailing', steps: 4, draws: true, does: 'of a consistency model' },
     make: (levels) => lcm(levels),
   },
 };
@@ -120,6 +123,8 @@ export interface ChosenSampler {
   readonly spacing: string;
   readonly eta?: number;
   readonly churn?: number;
+  /** Whether it draws noise, so that an image is not a function of x_T alone. */
+  readonly draws: boolean;
   /** The levels, from noise to image. */
   readonly levels: readonly Level[];
   /** The sampler of these levels, or of some that run to the image. */
@@ -152,6 +157,7 @@ export function chooseSampler(
   const levels = space(known, count);
   return {
     ...{ sampler: name, steps: count, spacing: spacingName, levels },
+    draws: named.draws === true || (eta ?? named.eta ?? 0) > 0 || (churn ?? 0) > 0,
     ...(named.eta !== undefined && { eta: eta ?? named.eta }),
     ...(named.churns && { churn: churn ?? 0 }),
     make: (some) => named.make(some, { scale, eta: eta ?? named.eta ?? 0, churn: churn ?? 0 }),
