@@ -11,7 +11,7 @@ const measures = {
 };
 const result: Result = {
   ...{ of: 'run', step: 1000, seed: 3, ...measures },
-  how: { sampler: 'ddim', steps: 50, spacing: 'trailing', eta: 0 },
+  how: { sampler: 'ddim', steps: 50, spacing: 'trailing', eta: 0, prior: 'standard' },
   features: { name: 'a<b', hash: '76f2cc431911', width: 128 },
   reference: { dataset: 'fashion-mnist', n: 60000 },
   floor: { ...measures, frechetDistance: 0.291, classAccuracy: 0.92 },

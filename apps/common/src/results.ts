@@ -9,6 +9,8 @@ export interface How {
   readonly steps: number;
   readonly spacing: string;
   readonly eta?: number;
+  /** Where x_T comes from: standard, or matched to the images. */
+  readonly prior: string;
 }
 
 /** What was measured of one model, or of some pictures, with all that it depends on. */

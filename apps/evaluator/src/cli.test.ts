@@ -89,7 +89,7 @@ describe('ddpm-evaluate', () => {
     expect(others).toEqual([]);
     expect(result).toMatchObject({
       ...{ of: 'run', step: 7, n: 24, seed: 0 },
-      how: { sampler: 'ddim', steps: 2, spacing: 'trailing', eta: 0 },
+      how: { sampler: 'ddim', steps: 2, spacing: 'trailing', eta: 0, prior: 'standard' },
       features: { name: 'features.safetensors', width: 8 },
       reference: { dataset: 'folder', n: 60 },
       floor: { n: 24 },

@@ -4,7 +4,7 @@ import { arrayDataset } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
 import { toBytes } from '@ddpm/images';
 import type { CompiledNetwork, Denoiser } from '@ddpm/models';
-import { chooseSampler, compileNetwork, draw, initialScale, labels } from '@ddpm/models';
+import { choosePrior, chooseSampler, compileNetwork, draw, labels } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
@@ -30,23 +30,24 @@ export async function prepareDrawing(
   denoiser: Denoiser,
   count: number,
   execution: Execution,
-  { seed, batchSize, ...choice }: Settings,
+  { seed, batchSize, prior: asked, ...choice }: Settings,
 ): Promise<Drawing> {
   const { network, parameters, image, parameterisation, levels } = denoiser;
   const condition = conditionOf(denoiser, count);
   const { sampler, steps, spacing, eta, levels: visited, make } = chooseSampler(choice, levels);
   const chosen = make(visited);
+  const { name: priorName, prior } = choosePrior(denoiser, asked);
   const run = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
   const batch = Math.min(count, batchSize);
   return {
-    how: { sampler, steps, spacing, ...(eta !== undefined && { eta }) },
+    how: { sampler, steps, spacing, ...(eta !== undefined && { eta }), prior: priorName },
     work: Math.ceil(count / batch) * (visited.length - 1),
     secondsEach: () => secondsOf(run, [batch, ...image], condition && part(condition, 0, batch)),
     async draw(onProgress) {
       let done = 0;
       const values = await draw({
         ...{ network: run, parameterisation, sampler: chosen, image, count, seed, batch, condition },
-        initialScale: initialScale(levels, chosen),
+        prior,
         onStep: () => onProgress(++done),
       });
       return arrayDataset({

@@ -4,7 +4,8 @@ import { datasetNames } from '@ddpm/datasets';
 import { featureNames } from '@ddpm/evaluation';
 import type { ExecutionName } from '@ddpm/execution';
 import { executionNames } from '@ddpm/execution';
-import { samplers, spacings } from '@ddpm/models';
+import type { PriorName } from '@ddpm/models';
+import { priorNames, samplers, spacings } from '@ddpm/models';
 import { Command } from 'commander';
 import { z } from 'zod';
 
@@ -80,6 +81,11 @@ export const table = {
         .max(1, 'must be a number from 0 to 1')
         .optional(),
       read: number,
+    },
+    prior: {
+      flag: '--prior <name>',
+      does: 'where noise comes from: standard or matched; by default what suits the model',
+      schema: oneOf<PriorName>(priorNames).optional(),
     },
     batchSize: {
       flag: '--batch-size <n>',

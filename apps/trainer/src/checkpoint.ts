@@ -19,6 +19,7 @@ export const checkpointOf = (
   step: number,
 ): Checkpoint => ({
   ...{ networks, settings, step, meaning: training.meaning },
+  ...(training.measured && { measured: training.measured }),
   ...learner.save(),
 });
 

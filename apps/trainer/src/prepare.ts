@@ -81,7 +81,7 @@ export async function prepare(
     ? await openFeatures(settings.features ?? 'fashion-mnist', execution)
     : undefined;
   judge?.fit(dataset);
-  reporter.say(training.description);
+  for (const line of [training.description, ...(training.notes ?? [])]) reporter.say(line);
   if (source) {
     beginWith(source, training);
     reporter.say(`Weights: those of ${source.path} after ${source.checkpoint.step} steps`);

@@ -9,7 +9,7 @@ import { savePipeline } from '@ddpm/diffusers';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import { encodePng } from '@ddpm/images/png';
-import { meaningFromJson, pipelineCheckpoint } from '@ddpm/models';
+import { meaningFromJson, momentsFromMeasured, pipelineCheckpoint } from '@ddpm/models';
 import { Random } from '@ddpm/random';
 import { eagerGradients, learner, train } from '@ddpm/train';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -165,6 +165,29 @@ describe('σ_data', () => {
   test('is the number that is given', async () => {
     const training = await make(settingsOf({ parameterisation: 'edm', sigmaData: 0.25 }));
     expect([training.meaning.sigmaData, training.settings]).toEqual([0.25, undefined]);
+  });
+});
+
+describe('a prior', () => {
+  test('is measured where images show at the noisiest level, and stands in the checkpoint', async () => {
+    const training = await make(settingsOf({ schedule: 'linear', timesteps: 40 }));
+    expect(training.notes).toEqual([
+      expect.stringMatching(/^Prior: ᾱ_T = 0\.\d+, so images show at the noisiest level; /),
+    ]);
+    const { mean, variances, rest } = momentsFromMeasured(training.measured, dataset.shape)!;
+    const { image } = await readAll();
+    const size = image.data.length / 8;
+    mean.data.forEach((value, d) => {
+      const own = Array.from({ length: 8 }, (_, i) => image.data[i * size + d]);
+      expect(value).toBeCloseTo(own.reduce((sum, pixel) => sum + pixel) / 8, 5);
+    });
+    expect([mean.shape[0], variances.shape[1], rest.data[0]]).toEqual([1, size, 0]);
+    const far = await make(settingsOf({ schedule: 'cosine', timesteps: 40, parameterisation: 'velocity' }));
+    expect([far.measured, far.notes]).toEqual([undefined, undefined]);
+  });
+  test('is of each class, and of all, where there are classes', async () => {
+    const training = await make(settingsOf({ schedule: 'linear', timesteps: 40, classes: true }));
+    expect(training.measured!.get('prior.mean')!.shape[0]).toBe(3);
   });
 });
 

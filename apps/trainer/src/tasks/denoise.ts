@@ -4,12 +4,21 @@ import type { NetworkReference } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import { arrayDataset, readExamples } from '@ddpm/datasets';
-import type { Network } from '@ddpm/diffusion';
-import { denoising, l2, sigmaDataOf, stack, trailing, withLabelDropout } from '@ddpm/diffusion';
+import type { Moments, Network } from '@ddpm/diffusion';
+import { denoising, l2, momentsOf, showsImages, sigmaDataOf, stack, trailing, withLabelDropout } from '@ddpm/diffusion';
 import { enlarge, imageGrid, toBytes, toImages } from '@ddpm/images';
 import { namedParameters, parameterCount } from '@ddpm/layers';
-import type { CompiledNetwork } from '@ddpm/models';
-import { compileNetwork, draw, initialScale, labels, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
+import type { CompiledNetwork, KnownLevels } from '@ddpm/models';
+import {
+  choosePrior,
+  compileNetwork,
+  draw,
+  labels,
+  meaningFromJson,
+  meaningToJson,
+  momentsToMeasured,
+  samplerFor,
+} from '@ddpm/models';
 import type { NoiseSchedule } from '@ddpm/schedules';
 import type { Batch } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
@@ -60,6 +69,10 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
     learnsVariance: parameterisation.variance !== undefined,
   });
 
+  const moments = showsImages(levels.noisiest, image[0] * image[1] * image[2])
+    ? await measuredMoments(dataset, classNames)
+    : undefined;
+
   const { loss } = settings;
   const objective = {
     ...{ network, parameters, parameterisation, loss: losses[loss] ?? l2, weighting },
@@ -73,7 +86,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
     const sampler = samplerFor({}, levels);
     return draw({
       ...{ network: await compiled.get(), parameterisation, image, count, seed: settings.seed },
-      ...{ sampler, initialScale: initialScale(levels, sampler), batch: BATCH },
+      ...{ sampler, prior: choosePrior({ levels, image, moments }).prior, batch: BATCH },
       condition: classNames && labels(count, { classes: classNames.length }),
     });
   };
@@ -95,6 +108,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
       ...(labelDropout > 0 && { labelDropout }),
     }),
     ...(Object.keys(found).length > 0 && { settings: found }),
+    ...(moments && { measured: momentsToMeasured(moments), notes: [priorNote(levels)] }),
     description: says.join(', '),
     async preview() {
       return enlarge(imageGrid(toImages(await drawn(COUNT), [COUNT, ...image])), 2);
@@ -136,21 +150,41 @@ function modelSchedule(
   return known;
 }
 
-/** The images that σ_data is measured of at most, and how many at a time. */
-const [MEASURED, PART] = [4096, 256];
+/** Images that are measured at most: for σ_data, and for a prior, which also holds so many values in memory. */
+const [FOR_SIGMA, FOR_PRIOR, PRIOR_VALUES] = [4096, 10_000, 2 ** 24];
+/** Images that are read at a time. */
+const PART = 256;
 
-/** The standard deviation of a dataset's values, measured of images spread over it. */
-function measuredSigma(dataset: Dataset): Promise<number> {
-  const n = Math.min(dataset.size, MEASURED);
-  const parts = Array.from({ length: Math.ceil(n / PART) }, (_, part) =>
-    Int32Array.from({ length: Math.min(PART, n - part * PART) }, (__, i) =>
-      Math.floor(((part * PART + i) * dataset.size) / n),
-    ),
-  );
-  async function* batches() {
-    for (const indices of parts) yield await readExamples(dataset, indices);
+/** At most so many examples, spread over a dataset. */
+async function* spread(dataset: Dataset, most: number) {
+  const n = Math.min(dataset.size, most);
+  for (let start = 0; start < n; start += PART) {
+    const indices = Int32Array.from({ length: Math.min(PART, n - start) }, (_, i) =>
+      Math.floor(((start + i) * dataset.size) / n),
+    );
+    yield await readExamples(dataset, indices);
   }
-  return sigmaDataOf(batches());
+}
+
+/** The standard deviation of a dataset's values. */
+const measuredSigma = (dataset: Dataset): Promise<number> => sigmaDataOf(spread(dataset, FOR_SIGMA));
+
+/** Directions of a prior: of all images, and of each class where there are classes, so that it stays small. */
+const [DIRECTIONS, OF_EACH] = [32, 16];
+
+/** Mean and covariance of a dataset's images, by classes where the network is told of them. */
+function measuredMoments(dataset: Dataset, classNames?: readonly string[]): Promise<Moments> {
+  const most = Math.min(FOR_PRIOR, Math.max(1, Math.floor(PRIOR_VALUES / dataset.shape.reduce((a, b) => a * b))));
+  return momentsOf(spread(dataset, most), {
+    directions: classNames ? OF_EACH : DIRECTIONS,
+    ...(classNames && { classes: classNames.length }),
+  });
+}
+
+/** What the noisiest level shows of the images, and what is done about it. */
+function priorNote({ noisiest: { signal, sigma } }: KnownLevels): string {
+  const left = signal ** 2 / (signal ** 2 + sigma ** 2);
+  return `Prior: ᾱ_T = ${left.toPrecision(3)}, so images show at the noisiest level; sampling begins with noise matched to them (ddpm-sample --prior standard: with noise alone)`;
 }
 
 /** The numbers that a network is told of levels. */

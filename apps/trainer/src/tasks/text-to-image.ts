@@ -9,15 +9,7 @@ import { denoising, l2 } from '@ddpm/diffusion';
 import { toImages } from '@ddpm/images';
 import { captionedGrid } from '@ddpm/images/plot';
 import { namedParameters, parameterCount } from '@ddpm/layers';
-import {
-  captionTokens,
-  compileNetwork,
-  draw,
-  initialScale,
-  meaningFromJson,
-  meaningToJson,
-  samplerFor,
-} from '@ddpm/models';
+import { captionTokens, compileNetwork, draw, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
 import type { Tokenizer } from '@ddpm/text';
 import { tokenizerFromJson, trainBytePairs, trainWords, withCaptionDropout } from '@ddpm/text';
 import { checkNetwork } from '../check-network';
@@ -143,10 +135,9 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
     }),
     description: `Network: ${name}, ${parameterCount(network).toLocaleString('en')} parameters, told captions of ${length} tokens of ${vocabularySize}`,
     async preview() {
-      const sampler = samplerFor({}, levels);
       const values = await draw({
         ...{ network: await compiled.get(), parameterisation: meansWhat, image, count: COUNT, seed: settings.seed },
-        ...{ sampler, initialScale: initialScale(levels, sampler), condition },
+        ...{ sampler: samplerFor({}, levels), condition },
       });
       return captionedGrid(toImages(values, [COUNT, ...image]), captions);
     },

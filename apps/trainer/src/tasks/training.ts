@@ -61,8 +61,12 @@ export interface Training {
   readonly meaning: Checkpoint['meaning'];
   /** Settings that were measured on the way, which the run's checkpoints hold in place of those given. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** What was measured of the data for those who use the networks, as checkpoints hold it. */
+  readonly measured?: Checkpoint['measured'];
   /** One line that says what is trained. */
   readonly description: string;
+  /** Lines with what else there is to know of it. */
+  readonly notes?: readonly string[];
   /**
    * A picture of what has been learned, by the values that the task's variables have; of the same noise each time. Left
    * out where there is nothing to look at.
