@@ -19,8 +19,6 @@ import type { Settings } from './options';
 /** A trained network, with what it takes to sample from it. */
 export interface Model {
   readonly denoiser: Denoiser;
-  /** Whether it was trained to do without its classes too, as guidance needs. */
-  readonly unconditional: boolean;
   /** The folder that it lies in. */
   readonly folder: string;
   /** One line that says what it is. */
@@ -87,10 +85,8 @@ async function checkpointModel(
 ): Promise<Model> {
   const denoiser = await named(path, () => loadDenoiser(checkpoint, { run, bases: [fileURLToPath(import.meta.url)] }));
   const { name } = checkpoint.networks.denoiser;
-  const { labelDropout } = checkpoint.settings;
   return {
     denoiser,
-    unconditional: typeof labelDropout === 'number' && labelDropout > 0,
     folder,
     description: `${what ?? `${name} after ${checkpoint.step} steps`}, images of ${denoiser.image.join('×')}`,
     unusable,
@@ -117,7 +113,6 @@ async function stateDictModel(
       parameterisation: epsilon,
       levels: scheduleLevels(schedules[schedule]({ timesteps })),
     },
-    unconditional: false,
     folder: dirname(path),
     description: [
       ['a PyTorch state_dict', ...places].join(' '),

@@ -35,15 +35,15 @@ const best = (conditions: readonly string[]): Network => ({
 });
 
 const model: Model = {
-  ...{ unconditional: false, folder, description: '', unusable: [] },
+  ...{ folder, description: '', unusable: [] },
   denoiser: {
     ...{ network: best([]), parameters: new Map(), image },
     ...{ parameterisation: predictsImage, levels: scheduleLevels(schedule) },
   },
 };
 const ofClasses: Model = {
-  ...{ ...model, unconditional: true },
-  denoiser: { ...model.denoiser, network: best(['label']), classNames: ['dark', 'light'] },
+  ...model,
+  denoiser: { ...model.denoiser, network: best(['label']), classNames: ['dark', 'light'], labelDropout: 0.1 },
 };
 type Given = Readonly<Record<string, unknown>>;
 const images = async (of: Model, settings: Given, options: Partial<DrawOptions> = {}) => {
@@ -165,7 +165,11 @@ describe('what does not fit is refused with the reason', () => {
   test.each<[Model, Given, string]>([
     [model, { class: '1' }, '--class is for a model that takes classes, and this one takes none'],
     [model, { guidance: 2 }, '--guidance is for a model that takes classes, and this one takes none'],
-    [{ ...ofClasses, unconditional: false }, { guidance: 2 }, 'this model was not trained to do without its classes'],
+    [
+      { ...ofClasses, denoiser: { ...ofClasses.denoiser, labelDropout: undefined } },
+      { guidance: 2 },
+      'this model was not trained to do without its classes',
+    ],
     [ofClasses, { guidanceRescale: 0.7 }, '--guidance-rescale goes with --guidance'],
     [ofClasses, { guidanceInterval: [0, 1] }, '--guidance-interval goes with --guidance'],
     [

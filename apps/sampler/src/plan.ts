@@ -22,12 +22,12 @@ export interface Plan {
  * Plans what settings ask of a model.
  * @throws UsageError in one line where they do not fit each other or the model
  */
-export async function planFor({ denoiser, unconditional }: Model, settings: Settings): Promise<Plan> {
+export async function planFor({ denoiser }: Pick<Model, 'denoiser'>, settings: Settings): Promise<Plan> {
   const { image, levels, parameterisation } = denoiser;
   const { seed, clip, threshold, from, mask, strength, interpolate } = settings;
   const count = settings.count ?? (settings.compare ? 4 : interpolate ? 8 : 64);
   const label = labelsFor(denoiser, count, settings);
-  const guidance = guidanceFor(denoiser, unconditional, settings);
+  const guidance = guidanceFor(denoiser, settings);
   if (threshold !== undefined && !clip) throw new UsageError('--threshold and --no-clip contradict each other');
   if (settings.compareSteps && !settings.compare) throw new UsageError('--compare-steps is for --compare');
   if (settings.compare && (settings.sampler !== undefined || settings.steps !== undefined))
@@ -109,14 +109,14 @@ function classesAsked(classNames: readonly string[], asked: string): number[] {
 }
 
 /** Classifier-free guidance, where it is asked for. */
-function guidanceFor({ classNames = [] }: Denoiser, unconditional: boolean, settings: Settings) {
+function guidanceFor({ classNames = [], labelDropout = 0 }: Denoiser, settings: Settings) {
   const { guidance: scale, guidanceRescale: rescale, guidanceInterval: interval } = settings;
   if (scale === undefined) {
     const without = rescale !== undefined ? 'rescale' : interval ? 'interval' : undefined;
     if (without) throw new UsageError(`--guidance-${without} goes with --guidance`);
     return undefined;
   }
-  if (!unconditional && scale !== 1)
+  if (labelDropout === 0 && scale !== 1)
     throw new UsageError(
       'this model was not trained to do without its classes (--label-dropout), and guidance needs that',
     );
