@@ -58,7 +58,7 @@ describe('samplers by name', () => {
     const known = scheduleLevels(short);
     expect(chooseSampler({ sampler: 'ddim' }, known).steps).toBe(30);
     const shorter = stretchedLinearSchedule({ timesteps: 22 });
-    const few = chooseSampler({}, { schedule: shorter, scale: scheduleScale(shorter) });
+    const few = chooseSampler({}, scheduleLevels(shorter));
     expect([few.steps, few.spacing]).toEqual([22, 'uniform-log-snr']);
     expect(() => chooseSampler({ sampler: 'ddim', steps: 31 }, known)).toThrow(
       "trailing: steps must be a whole number from 1 to 30, the schedule's timesteps; got 31",
