@@ -11,6 +11,8 @@ export { autoencoderMeaningToJson, loadAutoencoder } from './load-autoencoder';
 export type { AutoencoderMeaning, LoadedAutoencoder } from './load-autoencoder';
 export { loadNoisedClassifier, noisedClassifierMeaningToJson } from './load-noised-classifier';
 export type { LoadedNoisedClassifier, NoisedClassifierMeaning } from './load-noised-classifier';
+export { classifierGuidance } from './classifier-guidance';
+export type { ClassifierGuidance } from './classifier-guidance';
 export { compileNetwork } from './compile-network';
 export type { CompiledNetwork } from './compile-network';
 export { compileChain } from './compile-chain';
