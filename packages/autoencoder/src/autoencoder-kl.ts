@@ -1,3 +1,4 @@
+import type { Layer } from '@ddpm/layers';
 import { Conv2d } from '@ddpm/layers';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Autoencoder } from './autoencoder';
@@ -30,8 +31,8 @@ export interface Posterior {
  * Gaussian for each latent. diffusers' `AutoencoderKL`, with its names.
  */
 export class AutoencoderKl implements Autoencoder {
-  readonly encoder: Encoder;
-  readonly decoder: Decoder;
+  readonly encoder: Layer;
+  readonly decoder: Layer;
   readonly quantConv?: Conv2d;
   readonly postQuantConv?: Conv2d;
   readonly imageChannels: number;

@@ -1,3 +1,4 @@
+import type { Layer } from '@ddpm/layers';
 import { Conv2d } from '@ddpm/layers';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Autoencoder } from './autoencoder';
@@ -22,11 +23,11 @@ export interface AutoencoderVqOptions extends RombachOptions {
  * `VQModel`, with its names. Its latents are those before the codebook.
  */
 export class AutoencoderVq implements Autoencoder {
-  readonly encoder: Encoder;
+  readonly encoder: Layer;
   readonly quantConv: Conv2d;
   readonly quantize: VectorQuantizer;
   readonly postQuantConv: Conv2d;
-  readonly decoder: Decoder;
+  readonly decoder: Layer;
   readonly imageChannels: number;
   /** Channels of a code, which are what a diffusion model has to do with. */
   readonly latentChannels: number;

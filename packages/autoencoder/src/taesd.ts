@@ -2,8 +2,6 @@ import type { TensorValues } from '@ddpm/layers';
 import { loadTorchTensors } from '@ddpm/layers';
 import { AutoencoderTiny } from './autoencoder-tiny';
 
-type Tensors = ReadonlyMap<string, TensorValues>;
-
 /**
  * One of the TAESD family (Bohan 2023, https://github.com/madebyollin/taesd) from the state_dicts of its two files, such
  * as `taesd_encoder.pth` and `taesd_decoder.pth`.
@@ -11,7 +9,10 @@ type Tensors = ReadonlyMap<string, TensorValues>;
  * @param decoder those of the decoder
  * @throws Error that names tensors that are missing, unexpected or misshapen
  */
-export function autoencoderFromTaesd(encoder: Tensors, decoder: Tensors): AutoencoderTiny {
+export function autoencoderFromTaesd(
+  encoder: ReadonlyMap<string, TensorValues>,
+  decoder: ReadonlyMap<string, TensorValues>,
+): AutoencoderTiny {
   const last = Math.max(...[...encoder.keys()].map((name) => Number(name.split('.')[0])));
   const { shape: [latentChannels] = [] } = encoder.get(`${last}.bias`) ?? { shape: [] };
   const { shape: [width, imageChannels] = [] } = encoder.get('0.weight') ?? { shape: [] };
@@ -24,7 +25,7 @@ export function autoencoderFromTaesd(encoder: Tensors, decoder: Tensors): Autoen
 }
 
 /** Its decoder's first layer, which keeps latents between −3 and 3, has a number there, and none here. */
-const layersOf = (half: string, tensors: Tensors, skipped: number) =>
+const layersOf = (half: string, tensors: ReadonlyMap<string, TensorValues>, skipped: number) =>
   [...tensors].map(([name, tensor]) => {
     const [layer, ...rest] = name.split('.');
     return [`${half}.layers.${[Number(layer) - skipped, ...rest].join('.')}`, tensor] as const;

@@ -1,11 +1,19 @@
-/** Where values lie: a buffer, the first byte, and how many values; all of the buffer without them. */
-type Span = readonly [buffer: ArrayBufferLike, byteOffset?: number, length?: number];
+/** One type of elements. */
+export interface ElementType {
+  /** Bytes of an element. */
+  readonly size: number;
+  /**
+   * The values of little-endian bytes: a view of them, or, of F16 and BF16, float32, which holds them exactly.
+   * @param buffer where they lie
+   * @param byteOffset the first byte; 0 by default
+   * @param length how many values; all of the buffer by default
+   */
+  read(buffer: ArrayBufferLike, byteOffset?: number, length?: number): TensorData;
+}
 
-/**
- * Element types of the format: the bytes of one, and what little-endian bytes become: a view of them, or, for F16 and
- * BF16, float32, which holds them exactly.
- */
-export const dtypes = {
+type Span = Parameters<ElementType['read']>;
+
+const types = {
   F64: { size: 8, read: (...span: Span) => new Float64Array(...span) },
   I64: { size: 8, read: (...span: Span) => new BigInt64Array(...span) },
   U64: { size: 8, read: (...span: Span) => new BigUint64Array(...span) },
@@ -19,13 +27,17 @@ export const dtypes = {
   I8: { size: 1, read: (...span: Span) => new Int8Array(...span) },
   U8: { size: 1, read: (...span: Span) => new Uint8Array(...span) },
   BOOL: { size: 1, read: (...span: Span) => new Uint8Array(...span) },
-} as const;
+} as const satisfies Readonly<Record<string, ElementType>>;
 
 /**
  * An element type, by the format's name.
  * @useDeclaredType
  */
-export type Dtype = keyof typeof dtypes;
+export type Dtype = keyof typeof types;
+
+/** The element types of the format. */
+export const dtypes: Readonly<Record<Dtype, ElementType>> = types;
+
 /** The typed arrays that hold tensors. */
 export type TensorData =
   | (Float64Array | Float32Array)

@@ -3,4 +3,4 @@ export type { Safetensors } from './read';
 export { writeSafetensors } from './write';
 export { dtypes } from './format';
 export { otherFormat } from './other-formats';
-export type { Dtype, StoredTensor, TensorData } from './format';
+export type { Dtype, ElementType, StoredTensor, TensorData } from './format';

@@ -31,8 +31,8 @@ const MAX_CHARACTERS = 20_000_000;
  * The weights in what `readTorchFile` gives: those of a moving average if there are some, and otherwise the network's,
  * under the names that training programs use (`ema`, `state_dict`, `model`, …); then without what wrappers put before
  * every name (`module.`, `_orig_mod.`, `ema_model.`, `model.`).
- * @param at keys that lead to the weights, with dots between them, where others are meant
- * @param prefix takes only the tensors whose names begin with this, and takes that off
+ * @param options.at keys that lead to the weights, with dots between them, where others are meant
+ * @param options.prefix takes only the tensors whose names begin with this, and takes that off
  * @throws Error if there are none, or several and none under a usual name: it lists where they are
  */
 export function stateDict(value: unknown, { at, prefix }: { at?: string; prefix?: string } = {}): StateDict {
