@@ -24,7 +24,7 @@ export const table = {
   'What to draw': {
     count: {
       flag: '--count <n>',
-      does: 'how many images; by default 64, or 8 between two, or 4 to compare',
+      does: 'how many images; by default 64, or 16 from words, or 8 between two, or 4 to compare',
       schema: wholeNumber(1).optional(),
       read: number,
     },
@@ -227,6 +227,10 @@ export function sampleCommand(): Command {
     .argument(
       '<model>',
       "run folder, checkpoint, folder of diffusers' DDPM or DDIM pipeline, or PyTorch state_dict (safetensors, .pt, .pth, .bin) of the tutorial's U-Net",
+    )
+    .argument(
+      '[captions...]',
+      'of a model that draws from words: what is to be seen, such as "red hat"; several in turn',
     )
     .showSuggestionAfterError()
     .allowExcessArguments(false);

@@ -7,6 +7,8 @@ import { encodePng } from '@ddpm/images/png';
 import type { DrawOptions } from '@ddpm/models';
 import { draw, edmLevels, flowLevels, scheduleLevels } from '@ddpm/models';
 import { Random } from '@ddpm/random';
+import type { CaptionMeaning } from '@ddpm/models';
+import { trainWords } from '@ddpm/text';
 import { cosineSchedule } from '@ddpm/schedules';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -226,4 +228,44 @@ test('noise of one image is that of its seed and number', async () => {
   const begin: DrawOptions['begin'] = ({ noise }) => (seen.push(noise.dataSync<'float32'>()), tf.clone(noise));
   await images(model, { count: 2, seed: 6, steps: 1 }, { begin });
   expect(seen[0].subarray(size)).toEqual(new Random([6, 'sample', 1]).normals(size));
+});
+
+describe('words', () => {
+  const tokenizer = trainWords(['dark', 'dark', 'light'], { length: 2 });
+  const captions = { length: 2, tokenizer: tokenizer.json as CaptionMeaning['tokenizer'], dropout: 0.1 };
+  /** Told 'dark' (3), 'light' (4), or nothing (1) by the first token. */
+  const network: Network = {
+    conditions: ['tokens'],
+    apply(x, t, condition) {
+      const ids = Array.from(tf.slice(condition!.tokens as tf.Tensor2D, [0, 0], [-1, 1]).dataSync());
+      const label = tf.tensor1d(
+        ids.map((id) => [2, 0, 1][Math.max(0, id - 2)]),
+        'int32',
+      );
+      return best(['label']).apply(x, t, { label });
+    },
+  };
+  const ofWords: Model = { ...model, denoiser: { ...model.denoiser, network, captions } };
+
+  test('are drawn in turn, as classes are, guided by 3 away from the empty caption', async () => {
+    const settings = settingsFrom({ count: 3, clip: false });
+    const plan = await planFor(ofWords, settings, ['dark', 'light']);
+    expect([plan.captions, plan.record.captions]).toEqual([
+      ['dark', 'light', 'dark'],
+      ['dark', 'light'],
+    ]);
+    expect(plan.record.guidance).toEqual({ scale: 3, none: '' });
+    const drawn = await draw({ ...plan.options, network, ...plan.way().way });
+    expect(drawn).toEqual(await images(ofClasses, { count: 3, clip: false, class: 'dark,light', guidance: 3 }));
+  });
+
+  test('are asked for, and refused by other models', async () => {
+    await expect(planFor(ofWords, settingsFrom({}))).rejects.toThrow(
+      'this model draws from words: say what is to be seen',
+    );
+    await expect(planFor(model, settingsFrom({}), ['dark'])).rejects.toThrow(
+      "this model draws from no words; it was asked for 'dark'",
+    );
+    await expect(planFor(ofWords, settingsFrom({ class: 'dark' }), ['dark'])).rejects.toThrow('this one takes words');
+  });
 });

@@ -1,7 +1,7 @@
 import { UsageError } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
 import type { ChosenSampler, Denoiser, DrawOptions, SamplerChoice } from '@ddpm/models';
-import { chooseSampler, choosePrior, classNumber, labels } from '@ddpm/models';
+import { captionTokens, chooseSampler, choosePrior, classNumber, labels } from '@ddpm/models';
 import type { Way } from './edit';
 import { editFor } from './edit';
 import type { Model } from './model';
@@ -10,6 +10,8 @@ import type { Settings } from './options';
 /** What to draw, and how. */
 export interface Plan {
   readonly count: number;
+  /** What each image is drawn from, if from words. */
+  readonly captions?: readonly string[];
   /** All that `draw` is told but for the network and the way. */
   readonly options: Omit<DrawOptions, 'network' | 'sampler' | 'begin' | 'stream' | 'batch' | 'onStep'>;
   /** A sampler, and where images begin with it. */
@@ -22,12 +24,18 @@ export interface Plan {
  * Plans what settings ask of a model.
  * @throws UsageError in one line where they do not fit each other or the model
  */
-export async function planFor({ denoiser }: Pick<Model, 'denoiser'>, settings: Settings): Promise<Plan> {
+export async function planFor(
+  { denoiser }: Pick<Model, 'denoiser'>,
+  settings: Settings,
+  captions: readonly string[] = [],
+): Promise<Plan> {
   const { image, levels, parameterisation } = denoiser;
   const { seed, clip, threshold, from, mask, strength, interpolate } = settings;
-  const count = settings.count ?? (settings.compare ? 4 : interpolate ? 8 : 64);
-  const label = labelsFor(denoiser, count, settings);
-  const guidance = guidanceFor(denoiser, settings);
+  const count = settings.count ?? (settings.compare ? 4 : interpolate ? 8 : captions.length > 0 ? 16 : 64);
+  const words = wordsFor(denoiser, count, captions, settings);
+  const label = words ? undefined : labelsFor(denoiser, count, settings);
+  const condition = words?.condition ?? label;
+  const guidance = words ? words.guidance : guidanceFor(denoiser, settings);
   if (threshold !== undefined && !clip) throw new UsageError('--threshold and --no-clip contradict each other');
   if (settings.compareSteps && !settings.compare) throw new UsageError('--compare-steps is for --compare');
   if (settings.compare && (settings.sampler !== undefined || settings.steps !== undefined))
@@ -44,9 +52,10 @@ export async function planFor({ denoiser }: Pick<Model, 'denoiser'>, settings: S
   const classes = label && Array.from(label.label.data, (number) => denoiser.classNames![number]);
   return {
     count,
+    ...(words && { captions: words.captions }),
     options: {
       ...{ parameterisation, image, count, seed, clip, prior: prior.prior },
-      ...(label && { condition: label }),
+      ...(condition && { condition }),
       ...(guidance && { guidance }),
       ...(threshold !== undefined && { threshold }),
     },
@@ -58,7 +67,8 @@ export async function planFor({ denoiser }: Pick<Model, 'denoiser'>, settings: S
     record: {
       ...{ seed, count, prior: prior.name },
       ...(classes && { classes }),
-      ...(guidance && { guidance: { ...guidance } }),
+      ...(words && { captions: [...captions] }),
+      ...(guidance && { guidance: { ...guidance, ...(words && { none: '' }) } as JsonObject }),
       ...(threshold !== undefined ? { threshold } : { clip }),
       ...(from !== undefined && { from }),
       ...(mask !== undefined && { mask }),
@@ -77,6 +87,43 @@ function usage<T>(work: () => T): T {
   } catch (error) {
     throw error instanceof RangeError ? new UsageError(error.message, { cause: error }) : error;
   }
+}
+
+/** How much captions count where nobody says, if the model was trained to do without. */
+const GUIDANCE = 3;
+
+/** The caption of each image, where the network takes some. */
+function wordsFor(
+  { network, captions: known }: Denoiser,
+  count: number,
+  captions: readonly string[],
+  { class: asked, interpolate, guidance: scale, guidanceRescale: rescale, guidanceInterval: interval }: Settings,
+) {
+  if (network.conditions?.join() !== 'tokens') {
+    if (captions.length === 0) return undefined;
+    throw new UsageError(`this model draws from no words; it was asked for '${captions[0]}'`);
+  }
+  if (!known) throw new Error("the model takes the condition 'tokens', but does not say how captions become some");
+  if (asked !== undefined) throw new UsageError('--class is for a model that takes classes, and this one takes words');
+  if (captions.length === 0)
+    throw new UsageError('this model draws from words: say what is to be seen, such as ddpm-sample <model> "red hat"');
+  if (interpolate && captions.length > 1) throw new UsageError('--interpolate stays with one caption');
+  if (known.dropout === 0 && scale !== undefined && scale !== 1)
+    throw new UsageError(
+      'this model was not trained to do without captions (--caption-dropout), and guidance needs that',
+    );
+  const none = captionTokens(known, ['']);
+  const guidance = {
+    scale: scale ?? GUIDANCE,
+    none,
+    ...(rescale !== undefined && { rescale }),
+    ...(interval && { interval }),
+  };
+  return {
+    condition: captionTokens(known, captions, count),
+    captions: Array.from({ length: count }, (_, i) => captions[i % captions.length]),
+    ...(known.dropout > 0 && { guidance }),
+  };
 }
 
 /** The class of each image, where the network takes one. */

@@ -25,7 +25,7 @@ import { writers } from './write';
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 /** Draws images from a model, and writes them; or writes the model. */
-export async function run(path: string, settings: Settings): Promise<void> {
+export async function run(path: string, settings: Settings, captions: readonly string[] = []): Promise<void> {
   if (settings.export !== undefined) checkExportPath(settings.export);
   const execution = await prepareExecution(settings.backend);
   const model = await loadModel(path, settings);
@@ -36,7 +36,7 @@ export async function run(path: string, settings: Settings): Promise<void> {
     await exportModel(model, settings.export, warn);
     return say(`Exported: ${settings.export}`);
   }
-  const plan = await planFor(model, settings);
+  const plan = await planFor(model, settings, captions);
   say(execution.reason);
   const newFolder = () =>
     createFolder(settings.out === undefined ? { prefix: join(model.folder, 'samples') } : { path: settings.out });
@@ -59,7 +59,8 @@ async function drawInto(
   const folder = await newFolder();
   say(`Images: ${plan.count} in ${folder}`);
   const columns = settings.interpolate ? plan.count : undefined;
-  for (const format of new Set(settings.format)) await writers[format](folder, { ...drawn, columns }, say);
+  for (const format of new Set(settings.format))
+    await writers[format](folder, { ...drawn, columns, captions: plan.captions }, say);
   if (drawn.trajectory) {
     await writeFileAtomic(join(folder, 'trajectory.npz'), encodeNpz({ trajectory: drawn.trajectory }));
     say(`Trajectory: ${join(folder, 'trajectory.npz')}`);

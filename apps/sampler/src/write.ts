@@ -4,6 +4,7 @@ import type { ByteImage } from '@ddpm/images';
 import { enlarge, imageGrid } from '@ddpm/images';
 import { encodeApng } from '@ddpm/images/apng';
 import { encodeGif } from '@ddpm/images/gif';
+import { captionedGrid } from '@ddpm/images/plot';
 import { encodePng } from '@ddpm/images/png';
 import { encodeNpz } from './npz';
 import type { Format } from './options';
@@ -20,6 +21,8 @@ export interface Drawn {
   readonly trajectory?: { readonly data: Float32Array; readonly shape: readonly number[] };
   /** Images in a row of their grid; near square by default. */
   readonly columns?: number;
+  /** What each was drawn from, if from words. */
+  readonly captions?: readonly string[];
 }
 
 /** Small images are enlarged for looking at, to about this many pixels. */
@@ -37,11 +40,11 @@ export const writers: Readonly<Record<Format, (folder: string, drawn: Drawn, say
     for (const [i, image] of images.entries())
       await writeFileAtomic(join(folder, `${String(i).padStart(digits, '0')}.png`), encodePng(image));
   },
-  async grid(folder, { images, columns }, say) {
-    await writeFileAtomic(
-      join(folder, 'grid.png'),
-      encodePng(enlarge(imageGrid(images, { columns }), Math.min(3, viewFactor(images[0])))),
-    );
+  async grid(folder, { images, columns, captions }, say) {
+    const grid = captions
+      ? captionedGrid(images, captions, { columns })
+      : enlarge(imageGrid(images, { columns }), Math.min(3, viewFactor(images[0])));
+    await writeFileAtomic(join(folder, 'grid.png'), encodePng(grid));
     say(`Grid: ${join(folder, 'grid.png')}`);
   },
   async gif(folder, drawn, say) {

@@ -15,10 +15,10 @@ import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** Classifier-free guidance, by a label of no class; `scale` and `none` are needed. */
+/** Classifier-free guidance; `scale` and `none` are needed. */
 export interface Guidance extends Pick<GuidedOptions, 'scale' | 'rescale' | 'interval'> {
-  /** The label of no class: the number of classes. */
-  readonly none: number;
+  /** The label of no class, which is the number of classes; or another condition of nothing, such as the empty caption's tokens. */
+  readonly none: number | Batch;
 }
 
 /** Images that are drawn together, on their way from noise. */
@@ -59,7 +59,7 @@ export interface DrawOptions {
   batch?: number;
   /** The network's condition for each image: as many examples as images. */
   condition?: Batch;
-  /** Guidance towards the condition's `label`; none by default. */
+  /** Guidance towards the condition; none by default. */
   guidance?: Guidance;
   /** Whether every x̂_0 is kept within [−1, 1]; it is by default. */
   clip?: boolean;
@@ -72,7 +72,7 @@ export interface DrawOptions {
 /**
  * Draws images, [count, h, w, c] in about [−1, 1]. An image depends on the seed and its number alone, not on the batch
  * that it is drawn in.
- * @throws RangeError if there is guidance and no `label` among the condition
+ * @throws RangeError if there is guidance and the condition lacks what its `none` stands for
  */
 export async function draw({
   network,
@@ -91,7 +91,9 @@ export async function draw({
   threshold,
   onStep,
 }: DrawOptions): Promise<Float32Array> {
-  if (guidance && !condition?.label) throw new RangeError("draw: guidance needs a condition 'label'");
+  const nothing = guidance && noCondition(guidance.none);
+  for (const name of Object.keys(nothing ?? {}))
+    if (!condition?.[name]) throw new RangeError(`draw: guidance needs a condition '${name}'`);
   const size = tf.util.sizeFromShape([...image]);
   const values = new Float32Array(count * size);
   for (let first = 0; first < count; first += batch) {
@@ -104,7 +106,7 @@ export async function draw({
       start.set(prior(z.subarray(i * size, (i + 1) * size), sampler.levels[0], own?.label?.data[i]), i * size);
     const [noise, xT] = [z, start].map((data) => tf.tensor4d(data, [n, ...image]));
     const given = own && tensors(own);
-    const none = guidance && { label: tf.fill<tf.Rank.R1>([n], guidance.none, 'int32') };
+    const none = nothing && tensors(repeated(nothing, n));
     let [from, x0]: (tf.Tensor4D | undefined)[] = [];
     try {
       const asked =
@@ -121,4 +123,18 @@ export async function draw({
     }
   }
   return values;
+}
+
+const noCondition = (none: number | Batch): Batch =>
+  typeof none === 'number' ? { label: { data: Int32Array.of(none), item: [] } } : none;
+
+/** One example, n times. */
+function repeated(example: Batch, n: number): Batch {
+  return Object.fromEntries(
+    Object.entries(example).map(([name, { data, item }]) => {
+      const all = data instanceof Int32Array ? new Int32Array(n * data.length) : new Float32Array(n * data.length);
+      for (let i = 0; i < n; i++) all.set(data, i * data.length);
+      return [name, { data: all, item }];
+    }),
+  );
 }
