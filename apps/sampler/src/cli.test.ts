@@ -10,7 +10,7 @@ import { decodePng, encodePng } from '@ddpm/images/png';
 import type { Network } from '@ddpm/diffusion';
 import { epsilon } from '@ddpm/diffusion';
 import { loadParameters, parameterValues } from '@ddpm/layers';
-import { meaningToJson, scheduleLevels } from '@ddpm/models';
+import { meaningToJson, noisedClassifierMeaningToJson, scheduleLevels } from '@ddpm/models';
 import { Random } from '@ddpm/random';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
@@ -315,6 +315,39 @@ test('draws from a folder that diffusers saved', async () => {
   );
   expect(drawn.stdout).toContain("Model: diffusers' UNet2DModel, images of 4×4×3");
   expect(decodePng(readFileSync(join(folder, 'drawn', '0.png')))).toMatchObject({ width: 4, height: 4, channels: 3 });
+});
+
+test('a classifier of noisy images leads a model without classes', async () => {
+  const name = join(folder, 'shade.mjs');
+  writeFileSync(
+    name,
+    `import * as tf from '${import.meta.resolve('@tensorflow/tfjs')}';
+     export default () => ({ w: tf.variable(tf.tensor2d([[-9, 9]])),
+       apply(x) { return tf.matMul(tf.reshape(tf.mean(x, [1, 2, 3]), [-1, 1]), this.w); } });`,
+  );
+  const classifier = (path: string, timesteps: number) => {
+    mkdirSync(join(folder, path));
+    return writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), {
+      ...{ networks: { classifier: { name, options: {} } }, step: 3, settings: {}, state: new Map() },
+      meaning: noisedClassifierMeaningToJson({
+        ...{ image: [4, 6, 3], classNames: ['dark', 'light'], levels: scheduleLevels(cosineSchedule({ timesteps })) },
+      }),
+      weights: new Map([['classifier.w', { shape: [1, 2], data: Float32Array.of(-9, 9) }]]),
+    });
+  };
+  await classifier('shades', 5);
+  await classifier('others', 6);
+  const led = ['--classifier', 'shades', '--guidance', '30', '--count', '2', '--format', 'png', '--out', 'led'];
+  expect(run('run', ...led, '--sampler', 'ancestral').stderr).toBe('');
+  const shade = (i: number) => {
+    const { data } = decodePng(new Uint8Array(readFileSync(join(folder, 'led', `${i}.png`))));
+    return data.reduce((sum, byte) => sum + byte, 0) / data.length;
+  };
+  expect(shade(1)).toBeGreaterThan(shade(0) + 20);
+  expect(run('run', '--classifier', 'others').stderr).toContain(
+    'others was trained at other noise levels than the model',
+  );
+  expect(run('run', '--classifier', 'run').stderr).toContain('run cannot be used: its meaning');
 });
 
 describe('a model with classes', () => {

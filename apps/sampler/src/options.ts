@@ -82,6 +82,11 @@ export const table = {
       schema: finite('must be a number').optional(),
       read: number,
     },
+    classifier: {
+      flag: '--classifier <run>',
+      does: 'of a model without classes: lead images to them by this run of ddpm-train --task classifier --noised, as much as --guidance says, 1 by default',
+      schema: z.string().min(1, 'must name a run').optional(),
+    },
     guidanceRescale: {
       flag: '--guidance-rescale <phi>',
       does: 'how far guided images get the contrast of unguided ones, from 0, by default, to 1',

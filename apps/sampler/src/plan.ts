@@ -146,7 +146,7 @@ function labelsFor({ network, classNames }: Denoiser, count: number, settings: S
 }
 
 /** Names and numbers between commas; a name may have some of its own. */
-function classesAsked(classNames: readonly string[], asked: string): number[] {
+export function classesAsked(classNames: readonly string[], asked: string): number[] {
   try {
     const whole = classNames.some((name) => name.toLowerCase() === asked.toLowerCase());
     return (whole ? [asked] : asked.split(',')).map((one) => classNumber(classNames, one.trim()));

@@ -6,7 +6,7 @@ import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
 import { toImages } from '@ddpm/images';
-import type { ChosenSampler, CompiledNetwork } from '@ddpm/models';
+import type { ChosenSampler, CompiledNetwork, LoadedNoisedClassifier } from '@ddpm/models';
 import { compileNetwork, draw } from '@ddpm/models';
 import * as tf from '@tensorflow/tfjs';
 import type { Cell } from './compare';
@@ -14,6 +14,8 @@ import { choiceOf, comparisonOf, comparisonPng } from './compare';
 import type { Way } from './edit';
 import { checkExportPath, exportModel } from './export';
 import type { Model } from './model';
+import type { Lead } from './lead';
+import { leadBy, openLead } from './lead';
 import { loadModel } from './model';
 import { encodeNpz } from './npz';
 import type { Settings } from './options';
@@ -36,12 +38,15 @@ export async function run(path: string, settings: Settings, captions: readonly s
     await exportModel(model, settings.export, warn);
     return say(`Exported: ${settings.export}`);
   }
-  const plan = await planFor(model, settings, captions);
+  const classifier = await openLead(model, settings);
+  // The classes and the guidance are the classifier's.
+  const asked = classifier ? { ...settings, class: undefined, guidance: undefined } : settings;
+  const plan = await planFor(model, asked, captions);
   say(execution.reason);
   const newFolder = () =>
     createFolder(settings.out === undefined ? { prefix: join(model.folder, 'samples') } : { path: settings.out });
   if (settings.compare) await compare(model, plan, { ...settings, compare: settings.compare }, execution, newFolder);
-  else await drawInto(model, plan, settings, execution, newFolder);
+  else await drawInto(model, plan, settings, execution, newFolder, classifier);
 }
 
 async function drawInto(
@@ -50,12 +55,16 @@ async function drawInto(
   settings: Settings,
   execution: Execution,
   newFolder: () => Promise<string>,
+  classifier?: LoadedNoisedClassifier,
 ): Promise<void> {
   const { chosen, way } = plan.way();
+  const { guidance, class: asked } = settings;
+  const named = { count: plan.count, name: chosen.sampler, guidance, class: asked };
+  const led = classifier && (await leadBy(classifier, execution, way, named));
   say(`Sampler: ${described(chosen)}${plan.record.prior === 'matched' ? ', from noise matched to the images' : ''}`);
   const drawn = await withNetwork(model, plan, execution, settings, (network, batch) =>
-    drawImages(network, plan, way, { batch, trajectory: settings.trajectory }),
-  );
+    drawImages(network, plan, way, { batch, trajectory: settings.trajectory, lead: led?.lead }),
+  ).finally(() => led?.dispose());
   const folder = await newFolder();
   say(`Images: ${plan.count} in ${folder}`);
   const columns = settings.interpolate ? plan.count : undefined;
@@ -65,7 +74,11 @@ async function drawInto(
     await writeFileAtomic(join(folder, 'trajectory.npz'), encodeNpz({ trajectory: drawn.trajectory }));
     say(`Trajectory: ${join(folder, 'trajectory.npz')}`);
   }
-  await writeRecord(folder, { model: model.description, ...plan.record, sampler: recordOf(chosen) });
+  await writeRecord(folder, {
+    ...{ model: model.description, ...plan.record },
+    ...(led && { classifier: settings.classifier, guidance: guidance ?? 1, class: asked }),
+    sampler: recordOf(chosen),
+  });
 }
 
 /** The same noise under several samplers and numbers of steps. */
@@ -156,7 +169,12 @@ async function drawImages(
   network: CompiledNetwork,
   { count, options }: Plan,
   { sampler, stream, begin }: Way,
-  { batch, trajectory: wantsTrajectory, label = 'Sampling' }: { batch: number; trajectory: boolean; label?: string },
+  {
+    batch,
+    trajectory: wantsTrajectory,
+    label = 'Sampling',
+    lead,
+  }: { batch: number; trajectory: boolean; label?: string; lead?: Lead['lead'] },
 ): Promise<Drawn> {
   const { image } = options;
   const size = tf.util.sizeFromShape([...image]);
@@ -171,6 +189,7 @@ async function drawImages(
       ...{ ...options, network, sampler, batch },
       ...(stream && { stream }),
       ...(begin && { begin }),
+      ...(lead && { lead }),
       onStep: async ({ first, index, x }) => {
         const data = await x.data<'float32'>();
         if (first === 0) chain.push(...toByteImages(data.subarray(0, size)));

@@ -65,6 +65,8 @@ export interface DrawOptions {
   clip?: boolean;
   /** The quantile of dynamic thresholding, which takes the place of clipping; none by default. */
   threshold?: number;
+  /** A classifier's guidance of so many images from a number on, which comes after clipping; none by default. */
+  lead?: (denoise: Denoise, batch: { readonly first: number; readonly n: number }) => Denoise;
   /** Called after every step of every batch, whose first image has the number `first`, and awaited. */
   onStep?: (step: SampleStep & { readonly first: number }) => void | Promise<void>;
 }
@@ -89,6 +91,7 @@ export async function draw({
   guidance,
   clip = true,
   threshold,
+  lead = (denoise) => denoise,
   onStep,
 }: DrawOptions): Promise<Float32Array> {
   const nothing = guidance && noCondition(guidance.none);
@@ -113,8 +116,9 @@ export async function draw({
         given && guidance && none
           ? guided(network, { ...guidance, parameterisation, condition: given, none: { ...given, ...none } })
           : denoiser(network, { parameterisation, condition: given });
-      const denoise =
+      const limited =
         threshold !== undefined ? thresholded(asked, { quantile: threshold }) : clip ? clipped(asked) : asked;
+      const denoise = lead(limited, { first, n });
       from = await begin?.({ first, noise, xT, denoise, rng });
       x0 = await sample(denoise, from ?? xT, { sampler, rng, onStep: (step) => onStep?.({ ...step, first }) });
       values.set(await x0.data<'float32'>(), first * size);
