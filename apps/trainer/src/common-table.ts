@@ -119,6 +119,16 @@ const last = {
       does: `how the learning rate goes on: ${decays.join(', ')}`,
       schema: oneOf<Decay>(decays),
     },
+    beta2: {
+      flag: '--beta2 <decay>',
+      does: "Adam's memory of the gradients' squares: 0.999 by default; short runs want less",
+      schema: z
+        .number({ error: 'must be a number from 0 to below 1' })
+        .min(0, 'must be a number from 0 to below 1')
+        .lt(1, 'must be a number from 0 to below 1')
+        .optional(),
+      read: number,
+    },
     weightDecay: {
       flag: '--weight-decay <rate>',
       does: 'AdamW: how fast weights shrink',

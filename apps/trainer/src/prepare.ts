@@ -87,7 +87,7 @@ export async function prepare(
     reporter.say(`Weights: those of ${source.path} after ${source.checkpoint.step} steps`);
   }
 
-  const { seed, accumulate, weightDecay, clipNorm, ema } = settings;
+  const { seed, accumulate, beta2, weightDecay, clipNorm, ema } = settings;
   const batchSize = settings.batchSize * accumulate;
   const stepsPerEpoch = batchCount(dataset, batchSize);
   const example = await exampleOf(training.task, dataset, Math.min(settings.batchSize, dataset.size));
@@ -95,7 +95,7 @@ export async function prepare(
   const learning = await learner({
     task: training.task,
     gradients,
-    optimizer: adam({ weightDecay }),
+    optimizer: adam({ beta2, weightDecay }),
     clipNorm,
     emaDecay: ema,
   });

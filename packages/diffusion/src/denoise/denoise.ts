@@ -14,6 +14,7 @@ export interface Denoise {
 
 /** A `Denoise` that never has to wait. */
 export const immediate = (now: NonNullable<Denoise['now']>): Denoise =>
+  // eslint-disable-next-line @typescript-eslint/require-await -- what `now` throws is to be a rejection
   Object.assign(async (x: tf.Tensor4D, level: Level) => now(x, level), { now });
 
 /** A `Denoise` whose predictions are changed by a function, which frees what it replaces. */
