@@ -166,13 +166,13 @@ const tutorial: DenoiseSettings = {
  */
 const quick: DenoiseSettings = {
   ...defaults,
-  ...{ dataset: 'fashion-mnist-10k', flip: true, steps: 2500, batchSize: 32 },
+  ...{ dataset: 'fashion-mnist-10k', flip: true, steps: 2000, batchSize: 32 },
   ...{ learningRate: 3e-3, warmup: 100, decay: 'cosine', beta2: 0.99, weightDecay: 0.01, clipNorm: 1, ema: 0.99 },
   ...{ parameterisation: 'velocity', loss: 'l2', weighting: 'none', classes: 'auto', labelDropout: 0.1 },
   ...{ levelSource: 'stratified', schedule: 'velocity-cosine', timesteps: 1000 },
   ...{ network: '@ddpm/adm', blind: false },
   networkOptions: {
-    ...{ patchSize: 2, modelChannels: 16, channelMult: [1, 4], numResBlocks: 1 },
+    ...{ patchSize: 2, modelChannels: 16, channelMult: [2, 4], numResBlocks: 1 },
     ...{ attentionResolutions: [2], numHeads: 4, groups: 8 },
   },
   ...{ sampleEvery: 500, checkpointEvery: 500 },

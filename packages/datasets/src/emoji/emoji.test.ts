@@ -98,8 +98,9 @@ test('an alias is turned round', async () => {
 test('names what is not installed, and a cache that is damaged', async () => {
   const bare = join(root, 'bare');
   mkdirSync(bare);
+  // Another tool may have brought the names or keywords along.
   await expect(openEmoji({ from: [bare], cacheDir })).rejects.toThrow(
-    `emoji: its drawings are in packages: npm install ${VENDORS.map((vendor) => vendor.package).join(' ')} unicode-emoji-json emojilib sharp`,
+    `emoji: its drawings are in packages: npm install ${VENDORS.map((vendor) => vendor.package).join(' ')} `,
   );
   const [file] = readdirSync(join(cacheDir, 'emoji'));
   const path = join(cacheDir, 'emoji', file);
