@@ -56,6 +56,14 @@ export interface UnetParts extends Initial {
   outInit?: Init;
 }
 
+/** A condition that is drawn in training alone. */
+interface DropoutInput {
+  /** The shape of an example. */
+  readonly item: number[];
+  /** The masks of so many examples. */
+  readonly draw: (rng: Random, count: number) => Float32Array;
+}
+
 /**
  * The U-Net of Ho et al. 2020 (appendix B), which those of Nichol & Dhariwal 2021, Dhariwal & Nichol 2021 and diffusers'
  * `UNet2DModel` are varieties of: residual blocks, each of whose results on the way down is concatenated to an input on
@@ -156,10 +164,7 @@ export class Unet {
   }
 
   /** `dropout`, where values are dropped: for images [h, w, c], a number for each of them, 0 or 1/(1 − dropout). */
-  trainingInputs([h, w]: readonly number[]): Record<
-    string,
-    { item: number[]; draw(rng: Random, count: number): Float32Array }
-  > {
+  trainingInputs([h, w]: readonly number[]): Record<string, DropoutInput> {
     if (this.dropout === 0) return {};
     const item = [this.droppable(h, w)];
     return { dropout: { item, draw: (rng, count) => drawMasks(rng, count, this.dropout) } };

@@ -1,3 +1,4 @@
+import type { Classifier } from './classifier';
 import type { Random } from '@ddpm/random';
 import type { Batch, Inputs, Task, Variables } from '@ddpm/train';
 import { count } from '@ddpm/train';
@@ -6,7 +7,7 @@ import * as tf from '@tensorflow/tfjs-core';
 /** What is to be learned. */
 export interface ClassifyingOptions {
   /** Images x [n, h, w, c] → logits [n, classes]; a `Classifier` is one. */
-  network: { apply(x: tf.Tensor4D): tf.Tensor2D };
+  network: Pick<Classifier, 'apply'>;
   /** Its variables by name. */
   parameters: Variables;
   /** Images are moved by up to so many pixels in each direction, their edges drawn out; 0 by default. */

@@ -15,7 +15,10 @@ export interface FeatureNetwork {
   fit(images: Dataset): Dataset;
   /** The classes that its logits count, if it has some. */
   readonly classNames?: readonly string[];
-  /** @param images in [−1, 1], as `fit` gives them */
+  /**
+   * The features of images, and their logits, if it has some.
+   * @param images in [−1, 1], as `fit` gives them
+   */
   run(
     images: Float32Array,
     shape: readonly [n: number, h: number, w: number, c: number],

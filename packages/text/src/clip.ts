@@ -5,11 +5,13 @@ import type { EncodedText } from './text-transformer';
 
 /** Images to vectors: [n, h, w, c] → [n, features]. Its parameters are the variables that its fields reach. */
 export interface ImageEncoder {
+  /** The vectors of images. */
   apply(x: tf.Tensor4D): tf.Tensor2D;
 }
 
 /** Captions to vectors, such as a `TextTransformer`: [n, length] int32 → a pooled vector [n, features]. */
 export interface TextEncoder {
+  /** The vectors of captions. */
   apply(tokens: tf.Tensor2D): Pick<EncodedText, 'pooled'>;
 }
 

@@ -35,9 +35,9 @@ export interface TextTransformerOptions {
 
 /** A caption as a network is told it. */
 export interface EncodedText {
-  /** [n, length, width]: for cross-attention. */
+  /** For cross-attention, [n, length, width]. */
   readonly sequence: tf.Tensor3D;
-  /** [n, outFeatures]: all of it as one vector. */
+  /** All of it as one vector, [n, outFeatures]. */
   readonly pooled: tf.Tensor2D;
 }
 
