@@ -63,7 +63,7 @@ export function comparisonPng({ samplers: rows, steps }: Comparison, cells: read
           `<image x="${at(k)}" y="${y}" width="${w}" height="${h}" image-rendering="optimizeSpeed" href="data:image/png;base64,${data}"/>`,
           text(at(k) + w / 2, y + h + 15, `${cell.seconds.toFixed(cell.seconds < 10 ? 1 : 0)} s`, 'middle', '#64748b'),
         );
-      } else parts.push(text(at(k) + w / 2, y + h / 2 + 5, 'not so', 'middle', '#94a3b8'));
+      } else parts.push(text(at(k) + w / 2, y + h / 2 + 5, 'refused', 'middle', '#94a3b8'));
     });
   });
   const [width, height] = [at(steps.length), TOP + rows.length * (h + LINE + GAP)];

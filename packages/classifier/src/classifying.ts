@@ -1,10 +1,10 @@
-import type { Classifier } from './classifier';
 import type { Random } from '@ddpm/random';
 import type { Batch, Inputs, Task, Variables } from '@ddpm/train';
 import { count } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Classifier } from './classifier';
 
-/** What is to be learned. */
+/** The classifier to train, and how its images are varied; `network` and `parameters` are needed. */
 export interface ClassifyingOptions {
   /** Images x [n, h, w, c] → logits [n, classes]; a `Classifier` is one. */
   network: Pick<Classifier, 'apply'>;
