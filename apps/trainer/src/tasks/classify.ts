@@ -40,7 +40,7 @@ type Settings = CommonSettings & SettingsOf<typeof options>;
 /** The classifier whose features `ddpm-evaluate` uses. */
 const classifier: Settings = {
   ...defaults,
-  ...{ dataset: 'fashion-mnist', flip: true, shift: 0, epochs: 5, batchSize: 64 },
+  ...{ dataset: 'fashion-mnist', flip: true, shift: 0, epochs: 12, batchSize: 64 },
   ...{ learningRate: 2e-3, warmup: 200, decay: 'cosine', weightDecay: 0.05, clipNorm: 1, ema: 0.995 },
   ...{ network: '@ddpm/classifier', checkpointEvery: 500 },
 };
