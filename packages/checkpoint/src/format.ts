@@ -42,8 +42,11 @@ export interface Checkpoint {
   readonly step: number;
   /** The settings of the run; a run is resumed with them. */
   readonly settings: JsonObject;
-  /** The weights to use the model with, by network and the path of the variable: `denoiser.initConv.weight`. */
-  readonly weights: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  /**
+   * The weights to use the model with, by network and the path of the variable: `denoiser.initConv.weight`. Where one's
+   * dtype is F16, it is written in half as many bytes.
+   */
+  readonly weights: ReadonlyMap<string, StoredTensor<Float32Array>>;
   /** Whatever was measured of the data and not learned, by name, such as the moments of a prior; nothing by default. */
   readonly measured?: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
   /** Whatever else training needs to go on, by name. */

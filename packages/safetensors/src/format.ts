@@ -50,6 +50,8 @@ export interface StoredTensor<Data extends TensorData = TensorData> {
   readonly shape: readonly number[];
   /** Row-major values. */
   readonly data: Data;
+  /** How they are written; by default as the array holds them. F16 and BF16 are written of float32, to the nearest. */
+  readonly dtype?: Dtype;
 }
 
 /** Every half-precision number by its bits: a look is much faster than working it out. */
@@ -77,4 +79,34 @@ function float16(bits: number): number {
   if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 31) return fraction ? NaN : sign * Infinity;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** The bytes of float32 as half-precision numbers, each the nearest, of two as near the even one. */
+export function halved(values: Float32Array): Uint16Array {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  return Uint16Array.from(words, (word, i) => {
+    const sign = (word >>> 16) & 0x8000;
+    const size = Math.abs(values[i]);
+    if (Number.isNaN(size)) return sign | 0x7e00;
+    if (size >= 65520) return sign | 0x7c00;
+    // Below 2⁻¹⁴ they are multiples of 2⁻²⁴.
+    if (size < 2 ** -14) return sign | nearestEven(size * 2 ** 24);
+    const exponent = ((word >>> 23) & 0xff) - 127;
+    // A fraction that is rounded up to 1 carries into the exponent, as it should.
+    return sign | (((exponent + 15) << 10) + nearestEven((size / 2 ** exponent - 1) * 1024));
+  });
+}
+
+/** The bytes of float32 as bfloat16, each the nearest, of two as near the even one. */
+export function shortened(values: Float32Array): Uint16Array {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  return Uint16Array.from(words, (word, i) =>
+    Number.isNaN(values[i]) ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16,
+  );
+}
+
+function nearestEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below;
 }

@@ -57,6 +57,40 @@ test('widens half-precision numbers exactly', () => {
   expect(read('BF16').slice(0, 2)).toEqual([0.0078125, -2]);
 });
 
+describe('float32 written as half-precision numbers', () => {
+  const rounded = (dtype: 'F16' | 'BF16', ...values: number[]) => {
+    const tensors = new Map([['x', { shape: [values.length], data: Float32Array.from(values), dtype }]]);
+    return [...readSafetensors(writeSafetensors(tensors)).tensors.get('x')!.data];
+  };
+
+  test.each(['F16', 'BF16'] as const)('%s: all that there are come back to the bit', (dtype) => {
+    const bits = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i);
+    const header = { x: { dtype, shape: [2 ** 16], data_offsets: [0, 2 ** 17] } };
+    const { tensors } = readSafetensors(file(header, new Uint8Array(bits.buffer)));
+    const again = readSafetensors(writeSafetensors(tensors)).tensors.get('x')!;
+    expect(again.dtype).toBe(dtype);
+    const values = tensors.get('x')!.data;
+    expect(again.data.every((value, i) => Object.is(value, values[i]))).toBe(true);
+  });
+
+  test('others go to the nearest, of two as near to the even one', () => {
+    expect(rounded('F16', 1 + 2 ** -11, 1 + 3 * 2 ** -11, 1 + 2 ** -11 + 2 ** -20, -2047.6, 65519, 65520)).toEqual([
+      ...[1, 1 + 2 ** -9, 1 + 2 ** -10, -2048, 65504, Infinity],
+    ]);
+    expect(rounded('F16', 2 ** -25, 3 * 2 ** -25, 2 ** -14 - 2 ** -26, -(2 ** -30))).toEqual([
+      ...[0, 2 ** -23, 2 ** -14, -0],
+    ]);
+    expect(rounded('BF16', 1 + 2 ** -8, 1 + 3 * 2 ** -8, 3.4e38)).toEqual([1, 1 + 2 ** -6, Infinity]);
+  });
+
+  test('a dtype that the array does not hold is refused', () => {
+    const x = { shape: [1], data: Int32Array.of(1), dtype: 'F16' as const };
+    expect(() => writeSafetensors(new Map([['x', x]]))).toThrow(
+      'writeSafetensors: x is I32, which cannot be written as F16',
+    );
+  });
+});
+
 describe('refuses, in one line, a file with', () => {
   const tensor = (change: object) => ({ x: { dtype: 'F32', shape: [2], data_offsets: [0, 8], ...change } });
   const eight = new Uint8Array(8);

@@ -1,5 +1,5 @@
 import type { Dtype, StoredTensor, TensorData } from './format';
-import { dtypes } from './format';
+import { dtypes, halved, shortened } from './format';
 
 /** By the arrays' tags: an array of another realm, as under a test runner, is no instance of this one's type. */
 const dtypesByTag: Readonly<Record<string, Dtype | undefined>> = {
@@ -15,6 +15,21 @@ const dtypesByTag: Readonly<Record<string, Dtype | undefined>> = {
   Uint8Array: 'U8',
 };
 
+/** What float32 may be written as instead. */
+const narrowed: Readonly<Partial<Record<Dtype, (values: Float32Array) => Uint16Array>>> = {
+  F16: halved,
+  BF16: shortened,
+};
+
+/** A tensor's data as they are written. */
+function encoded(name: string, { data, dtype }: StoredTensor): { data: TensorData; dtype: Dtype } {
+  const own = dtypeOf(name, data);
+  if (dtype === undefined || dtype === own || (dtype === 'BOOL' && own === 'U8')) return { data, dtype: dtype ?? own };
+  const narrow = own === 'F32' ? narrowed[dtype] : undefined;
+  if (!narrow) throw new RangeError(`writeSafetensors: ${name} is ${own}, which cannot be written as ${dtype}`);
+  return { data: narrow(data as Float32Array), dtype };
+}
+
 function dtypeOf(name: string, data: TensorData): Dtype {
   const tag = data[Symbol.toStringTag] as string | undefined;
   const dtype = dtypesByTag[tag ?? ''];
@@ -26,10 +41,11 @@ function dtypeOf(name: string, data: TensorData): Dtype {
 }
 
 /**
- * The bytes of a safetensors file. A tensor's dtype follows from its typed array. The same tensors in the same order
+ * The bytes of a safetensors file. A tensor's dtype is the one it names, or else
+ * follows from its typed array. The same tensors in the same order
  * give the same bytes.
  * @throws TypeError if the data are of another kind of array, which has no dtype.
- * @throws RangeError if a shape does not match its data, or a tensor is called `__metadata__`.
+ * @throws RangeError if a shape does not match its data, a dtype neither, or a tensor is called `__metadata__`.
  */
 export function writeSafetensors(
   tensors: ReadonlyMap<string, StoredTensor>,
@@ -37,7 +53,7 @@ export function writeSafetensors(
 ): Uint8Array {
   // Wider elements first, so that each tensor starts at a multiple of its element's size.
   const ordered = [...tensors]
-    .map(([name, tensor]) => ({ name, ...tensor, dtype: dtypeOf(name, tensor.data) }))
+    .map(([name, tensor]) => ({ name, shape: tensor.shape, ...encoded(name, tensor) }))
     .sort((a, b) => dtypes[b.dtype].size - dtypes[a.dtype].size);
 
   const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
