@@ -74,6 +74,7 @@ export { pndm } from './sampling/pndm';
 export type { Churn } from './sampling/churn';
 export { euler } from './sampling/euler';
 export { eulerAncestral } from './sampling/euler-ancestral';
+export { fromNoise } from './sampling/from-noise';
 export { heun } from './sampling/heun';
 export { kdpm2 } from './sampling/kdpm2';
 export { lcm } from './sampling/lcm';

@@ -170,10 +170,13 @@ export function samplerFor(choice: SamplerChoice, known: KnownLevels): Sampler {
   return make(levels);
 }
 
-/** Timesteps are a schedule's alone, and σ is infinite where nothing of the image is left. */
+/**
+ * Timesteps are a schedule's alone. A schedule that ends without signal has σ up to hundreds: by it, many steps would go
+ * where there is nothing to see.
+ */
 function defaultSpacing({ spacing }: NamedSampler, { scale, schedule }: KnownLevels): string {
   if (!schedule) return 'uniform-log-snr';
-  return scale.max === Infinity ? 'trailing' : spacing;
+  return scale.noise ? 'trailing' : spacing;
 }
 
 const listOf = (table: typeof samplers, which: (named: NamedSampler) => boolean) =>

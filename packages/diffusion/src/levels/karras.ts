@@ -1,7 +1,6 @@
 import type { Level } from './level';
-import { clean } from './level';
 import type { LevelScale } from './scale';
-import { checkSpacing } from './uniform-log-snr';
+import { spaced } from './uniform-log-snr';
 
 /**
  * Levels with σ^(1/ρ) in even steps from the greatest to the least (Karras et al. 2022, eq. 5), and at last the image:
@@ -9,10 +8,6 @@ import { checkSpacing } from './uniform-log-snr';
  * @throws RangeError unless steps is a positive whole number and the scale's ends are numbers above 0
  */
 export function karras(scale: LevelScale, steps: number, { rho = 7 } = {}): Level[] {
-  checkSpacing('karras', scale, steps);
   const [from, to] = [scale.max ** (1 / rho), scale.min ** (1 / rho)];
-  return [
-    ...Array.from({ length: steps }, (_, i) => scale.at((from + (i / Math.max(1, steps - 1)) * (to - from)) ** rho)),
-    clean,
-  ];
+  return spaced('karras', scale, steps, (share) => (from + share * (to - from)) ** rho);
 }

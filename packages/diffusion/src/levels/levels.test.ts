@@ -85,6 +85,20 @@ test('the timesteps of each spacing', () => {
   expect(times(trailing(schedule, 16)).slice(0, 4)).toEqual([999, 937, 874, 811]);
 });
 
+test('of a schedule that ends without signal, the first step is from noise alone, and the others are spaced as ever', () => {
+  const dark = zeroTerminalSnr(schedule);
+  const scale = scheduleScale(dark);
+  const { noise: _, ...lit } = scale;
+  expect(scale.noise).toEqual({ signal: 0, sigma: 1, time: 999 });
+  expect(scale.max).toBeCloseTo(ratio(levelAt(dark, 998)), 6);
+  for (const spacing of [karras, uniformLogSnr]) {
+    expect(spacing(scale, 9)).toEqual([scale.noise, ...spacing(lit, 8)]);
+    expect(spacing(scale, 1)).toEqual([scale.noise, clean]);
+  }
+  // Between the last two timesteps, and beyond, the network is told of the last with signal.
+  expect(scale.at(scale.max * 2).time).toBe(998);
+});
+
 test('what cannot be spaced is refused', () => {
   for (const steps of [0, 1001, 2.5]) {
     expect(() => leading(schedule, steps)).toThrow(
@@ -94,8 +108,8 @@ test('what cannot be spaced is refused', () => {
   }
   expect(() => leading(schedule, 1000, { offset: 1 })).toThrow('levelAt: t must be a number from 0 to 999, got 1000');
   expect(() => karras(edmScale(), 0)).toThrow('karras: steps must be a positive whole number, got 0');
-  expect(() => uniformLogSnr(scheduleScale(zeroTerminalSnr(schedule)), 5)).toThrow(
-    /^uniformLogSnr: σ must run between two numbers above 0, got 0\.01\d* and Infinity; give the scale other ends$/,
+  expect(() => uniformLogSnr(flowScale({ max: 1 }), 5)).toThrow(
+    /^uniformLogSnr: σ must run between two numbers above 0, got 0\.001\d* and Infinity; give the scale other ends$/,
   );
 });
 

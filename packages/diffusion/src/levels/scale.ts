@@ -1,6 +1,6 @@
 import type { NoiseSchedule } from '@ddpm/schedules';
 import type { Level } from './level';
-import { clean, edmAt, flowAt, ofRatio } from './level';
+import { clean, edmAt, flowAt, levelAt, ofRatio } from './level';
 
 /** The levels of a kind, by their noise-to-signal ratio, σ = sigma/signal: what spacings choose among. */
 export interface LevelScale {
@@ -8,6 +8,8 @@ export interface LevelScale {
   readonly min: number;
   /** The greatest. */
   readonly max: number;
+  /** The level beyond it, if the network has seen noise alone, whose σ is infinite: where sampling begins then. */
+  readonly noise?: Level;
   /** The level at a σ. */
   at(ratio: number): Level;
 }
@@ -23,16 +25,19 @@ export const flowScale = ({ min = 0.001, max = 0.999 } = {}): LevelScale => ({
 });
 
 /**
- * A schedule's levels, and those between its timesteps, where t is linear in log σ, as in k-diffusion. Beyond the
- * schedule's ends t is that of the end.
+ * A schedule's levels, and those between its timesteps, where t is linear in log σ, as in k-diffusion. Beyond its ends
+ * t is that of the end. The last timestep of a schedule that ends without signal is the level of noise alone.
  */
-export function scheduleScale({ timesteps, sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod }: NoiseSchedule): LevelScale {
-  const logs = Float64Array.from({ length: timesteps }, (_, t) =>
+export function scheduleScale(schedule: NoiseSchedule): LevelScale {
+  const { timesteps, sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod } = schedule;
+  const dark = sqrtAlphasCumprod[timesteps - 1] === 0;
+  const logs = Float64Array.from({ length: dark ? timesteps - 1 : timesteps }, (_, t) =>
     Math.log(sqrtOneMinusAlphasCumprod[t] / sqrtAlphasCumprod[t]),
   );
   return {
     min: Math.exp(logs[0]),
-    max: Math.exp(logs[timesteps - 1]),
+    max: Math.exp(logs[logs.length - 1]),
+    ...(dark && { noise: levelAt(schedule, timesteps - 1) }),
     at(ratio) {
       if (ratio === 0) return clean;
       const log = Math.log(ratio);
@@ -41,7 +46,7 @@ export function scheduleScale({ timesteps, sqrtAlphasCumprod, sqrtOneMinusAlphas
         above === 0
           ? 0
           : above < 0
-            ? timesteps - 1
+            ? logs.length - 1
             : above - 1 + (log - logs[above - 1]) / (logs[above] - logs[above - 1]);
       return { ...ofRatio(ratio), time };
     },

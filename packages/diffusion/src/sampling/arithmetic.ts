@@ -18,8 +18,5 @@ export const freshNoise = (x: tf.Tensor4D, rng: NoiseSource): tf.Tensor4D =>
 export const noiseIn = ({ x, x0, level }: Evaluation): tf.Tensor4D =>
   tf.div(tf.sub(x, tf.mul(x0, level.signal)), level.sigma);
 
-/**
- * λ = log(signal/sigma), half the logarithm of the signal-to-noise ratio (Lu et al. 2022); infinite at the image. A
- * level without signal counts as one with 2⁻²⁴, so that differences of λ are numbers.
- */
-export const lambda = ({ signal, sigma }: Level): number => Math.log(Math.max(signal, 2 ** -24) / sigma);
+/** λ = log(signal/sigma), half the logarithm of the signal-to-noise ratio (Lu et al. 2022); infinite at the image. */
+export const lambda = ({ signal, sigma }: Level): number => Math.log(signal / sigma);

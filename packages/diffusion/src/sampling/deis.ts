@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
 import { combine, lambda, noiseIn } from './arithmetic';
+import { fromNoise } from './from-noise';
 import type { Sampler } from './sampler';
 import { checkOrder, shortRun, stepOrder } from './step-order';
 
@@ -13,33 +14,35 @@ import { checkOrder, shortRun, stepOrder } from './step-order';
  * @param options.lowerOrderFinal whether the order is lower at the end; by default that of short runs is
  * @throws RangeError unless the order is 1, 2 or 3
  */
-export function deis(levels: readonly Level[], { order = 2, lowerOrderFinal = shortRun(levels) } = {}): Sampler {
-  checkOrder('deis', order, 3);
-  return {
-    levels,
-    memory: order,
-    step(index, evaluations) {
-      const [now, ...before] = evaluations;
-      const next = levels[index + 1];
-      if (next.sigma === 0) return tf.clone(now.x0);
-      // u = log ρ, from where the step begins.
-      const u = (level: Level) => lambda(now.level) - lambda(level);
-      const past = before.slice(0, stepOrder(levels, index, order, evaluations.length, lowerOrderFinal) - 1);
-      const noise = noiseIn(now);
-      return combine(
-        [next.signal, now.x0],
-        [next.sigma, noise],
-        ...weights(
-          past.map(({ level }) => u(level)),
-          u(next),
-        ).map((weight, i): [number, tf.Tensor4D] => {
-          const rho = Math.exp(-lambda(now.level));
-          return [next.signal * rho * weight, tf.sub(noiseIn(past[i]), noise)];
-        }),
-      );
-    },
-  };
-}
+export const deis = fromNoise(
+  (levels: readonly Level[], { order = 2, lowerOrderFinal = shortRun(levels) } = {}): Sampler => {
+    checkOrder('deis', order, 3);
+    return {
+      levels,
+      memory: order,
+      step(index, evaluations) {
+        const [now, ...before] = evaluations;
+        const next = levels[index + 1];
+        if (next.sigma === 0) return tf.clone(now.x0);
+        // u = log ρ, from where the step begins.
+        const u = (level: Level) => lambda(now.level) - lambda(level);
+        const past = before.slice(0, stepOrder(levels, index, order, evaluations.length, lowerOrderFinal) - 1);
+        const noise = noiseIn(now);
+        return combine(
+          [next.signal, now.x0],
+          [next.sigma, noise],
+          ...weights(
+            past.map(({ level }) => u(level)),
+            u(next),
+          ).map((weight, i): [number, tf.Tensor4D] => {
+            const rho = Math.exp(-lambda(now.level));
+            return [next.signal * rho * weight, tf.sub(noiseIn(past[i]), noise)];
+          }),
+        );
+      },
+    };
+  },
+);
 
 /** ∫_0^end L_i(u) e^u du, where L_i is 1 at the i-th point, and 0 at the others and at 0. */
 function weights(points: readonly number[], end: number): number[] {

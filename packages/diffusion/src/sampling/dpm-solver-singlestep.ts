@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
 import { combine, lambda } from './arithmetic';
 import { checkWhole } from './check';
+import { fromNoise } from './from-noise';
 import type { Sampler } from './sampler';
 
 /**
@@ -10,7 +11,7 @@ import type { Sampler } from './sampler';
  * at order 1.
  * @param levels from noise to image; one step for each pair of them
  */
-export function dpmSolverSinglestep(levels: readonly Level[]): Sampler {
+export const dpmSolverSinglestep = fromNoise((levels: readonly Level[]): Sampler => {
   return {
     levels,
     memory: 2,
@@ -20,12 +21,12 @@ export function dpmSolverSinglestep(levels: readonly Level[]): Sampler {
       if (next.sigma === 0) return tf.clone(x0);
       // An even one: to the level in between.
       if (index % 2 === 0) return jump(evaluations[0], next, x0);
-      const start = checkWhole('dpmSolverSinglestep', index, evaluations);
+      const start = checkWhole('dpmSolverSinglestep', evaluations);
       const r = (lambda(levels[index]) - lambda(start.level)) / (lambda(next) - lambda(start.level));
       return jump(start, next, combine([1, start.x0], [1 / (2 * r), tf.sub(x0, start.x0)]));
     },
   };
-}
+});
 
 /** x at a level, if the image is x0 all the way. */
 function jump({ x, level }: { x: tf.Tensor4D; level: Level }, next: Level, x0: tf.Tensor4D): tf.Tensor4D {

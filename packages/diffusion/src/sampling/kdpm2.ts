@@ -2,8 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
 import type { LevelScale } from '../levels/scale';
 import { combine, freshNoise, noiseIn } from './arithmetic';
-import { checkSignal, checkWhole } from './check';
+import { checkWhole } from './check';
 import { ddim } from './ddim';
+import { fromNoise } from './from-noise';
 import type { Sampler } from './sampler';
 
 /**
@@ -11,13 +12,12 @@ import type { Sampler } from './sampler';
  * mean of σ at both ends, then the whole step along the slope there. It asks twice at each step but the last, and its
  * `levels` name the middles too. With η it goes on to a lower σ, and draws noise up to the next level's, as
  * `eulerAncestral`.
- * @param levels from noise to image, such as `karras(scale, 10)`; none without signal
+ * @param levels from noise to image, such as `karras(scale, 10)`
  * @param scale finds the levels in the middle
  * @param options.eta how much noise to draw: 0, the default, none, and 1 that of the ancestral sampler
- * @throws RangeError if a level has no signal, or, when it is asked, if sampling begins in the middle of a step
+ * @throws RangeError, when it is asked, if sampling begins in the middle of a step
  */
-export function kdpm2(levels: readonly Level[], scale: LevelScale, { eta = 0 } = {}): Sampler {
-  checkSignal('kdpm2', levels);
+export const kdpm2 = fromNoise((levels: readonly Level[], scale: LevelScale, { eta = 0 } = {}): Sampler => {
   const ratios = levels.map(({ signal, sigma }) => sigma / signal);
   const steps = ratios.slice(1).map((end, i) => {
     const start = ratios[i];
@@ -36,10 +36,10 @@ export function kdpm2(levels: readonly Level[], scale: LevelScale, { eta = 0 } =
         const to = down > 0 ? scale.at(Math.sqrt(ratios[i] * down)) : levels[i + 1];
         return ddim([levels[i], to]).step(0, [evaluations[0]], rng);
       }
-      const start = checkWhole('kdpm2', index, evaluations);
+      const start = checkWhole('kdpm2', evaluations);
       const { signal } = levels[i + 1];
       const x = combine([signal / start.level.signal, start.x], [signal * (down - ratios[i]), noiseIn(evaluations[0])]);
       return up > 0 ? tf.add(x, tf.mul(freshNoise(x, rng), signal * up)) : x;
     },
   };
-}
+});

@@ -169,25 +169,61 @@ describe('identities', () => {
     }
   });
 
-  test('a level of noise alone can begin every sampler that does not divide by its signal', async () => {
-    const noise: Level = { signal: 0, sigma: 1, time: 999 };
-    const from = [noise, ...logSnr(40).slice(1)];
-    for (const sampler of [
-      ancestral(from),
-      ddim(from),
-      dpmSolver(from),
-      dpmSolver(from, { order: 3 }),
-      uniPc(from),
-      uniPc(from, { order: 3 }),
-      deis(from),
-      deis(from, { order: 3 }),
-      dpmSolverSinglestep(from),
-    ])
-      expect(wasserstein(await images(sampler, new Random(1), 200))).toBeLessThan(0.08);
-    for (const make of [euler, heun, pndm, (some: readonly Level[]) => kdpm2(some, scale)])
-      expect(() => make(from)).toThrow(
-        /^(euler|heun|pndm|kdpm2): every level needs a signal above 0, got 0 at level 0$/,
-      );
+  const noise: Level = { signal: 0, sigma: 1, time: 999 };
+  const ways: readonly [string, (levels: readonly Level[]) => Sampler][] = [
+    ['ancestral', ancestral],
+    ['ddim', ddim],
+    ['dpmSolver of order 2', dpmSolver],
+    ['dpmSolver of order 3', (some) => dpmSolver(some, { order: 3 })],
+    ['dpmSolver with η', (some) => dpmSolver(some, { eta: 1 })],
+    ['uniPc of order 2', uniPc],
+    ['uniPc of order 3', (some) => uniPc(some, { order: 3 })],
+    ['deis of order 2', deis],
+    ['deis of order 3', (some) => deis(some, { order: 3 })],
+    ['dpmSolverSinglestep', dpmSolverSinglestep],
+    ['euler', euler],
+    ['euler with churn', (some) => euler(some, { churn: { amount: 2, scale } })],
+    ['heun', heun],
+    ['heun with churn', (some) => heun(some, { churn: { amount: 2, scale } })],
+    ['pndm', pndm],
+    ['kdpm2', (some) => kdpm2(some, scale)],
+    ['kdpm2 with η', (some) => kdpm2(some, scale, { eta: 1 })],
+  ];
+
+  test.each(ways)('%s can begin with noise alone', async (_, make) => {
+    const from = [noise, ...logSnr(40)];
+    expect(wasserstein(await images(make(from), new Random(1), 200))).toBeLessThan(0.08);
+    // To the image in one step, whatever the method: x̂_0 of the noise.
+    const x0 = await images(make([noise, clean]), drawsNothing, 5);
+    x0.forEach((value) => expect(value).toBeCloseTo(x0[0], 6));
+  });
+
+  test.each(ways.slice(2))(
+    'the first step of %s from noise alone is signal·x̂_0 + sigma·x, and the others are its own',
+    async (_, make) => {
+      const levels = logSnr(8);
+      const sampler = make([noise, ...levels]);
+      const [x, x0] = [column([0.3, -2]), column([0.5, 0.7])];
+      const first = sampler.levels[1];
+      const stepped = sampler.step(0, [{ x, x0, level: noise }], drawsNothing);
+      stepped.dataSync().forEach((value, i) => {
+        expect(value).toBeCloseTo(first.signal * x0.dataSync()[i] + first.sigma * x.dataSync()[i], 6);
+      });
+      const rest = make(levels);
+      expect(sampler.levels.slice(1)).toEqual(rest.levels);
+      const whole: number[] = [];
+      const after = await sample(bestDenoise, x, { sampler, rng: new Random(2) });
+      const xAfter = ddim([noise, first]).step(0, [{ ...(await bestDenoise(x, noise)), x, level: noise }], drawsNothing);
+      const expected = await sample(bestDenoise, xAfter, { sampler: rest, rng: new Random(2) });
+      whole.push(...after.dataSync());
+      expect(whole).toEqual([...expected.dataSync()]);
+    },
+  );
+
+  test('noise alone can stand at the beginning only', () => {
+    expect(() => heun([levels[0], noise, clean])).toThrow(
+      'fromNoise: every level but the first needs a signal above 0, got 0 at level 1',
+    );
   });
 });
 
@@ -310,7 +346,7 @@ describe('sample from a later level', () => {
       ['dpmSolverSinglestep', dpmSolverSinglestep(even(5))],
     ] as const)
       await expect(sample(bestDenoise, xT, { sampler, rng: drawsNothing, from: 1 })).rejects.toThrow(
-        `${name}: sampling cannot begin at level 1, which is in the middle of a step`,
+        `${name}: sampling cannot begin at the level of t = ${sampler.levels[1].time}, which is in the middle of a step`,
       );
   });
 

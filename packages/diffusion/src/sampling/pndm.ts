@@ -1,7 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
 import { combine, noiseIn } from './arithmetic';
-import { checkSignal, checkWhole } from './check';
+import { checkWhole } from './check';
+import { fromNoise } from './from-noise';
 import type { Sampler } from './sampler';
 
 /** Adams–Bashforth: how much of each ε̂, the newest first, where so many are known. */
@@ -12,11 +13,10 @@ const weights = [[1], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -5
  * the last four ε̂.
  * The first step is taken twice, the second time along the mean of the ε̂ at both its ends, so that `levels` names its
  * end twice.
- * @param levels from noise to image in even strides of t, such as `leading(schedule, 50)`; none without signal
- * @throws RangeError if a level has no signal, or, when it is asked, if sampling begins at level 1
+ * @param levels from noise to image in even strides of t, such as `leading(schedule, 50)`
+ * @throws RangeError, when it is asked, if sampling begins in the middle of the first step
  */
-export function pndm(levels: readonly Level[]): Sampler {
-  checkSignal('pndm', levels);
+export const pndm = fromNoise((levels: readonly Level[]): Sampler => {
   const [first, second, ...rest] = levels;
   // To the image in one step, there is nothing to take twice.
   const visited = second.sigma === 0 ? levels : [first, second, second, ...rest];
@@ -26,7 +26,7 @@ export function pndm(levels: readonly Level[]): Sampler {
     step(index, evaluations) {
       const next = visited[index + 1];
       if (index === 1) {
-        const before = checkWhole('pndm', index, evaluations);
+        const before = checkWhole('pndm', evaluations);
         return transfer(before, visited[2], combine([0.5, noiseIn(evaluations[0])], [0.5, noiseIn(before)]));
       }
       // The evaluation at the end of the first try does not count.
@@ -38,7 +38,7 @@ export function pndm(levels: readonly Level[]): Sampler {
       );
     },
   };
-}
+});
 
 /** x at a level, if the noise is ε̂ all the way. */
 function transfer({ x, level }: { x: tf.Tensor4D; level: Level }, next: Level, noise: tf.Tensor4D): tf.Tensor4D {

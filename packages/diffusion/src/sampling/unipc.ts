@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Level } from '../levels/level';
 import { combine, lambda } from './arithmetic';
+import { fromNoise } from './from-noise';
 import type { Evaluation, Sampler } from './sampler';
 import { checkOrder, stepOrder } from './step-order';
 
@@ -19,33 +20,35 @@ export interface UniPcOptions {
  * @param levels from noise to image, such as `uniformLogSnr(scheduleScale(schedule), 10)`
  * @throws RangeError unless the order is 1, 2 or 3
  */
-export function uniPc(levels: readonly Level[], { order = 2, solver = 'bh2' }: UniPcOptions = {}): Sampler {
-  checkOrder('uniPc', order, 3);
-  return {
-    levels,
-    // The corrector takes one more than the predictor.
-    memory: order + 1,
-    step(index, evaluations) {
-      const [now, ...before] = evaluations;
-      const next = levels[index + 1];
-      if (next.sigma === 0) return tf.clone(now.x0);
-      const orderAt = (i: number, known: number) => stepOrder(levels, i, order, known, true);
-      const steps: [number, tf.Tensor4D][] = [[1, now.x]];
-      if (before.length > 0) {
-        // x is what the predictor made of the corrected x before it: its bend goes, and the corrector's comes.
-        const past = orderAt(index - 1, before.length);
-        for (const [coefficient, x0] of bend(before, now.level, past, solver)) steps.push([-coefficient, x0]);
-        steps.push(...bend(before, now.level, past, solver, now));
-      }
-      const h = lambda(next) - lambda(now.level);
-      return combine(
-        [next.sigma / now.level.sigma, combine(...steps)],
-        [-next.signal * Math.expm1(-h), now.x0],
-        ...bend(evaluations, next, orderAt(index, evaluations.length), solver),
-      );
-    },
-  };
-}
+export const uniPc = fromNoise(
+  (levels: readonly Level[], { order = 2, solver = 'bh2' }: UniPcOptions = {}): Sampler => {
+    checkOrder('uniPc', order, 3);
+    return {
+      levels,
+      // The corrector takes one more than the predictor.
+      memory: order + 1,
+      step(index, evaluations) {
+        const [now, ...before] = evaluations;
+        const next = levels[index + 1];
+        if (next.sigma === 0) return tf.clone(now.x0);
+        const orderAt = (i: number, known: number) => stepOrder(levels, i, order, known, true);
+        const steps: [number, tf.Tensor4D][] = [[1, now.x]];
+        if (before.length > 0) {
+          // x is what the predictor made of the corrected x before it: its bend goes, and the corrector's comes.
+          const past = orderAt(index - 1, before.length);
+          for (const [coefficient, x0] of bend(before, now.level, past, solver)) steps.push([-coefficient, x0]);
+          steps.push(...bend(before, now.level, past, solver, now));
+        }
+        const h = lambda(next) - lambda(now.level);
+        return combine(
+          [next.sigma / now.level.sigma, combine(...steps)],
+          [-next.signal * Math.expm1(-h), now.x0],
+          ...bend(evaluations, next, orderAt(index, evaluations.length), solver),
+        );
+      },
+    };
+  },
+);
 
 /**
  * The addition of a step to that of order 1, because x̂_0 changes along it: coefficients of the x̂_0. The newest
