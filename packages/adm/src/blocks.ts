@@ -1,7 +1,7 @@
 import { Conv2d, averagePool, upsampleNearest } from '@ddpm/layers';
 import type { Init } from '@ddpm/layers';
 import type { Random } from '@ddpm/random';
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Dropout } from './dropout';
 
 /** Height and width changed by a factor of 2, or not. */
@@ -9,7 +9,8 @@ export type Resampling = 'up' | 'down';
 
 /** What changes the size between two levels; `emb` is what blocks are told of the noise level and the class. */
 export interface Resampler {
-  apply(x: tf.Tensor4D, emb: tf.Tensor2D, dropout?: Dropout): tf.Tensor4D;
+  /** @param size height and width that the way up leads to */
+  apply(x: tf.Tensor4D, emb: tf.Tensor2D, dropout?: Dropout, size?: readonly [h: number, w: number]): tf.Tensor4D;
 }
 
 /** Without parameters: the mean of four pixels, or each pixel four times. */
@@ -53,9 +54,14 @@ export class ConvUpsample implements Resampler {
     this.conv = new Conv2d({ inChannels: channels, outChannels: channels, kernelSize: 3, padding: 1, ...initial });
   }
 
-  /** x: [n, h, w, channels] → [n, 2h, 2w, channels]. */
-  apply(x: tf.Tensor4D): tf.Tensor4D {
-    return this.conv.apply(upsampleNearest(x));
+  /** x: [n, h, w, channels] → [n, 2h, 2w, channels], or one row or column less, by the size. */
+  apply(x: tf.Tensor4D, _emb?: tf.Tensor2D, _dropout?: Dropout, size?: readonly [h: number, w: number]): tf.Tensor4D {
+    return tf.tidy(() => {
+      const twice = upsampleNearest(x);
+      const [n, h, w, c] = twice.shape;
+      const whole = !size || (size[0] === h && size[1] === w);
+      return this.conv.apply(whole ? twice : tf.slice(twice, [0, 0, 0, 0], [n, ...size, c]));
+    });
   }
 }
 

@@ -20,7 +20,8 @@ export interface Level {
 /** How the parts of a network are made; levels are counted from full size down. */
 export interface Parts {
   block(inChannels: number, outChannels: number): ResBlock;
-  attention(direction: Resampling, level: number, channels: number): AttentionLayer | undefined;
+  /** @param index which of the level's blocks it stands behind */
+  attention(direction: Resampling, level: number, channels: number, index: number): AttentionLayer | undefined;
   resampler(direction: Resampling, level: number, channels: number): Resampler;
   /** The middle's blocks, with attention between them; empty where there is no middle. */
   middle(channels: number): readonly Stage[];
@@ -42,6 +43,10 @@ export function applyStage({ block, attention }: Stage, x: tf.Tensor4D, { emb, c
   return attention ? attention.apply(h, context) : h;
 }
 
+/** How many residual blocks a level has on the way down. */
+export const blocksAt = (numResBlocks: number | readonly number[], level: number): number =>
+  typeof numResBlocks === 'number' ? numResBlocks : numResBlocks[level];
+
 /** The half of the U-Net down to the middle and through it. */
 export class Encoder {
   /** 3×3, at full size. */
@@ -51,19 +56,27 @@ export class Encoder {
   /** The middle, at the smallest size. */
   readonly middle: readonly Stage[];
 
-  /** @param options.widths each level's channels, from full size down */
+  /**
+   * @param options.widths each level's channels, from full size down
+   * @param options.numResBlocks residual blocks of a level, or of each
+   */
   constructor({
     inChannels,
     widths,
     numResBlocks,
     parts,
     ...initial
-  }: { inChannels: number; widths: readonly number[]; numResBlocks: number; parts: Parts } & Initial) {
+  }: {
+    inChannels: number;
+    widths: readonly number[];
+    numResBlocks: number | readonly number[];
+    parts: Parts;
+  } & Initial) {
     this.inConv = new Conv2d({ inChannels, outChannels: widths[0], kernelSize: 3, padding: 1, ...initial });
     this.downs = widths.map((width, level) => ({
-      stages: Array.from({ length: numResBlocks }, (_, i) => ({
+      stages: Array.from({ length: blocksAt(numResBlocks, level) }, (_, i) => ({
         block: parts.block(i > 0 ? width : widths[Math.max(0, level - 1)], width),
-        attention: parts.attention('down', level, width),
+        attention: parts.attention('down', level, width, i),
       })),
       ...(level < widths.length - 1 && { resampler: parts.resampler('down', level, width) }),
     }));

@@ -17,8 +17,10 @@ export type {
   GuidedDiffusionOptions,
   GuidedDiffusionUnetOptions,
 } from './guided-diffusion';
-export { toUnet2d, Unet2d, unet2dFromConfig, unet2dNames } from './unet2d';
-export type { Unet2dConfig } from './unet2d';
+export { Unet2d } from './unet2d';
+export { Unet2dCondition } from './unet2d-condition';
+export { toUnet2d, unet2dConditionFromConfig, unet2dFromConfig, unet2dNames } from './unet2d-state';
+export type { Unet2dConfig } from './unet2d-config';
 
 /**
  * A network package's default export makes its network from options: `ddpm-train --network @ddpm/adm --network-options

@@ -11,6 +11,7 @@ import {
   guidedDiffusionNames,
   toGuidedDiffusion,
   toUnet2d,
+  unet2dConditionFromConfig,
   unet2dFromConfig,
   unet2dNames,
 } from './index';
@@ -21,8 +22,10 @@ const golden = read('golden') as Record<string, Original>;
 
 /** Ours, its names, and its weights as theirs. */
 function made({ of, options }: Case, weights: ReturnType<typeof weightsOf>) {
-  if (of === 'diffusers') {
-    const network = unet2dFromConfig(options, weights);
+  if (of.startsWith('diffusers/')) {
+    const network = of.endsWith('UNet2DModel')
+      ? unet2dFromConfig(options, weights)
+      : unet2dConditionFromConfig(options, weights);
     return { network, names: unet2dNames(network), back: () => toUnet2d(network) };
   }
   const network =

@@ -4,7 +4,7 @@ import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Initial } from './blocks';
 import type { Level, Parts } from './encoder';
-import { applyStage, Encoder } from './encoder';
+import { applyStage, blocksAt, Encoder } from './encoder';
 import { dropoutBy, drawMasks } from './dropout';
 import type { Activation } from './res-block';
 import { ResBlock } from './res-block';
@@ -20,14 +20,14 @@ export interface Told {
   apply(t: tf.Tensor1D, condition: Condition): tf.Tensor2D;
 }
 
-/** What else a network is told, such as a caption: a vector for each block, and a sequence that attention reads. */
+/** What else a network is told, such as a caption: a sequence that attention reads, and maybe a vector for each block. */
 export interface Context {
   /** The names of the conditions that it takes. */
   readonly conditions: readonly string[];
   /** Features of each position of the sequence. */
   readonly width: number;
-  /** The conditions → [n, embDim], and [n, positions, width]. */
-  apply(condition: Condition): { readonly pooled: tf.Tensor2D; readonly sequence: tf.Tensor3D };
+  /** The conditions → [n, positions, width], and [n, embDim]. */
+  apply(condition: Condition): { readonly sequence: tf.Tensor3D; readonly pooled?: tf.Tensor2D };
 }
 
 /** What a `Unet` is made of. */
@@ -40,12 +40,14 @@ export interface UnetParts extends Initial {
   patchSize?: number;
   /** Each level's channels, from full size down. */
   widths: readonly number[];
-  /** Residual blocks of a level on the way down; on the way up there is one more. */
-  numResBlocks: number;
+  /** Residual blocks of a level, or of each, on the way down; on the way up there is one more. */
+  numResBlocks: number | readonly number[];
   told: Told;
   context?: Context;
   /** Of what the blocks are told; SiLU by default. */
   activation?: Activation;
+  /** Before the last convolution; SiLU by default. */
+  outActivation?: Activation;
   parts: Parts;
   /** How often values are dropped in training; 0 by default. */
   dropout?: number;
@@ -54,6 +56,8 @@ export interface UnetParts extends Initial {
   eps?: number;
   /** How the last convolution begins. */
   outInit?: Init;
+  /** Whether height and width may be any, those that are odd being rounded up on the way down; false by default. */
+  anySize?: boolean;
 }
 
 /** A condition that is drawn in training alone. */
@@ -83,6 +87,9 @@ export class Unet {
   readonly dropout: number;
   private readonly who: string;
   private readonly activation: Activation;
+  private readonly outActivation: Activation;
+  /** Whether height and width may be any. */
+  readonly anySize: boolean;
 
   constructor({
     who,
@@ -94,11 +101,13 @@ export class Unet {
     told,
     context,
     activation = silu,
+    outActivation = silu,
     parts,
     dropout = 0,
     groups,
     eps,
     outInit,
+    anySize = false,
     ...initial
   }: UnetParts) {
     if (!(dropout >= 0 && dropout < 1))
@@ -108,19 +117,23 @@ export class Unet {
     this.patchSize = patchSize;
     this.told = told;
     this.activation = activation;
+    this.outActivation = outActivation;
+    this.anySize = anySize;
     if (context) this.context = context;
     this.conditions = [...told.conditions, ...(context?.conditions ?? [])];
     const square = patchSize * patchSize;
     this.encoder = new Encoder({ inChannels: imageChannels * square, widths, numResBlocks, parts, ...initial });
     const deepest = widths.length - 1;
-    const skips = widths.flatMap((width, level) => Array<number>(numResBlocks + Number(level < deepest)).fill(width));
+    const skips = widths.flatMap((width, level) =>
+      Array<number>(blocksAt(numResBlocks, level) + Number(level < deepest)).fill(width),
+    );
     skips.unshift(widths[0]);
     this.ups = [...widths.keys()].reverse().map((level) => {
       const width = widths[level];
       return {
-        stages: Array.from({ length: numResBlocks + 1 }, (_, i) => ({
+        stages: Array.from({ length: blocksAt(numResBlocks, level) + 1 }, (_, i) => ({
           block: parts.block((i > 0 ? width : (widths[level + 1] ?? width)) + skips.pop()!, width),
-          attention: parts.attention('up', level, width),
+          attention: parts.attention('up', level, width, i),
         })),
         ...(level > 0 && { resampler: parts.resampler('up', level, width) }),
       };
@@ -135,7 +148,7 @@ export class Unet {
 
   /**
    * x: [n, h, w, imageChannels], t: [n], and the conditions by name → [n, h, w, outChannels]; h and w multiples of
-   * patchSize · 2^(levels − 1). In training alone, also `dropout`, as `trainingInputs` draws it.
+   * patchSize · 2^(levels − 1), but for networks of any size. In training alone, also `dropout`, as `trainingInputs` draws it.
    * @throws RangeError if they are not, or the conditions are not those of the network; TypeError if labels are not
    * int32.
    */
@@ -147,7 +160,7 @@ export class Unet {
       const context = this.context?.apply(conditions);
       const told = this.told.apply(t, conditions);
       const given = {
-        emb: this.activation(context ? tf.add<tf.Tensor2D>(told, context.pooled) : told),
+        emb: this.activation(context?.pooled ? tf.add<tf.Tensor2D>(told, context.pooled) : told),
         context: context?.sequence,
         dropout: masks && dropoutBy(masks as tf.Tensor2D),
       };
@@ -156,9 +169,12 @@ export class Unet {
       let { h } = encoded;
       for (const { stages, resampler } of this.ups) {
         for (const stage of stages) h = applyStage(stage, tf.concat([h, encoded.skips.pop()!], 3), given);
-        if (resampler) h = resampler.apply(h, given.emb, given.dropout);
+        if (resampler) {
+          const [, height, width] = encoded.skips.at(-1)!.shape;
+          h = resampler.apply(h, given.emb, given.dropout, [height, width]);
+        }
       }
-      const out = this.outConv.apply(silu(this.outNorm.apply(h)));
+      const out = this.outConv.apply(this.outActivation(this.outNorm.apply(h)));
       return patchSize === 1 ? out : pixelShuffle(out, patchSize);
     });
   }
@@ -174,7 +190,8 @@ export class Unet {
   private droppable(h: number, w: number): number {
     const { downs, middle } = this.encoder;
     const of = ({ stages, resampler }: Level, level: number) => {
-      const size = [h / this.patchSize / 2 ** level, w / this.patchSize / 2 ** level] as const;
+      const at = (side: number) => Math.ceil(side / this.patchSize / 2 ** level);
+      const size = [at(h), at(w)] as const;
       const blocks = [...stages.map(({ block }) => block), ...(resampler instanceof ResBlock ? [resampler] : [])];
       return blocks.reduce((sum, block) => sum + block.droppable(size), 0);
     };
@@ -199,7 +216,12 @@ export class Unet {
 /** @throws RangeError that says what of a network's inputs does not fit. */
 export function checkInputs(
   who: string,
-  { encoder, patchSize, conditions }: Pick<Unet, 'encoder' | 'patchSize' | 'conditions'>,
+  {
+    encoder,
+    patchSize,
+    conditions,
+    anySize = false,
+  }: Pick<Unet, 'encoder' | 'patchSize' | 'conditions'> & { readonly anySize?: boolean },
   x: tf.Tensor4D,
   t: tf.Tensor1D,
   condition: Condition,
@@ -209,7 +231,7 @@ export function checkInputs(
   const [n, h, w, c] = x.shape;
   if (x.rank !== 4 || c !== channels)
     throw new RangeError(`${who}: expected images [n, h, w, ${channels}], got [${x.shape.join(', ')}]`);
-  if (h % factor !== 0 || w % factor !== 0) {
+  if (!anySize && (h % factor !== 0 || w % factor !== 0)) {
     const patches = patchSize > 1 ? `patches of ${patchSize}×${patchSize} and ` : '';
     throw new RangeError(
       `${who}: height and width must be multiples of ${factor}, because of ${patches}${encoder.downs.length} levels; got ${h}×${w}`,

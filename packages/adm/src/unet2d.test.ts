@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Unet2dConfig } from './index';
-import { Unet2d } from './index';
+import { Unet2d, Unet2dCondition } from './index';
 
 const small: Unet2dConfig = {
   _class_name: 'UNet2DModel',
@@ -51,4 +52,39 @@ test("the old names of block types, and the defaults of the class, make the netw
     [false, false],
     [true, true],
   ]);
+});
+
+const condition: Unet2dConfig = {
+  ...{ block_out_channels: [4, 8], norm_num_groups: 2, cross_attention_dim: 6, attention_head_dim: 2 },
+  down_block_types: ['CrossAttnDownBlock2D', 'DownBlock2D'],
+  up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D'],
+};
+
+test.each<[string, Unet2dConfig]>([
+  ['expected the config of a UNet2DConditionModel, got that of "UNet2DModel"', { _class_name: 'UNet2DModel' }],
+  ['encoder_hid_dim_type "text_proj" is not carried, only null', { encoder_hid_dim_type: 'text_proj' }],
+  ['addition_embed_type "text_time" is not carried, only null', { addition_embed_type: 'text_time' }],
+  ['time_cond_proj_dim 256 is not carried, only null', { time_cond_proj_dim: 256 }],
+  ['num_attention_heads 8 is not carried, only null', { num_attention_heads: 8 }],
+  ['attention_type "gated" is not carried, only "default"', { attention_type: 'gated' }],
+  ['cross_attention_dim [6,7] is not carried, only one for all levels', { cross_attention_dim: [6, 7] }],
+  ['attention_head_dim (16), the number of heads, must be from 1 to the width of 4', { attention_head_dim: 16 }],
+  ['layers_per_block names 3 levels, and block_out_channels 2; they must be as many', { layers_per_block: [1, 1, 1] }],
+  ['transformer_layers_per_block [[1,1],1] must name as many', { transformer_layers_per_block: [[1, 1], 1] }],
+  ['attention_head_dim "8" makes no sense', { attention_head_dim: '8' }],
+  [
+    'down_block_types "SimpleCrossAttnDownBlock2D" is not carried, only "DownBlock2D", "CrossAttnDownBlock2D"',
+    { down_block_types: ['SimpleCrossAttnDownBlock2D', 'DownBlock2D'] },
+  ],
+])('a config with a context is refused: %s', (message, config) => {
+  expect(() => new Unet2dCondition({ ...condition, ...config })).toThrow(message);
+});
+
+test('a context of another width is named, and a missing one', () => {
+  const unet = new Unet2dCondition(condition);
+  const [x, t] = [tf.zeros<tf.Rank.R4>([1, 4, 4, 4]), tf.zeros<tf.Rank.R1>([1])];
+  expect(() => unet.apply(x, t, { context: tf.zeros([1, 3, 5]) })).toThrow(
+    'expected context [n, positions, 6], got [1, 3, 5]',
+  );
+  expect(() => unet.apply(x, t)).toThrow('expected the conditions context, got none');
 });

@@ -5,10 +5,12 @@ import type * as tf from '@tensorflow/tfjs-core';
 export interface Case {
   readonly of: string;
   readonly options: Record<string, unknown>;
-  readonly size: number;
+  readonly size: number | readonly [h: number, w: number];
   readonly batch?: number;
   readonly label?: readonly number[] | 'embedding';
   readonly embDim?: number;
+  /** Of the context that attention reads. */
+  readonly positions?: number;
 }
 
 /** What `originals.py` writes of a case. */

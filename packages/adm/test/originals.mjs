@@ -32,16 +32,23 @@ export const difference = (ours, theirs) =>
   theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 /** What a case's network is applied to. */
-export function inputsOf({ size, batch = 2, label, embDim, options }) {
+export function inputsOf({ size, batch = 2, label, embDim, positions, options }) {
   const channels = options.in_channels;
-  const values = known(1000, batch * channels * size * size).map((v) => v * 3);
-  const x = tf.tidy(() => images(values, [batch, channels, size, size]));
+  const [h, w] = [size].flat().length === 2 ? size : [size, size];
+  const values = known(1000, batch * channels * h * w).map((v) => v * 3);
+  const x = tf.tidy(() => images(values, [batch, channels, h, w]));
   const t = tf.tensor1d(Array.from({ length: batch }, (_, i) => (i * 371 + 3) % 1000));
-  if (label === undefined) return { x, t };
-  if (label === 'embedding')
-    return { x, t, condition: { label: tf.tensor(known(1001, batch * embDim), [batch, embDim]) } };
-  const dtype = options.class_embed_type === 'timestep' ? 'float32' : 'int32';
-  return { x, t, condition: { label: tf.tensor1d(label, dtype) } };
+  const width = options.cross_attention_dim;
+  const condition = {
+    ...(label !== undefined && { label: labelOf({ label, batch, embDim, options }) }),
+    ...(positions && { context: tf.tensor(known(1003, batch * positions * width), [batch, positions, width]) }),
+  };
+  return { x, t, ...(Object.keys(condition).length > 0 && { condition }) };
+}
+
+function labelOf({ label, batch, embDim, options }) {
+  if (label === 'embedding') return tf.tensor(known(1001, batch * embDim), [batch, embDim]);
+  return tf.tensor1d(label, options.class_embed_type === 'timestep' ? 'float32' : 'int32');
 }
 
 /**

@@ -45,10 +45,10 @@ def clone(folder, package, groups):
 
 def build(of, options, folders):
     options = dict(options)
-    if of == "diffusers":
-        from diffusers import UNet2DModel
+    if of.startswith("diffusers/"):
+        import diffusers
 
-        return UNet2DModel(**options)
+        return getattr(diffusers, of.split("/")[1])(**options)
     module = clone(folders[of.split("/")[0]], of.split("/")[0] + "_diffusion", options.pop("groups", 32))
     return getattr(module, of.split("/")[1])(**options)
 
@@ -58,17 +58,21 @@ def run(case, folders):
     fill(model)
     model.eval()
     n, size = case.get("batch", 2), case["size"]
-    x = (known(1000, (n, case["options"]["in_channels"], size, size)) * 3).requires_grad_()
+    h, w = size if isinstance(size, list) else (size, size)
+    x = (known(1000, (n, case["options"]["in_channels"], h, w)) * 3).requires_grad_()
     t = torch.tensor([(i * 371 + 3) % 1000 for i in range(n)])
     label = case.get("label")
     if label == "embedding":
         label = known(1001, (n, case["embDim"]))
     elif label is not None:
         label = torch.tensor(label)
-    if case["of"] == "diffusers":
+    if case["of"] == "diffusers/UNet2DModel":
         if case["options"].get("time_embedding_type") == "fourier":
             t = t.float()
         output = model(x, t, label).sample
+    elif case["of"] == "diffusers/UNet2DConditionModel":
+        context = known(1003, (n, case["positions"], case["options"]["cross_attention_dim"]))
+        output = model(x, t, context, class_labels=label).sample
     else:
         output = model(x, t, label) if label is not None else model(x, t)
     cotangent = known(1002, output.shape)
