@@ -95,6 +95,7 @@ test('of a schedule that ends without signal, the first step is from noise alone
     expect(spacing(scale, 9)).toEqual([scale.noise, ...spacing(lit, 8)]);
     expect(spacing(scale, 1)).toEqual([scale.noise, clean]);
   }
+  expect(scheduleScale(scheduleFromBetas([1]))).toMatchObject({ min: Infinity, max: Infinity, noise: { sigma: 1 } });
   // Between the last two timesteps, and beyond, the network is told of the last with signal.
   expect(scale.at(scale.max * 2).time).toBe(998);
 });

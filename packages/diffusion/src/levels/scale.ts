@@ -35,8 +35,9 @@ export function scheduleScale(schedule: NoiseSchedule): LevelScale {
     Math.log(sqrtOneMinusAlphasCumprod[t] / sqrtAlphasCumprod[t]),
   );
   return {
-    min: Math.exp(logs[0]),
-    max: Math.exp(logs[logs.length - 1]),
+    // Of noise alone and nothing else, there is no σ but that.
+    min: Math.exp(logs.at(0) ?? Infinity),
+    max: Math.exp(logs.at(-1) ?? Infinity),
     ...(dark && { noise: levelAt(schedule, timesteps - 1) }),
     at(ratio) {
       if (ratio === 0) return clean;
