@@ -4,7 +4,7 @@ import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '@ddpm/app-common';
 import type { Checkpoint } from '@ddpm/checkpoint';
-import { findCheckpoint, readCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
+import { findCheckpoint, pretrainedCheckpoint, readCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import { openFolder } from '@ddpm/datasets';
 import type { Denoiser } from '@ddpm/models';
@@ -21,7 +21,7 @@ export type Subject = {
   | {
       readonly kind: 'model';
       readonly denoiser: Denoiser;
-      /** The run folder that it lies in. */
+      /** The run folder that it lies in, or where what is measured of it goes. */
       readonly run: string;
       readonly step: number;
       /** What it was trained with, by the names of the trainer's settings. */
@@ -40,6 +40,10 @@ export async function openSubject(
   { imageSize, channels }: Pick<Settings, 'imageSize' | 'channels'>,
   warn: (line: string) => void,
 ): Promise<Subject> {
+  if (path.startsWith('@') && !existsSync(path)) {
+    const file = await pretrainedCheckpoint(path, { bases: [fileURLToPath(import.meta.url)] });
+    return model(path, file, await readCheckpoint(file), '.');
+  }
   const found = await stat(path).catch((error: unknown) => {
     throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
   });

@@ -102,6 +102,21 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+test('draws by a pretrained model that is installed, into the current folder, and takes words as captions', () => {
+  const home = join(folder, 'node_modules', '@ddpm', 'pretrained-tiny');
+  mkdirSync(home, { recursive: true });
+  writeFileSync(join(home, 'package.json'), JSON.stringify({ type: 'module', exports: './index.js' }));
+  writeFileSync(join(home, 'index.js'), "export const checkpoint = new URL('model.safetensors', import.meta.url);");
+  writeFileSync(join(home, 'model.safetensors'), readFileSync(join(folder, 'run', 'checkpoint.safetensors')));
+  const named = run('--pretrained', 'tiny', '--count', '1', '--steps', '2', '--sampler', 'ddim', '--format', 'png');
+  expect(named).toMatchObject({ status: 0, stderr: '' });
+  expect(readdirSync(join(folder, 'samples-1')).sort()).toEqual(['0.png', 'samples.json']);
+  expect(run('--pretrained', 'tiny', 'a red hat')).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('red hat') as unknown,
+  });
+});
+
 function run(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args, '--backend', 'cpu'], {
     cwd: folder,
@@ -436,7 +451,7 @@ test('--compare draws a row for each sampler, and says what does not fit', () =>
 
 describe('what is wrong is one line', () => {
   test.each<[number, string[], string | RegExp]>([
-    [2, [], "missing required argument 'model'"],
+    [2, [], 'name a model: a run folder, a file, or --pretrained <name>'],
     [2, ['run', '--count', '0'], '--count must be a whole number of at least 1, got 0'],
     [2, ['run', '--seed', 'x'], "--seed must be a whole number, got 'x'"],
     [1, ['nowhere'], 'nowhere cannot be read: there is no such file or folder'],

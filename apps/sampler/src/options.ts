@@ -22,6 +22,11 @@ const two = <T extends z.ZodType>(item: T, error: string) => z.tuple([item, item
 /** Every option of `ddpm-sample`. */
 export const table = {
   'What to draw': {
+    pretrained: {
+      flag: '--pretrained <name>',
+      does: 'instead of a model of your own, one that is installed: fashion-mnist is that of @ddpm/pretrained-fashion-mnist',
+      schema: z.string().min(1, 'must name a model').optional(),
+    },
     count: {
       flag: '--count <n>',
       does: 'how many images; by default 64, or 16 from words, or 8 between two, or 4 to compare',
@@ -230,7 +235,7 @@ export function sampleCommand(): Command {
   const command = new Command('ddpm-sample')
     .description('Draws images from a trained model.')
     .argument(
-      '<model>',
+      '[model]',
       "run folder, checkpoint, folder of diffusers' DDPM or DDIM pipeline, or PyTorch state_dict (safetensors, .pt, .pth, .bin) of the tutorial's U-Net",
     )
     .argument(

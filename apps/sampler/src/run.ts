@@ -43,8 +43,10 @@ export async function run(path: string, settings: Settings, captions: readonly s
   const asked = classifier ? { ...settings, class: undefined, guidance: undefined } : settings;
   const plan = await planFor(model, asked, captions);
   say(execution.reason);
+  // What is drawn by an installed model does not go beside it.
+  const beside = settings.pretrained === undefined ? model.folder : '.';
   const newFolder = () =>
-    createFolder(settings.out === undefined ? { prefix: join(model.folder, 'samples') } : { path: settings.out });
+    createFolder(settings.out === undefined ? { prefix: join(beside, 'samples') } : { path: settings.out });
   if (settings.compare) await compare(model, plan, { ...settings, compare: settings.compare }, execution, newFolder);
   else await drawInto(model, plan, settings, execution, newFolder, classifier);
 }

@@ -95,8 +95,8 @@ const last = {
     },
     from: {
       flag: '--from <path>',
-      does: 'begin with the weights of this run folder, checkpoint or folder of diffusers, whose network and levels these then are',
-      schema: z.string().min(1, 'must name a run folder, a checkpoint or a folder of diffusers').optional(),
+      does: 'begin with the weights of this run folder, checkpoint, folder of diffusers or package of a pretrained model, whose network and levels these then are',
+      schema: z.string().min(1, 'must name a run folder, a checkpoint, a folder of diffusers or a package').optional(),
     },
     networkOptions: {
       flag: '--network-options <json>',

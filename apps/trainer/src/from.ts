@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { show } from '@ddpm/app-common';
 import type { Checkpoint, NetworkReference } from '@ddpm/checkpoint';
-import { findCheckpoint, readCheckpoint, runFolderOf } from '@ddpm/checkpoint';
+import { findCheckpoint, pretrainedCheckpoint, readCheckpoint, runFolderOf } from '@ddpm/checkpoint';
 import { isPipelineFolder } from '@ddpm/diffusers';
 import { loadParameters } from '@ddpm/layers';
 import { pipelineCheckpoint } from '@ddpm/models';
@@ -20,15 +21,15 @@ export interface Source {
 }
 
 /**
- * The newest usable checkpoint of a run folder, the one in a file, or what diffusers saved in a folder.
+ * The newest usable checkpoint of a run folder, the one in a file, that of a package of a pretrained model, or what
+ * diffusers saved in a folder.
  * @throws Error in one line if there is none
  */
 export async function findSource(path: string): Promise<Source> {
-  const isFile = await stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-  if (isFile) return { path, folder: runFolderOf(path), checkpoint: await readCheckpoint(path), unusable: [] };
+  const found = await stat(path).catch(() => undefined);
+  if (!found && path.startsWith('@'))
+    return findSource(await pretrainedCheckpoint(path, { bases: [fileURLToPath(import.meta.url)] }));
+  if (found?.isFile()) return { path, folder: runFolderOf(path), checkpoint: await readCheckpoint(path), unusable: [] };
   if (isPipelineFolder(path)) return { path, folder: path, checkpoint: await pipelineCheckpoint(path), unusable: [] };
   const { checkpoint, unusable } = await findCheckpoint(path);
   return { path, folder: path, checkpoint, unusable };

@@ -2,6 +2,7 @@ export { readCheckpoint, writeCheckpoint } from './checkpoint';
 export { decodeCheckpoint, encodeCheckpoint } from './format';
 export type { Checkpoint, JsonObject, NetworkReference } from './format';
 export { loadNetwork, referenceIn } from './network';
+export { pretrainedCheckpoint } from './pretrained';
 export { lockFolder } from './lock';
 export { findCheckpoint, runFolderOf, saveCheckpoint } from './rotation';
 export { createFolder } from './create-folder';

@@ -29,7 +29,7 @@ export async function loadNetwork<Network extends { apply: unknown }>(
     module = await imported(pathToFileURL(file).href);
   } else {
     const places = [process.cwd(), ...(run === undefined ? [] : [run])].map((folder) => join(folder, 'package.json'));
-    module = await imported(locatePackage(name, [...places, ...bases]));
+    module = await imported(locatePackage(name, [...places, ...bases]) ?? name);
   }
   async function imported(url: string): Promise<{ default?: unknown }> {
     try {
@@ -87,7 +87,8 @@ function namedFrom({ name, folder }: NetworkReference, run: string | undefined):
 
 const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n', 1)[0];
 
-function locatePackage(name: string, bases: readonly string[]): string {
+/** Where a package's code lies, as a URL, looked up from files or folders in turn; undefined where it is found by none. */
+export function locatePackage(name: string, bases: readonly string[]): string | undefined {
   for (const base of bases) {
     try {
       return pathToFileURL(createRequire(resolve(base)).resolve(name)).href;
@@ -95,5 +96,5 @@ function locatePackage(name: string, bases: readonly string[]): string {
       // Packages may lie beside the next base.
     }
   }
-  return name;
+  return undefined;
 }
