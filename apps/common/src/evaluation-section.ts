@@ -1,5 +1,5 @@
 import { escapeHtml } from './escape-html';
-import { headings, resultCells } from './result-table';
+import { attributeHeadings, attributeRows, headings, resultCells } from './result-table';
 import type { Result } from './results';
 
 const START = '<section id="evaluation">';
@@ -12,15 +12,21 @@ export function evaluationSection(results: readonly Result[], neighbours?: Uint8
   if (results.length === 0) return '';
   const row = (cells: readonly string[], tag = 'td') =>
     `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
-  const rows = results.flatMap(({ step, how, seed, features, reference, floor, ...measures }) => {
+  const drawnOf = ({ step, how, seed }: Result) =>
+    `after ${step?.toLocaleString('en') ?? '?'} steps: ${[
+      ...(how ? [`${how.sampler}, ${how.steps} steps`] : []),
+      ...(how?.guidance === undefined ? [] : [`guidance ${how.guidance}`]),
+      `seed ${seed}`,
+    ].join(', ')}`;
+  const rows = results.flatMap((result) => {
+    const { features, reference, floor } = result;
     const by = `${features.name} (${features.hash})`;
-    const drawn = how ? `${how.sampler}, ${how.steps} steps, seed ${seed}` : `seed ${seed}`;
     const real = `real images of ${reference.dataset}, of ${reference.n.toLocaleString('en')} for training`;
-    return [
-      row([`after ${step?.toLocaleString('en') ?? '?'} steps: ${drawn}`, ...resultCells(measures), by]),
-      row([real, ...resultCells(floor), by]),
-    ];
+    return [row([drawnOf(result), ...resultCells(result), by]), row([real, ...resultCells(floor), by])];
   });
+  const attributes = results.flatMap((result) =>
+    attributeRows(result).map(([which, ...cells]) => row([`${drawnOf(result)}, ${which}`, ...cells])),
+  );
   const picture =
     neighbours &&
     `<figure><img src="data:image/png;base64,${Buffer.from(neighbours).toString('base64')}" alt="Images, each beside its nearest training images"><figcaption>the first images, each beside the training images that are nearest by their features</figcaption></figure>`;
@@ -31,6 +37,14 @@ export function evaluationSection(results: readonly Result[], neighbours?: Uint8
     row(['images', ...headings, 'features'], 'th'),
     ...rows,
     '</table>',
+    ...(attributes.length > 0
+      ? [
+          '<table>',
+          row(['portraits that show what was asked for', ...attributeHeadings], 'th'),
+          ...attributes,
+          '</table>',
+        ]
+      : []),
     ...(picture ? [picture] : []),
     '</section>\n',
   ].join('\n');

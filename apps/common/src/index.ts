@@ -9,6 +9,6 @@ export { createEventWriter } from './tensorboard';
 export type { EventWriter } from './tensorboard';
 export { addResults, curvesOf, readResults } from './results';
 export type { How, Result } from './results';
-export { resultTable } from './result-table';
+export { attributeTable, resultTable } from './result-table';
 export { evaluationSection, withEvaluation } from './evaluation-section';
 export { escapeHtml } from './escape-html';

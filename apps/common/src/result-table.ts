@@ -25,14 +25,47 @@ export const resultCells = ({
   classAccuracy === undefined ? '' : percent(classAccuracy),
 ];
 
+/** What was measured, by its path and the scale of guidance. */
+const nameOf = ({ of, how }: Result) => (how?.guidance === undefined ? of : `${of}, guidance ${how.guidance}`);
+
 /** The results side by side with what real images score. */
 export function resultTable(results: readonly Result[]): string {
   const floors = new Map(results.map(({ floor }) => [floor.n, floor]));
-  const rows = [
+  return aligned([
     ['', ...headings],
-    ...results.map((result) => [result.of, ...resultCells(result)]),
+    ...results.map((result) => [nameOf(result), ...resultCells(result)]),
     ...[...floors.values()].map((floor) => ['real images', ...resultCells(floor)]),
-  ];
+  ]);
+}
+
+/** What of a portrait is read, over the columns. */
+export const attributeHeadings = ['n', 'hair', 'clothes', 'hat', 'colours', 'glasses'] as const;
+
+/** The shares of portraits that show what was asked for, of combinations that training had and of those it lacked. */
+export const attributeRows = ({ attributes }: Pick<Result, 'attributes'>): string[][] =>
+  attributes === undefined
+    ? []
+    : (
+        [
+          ['seen', attributes.seen],
+          ['held out', attributes.heldOut],
+        ] as const
+      ).map(([which, { hair, clothes, hat, colours, glasses }]) => [
+        which,
+        String(attributes.n),
+        ...[hair, clothes, hat, colours, glasses].map(({ asked, right }) => (asked > 0 ? percent(right / asked) : '')),
+      ]);
+
+/** What portraits show of what was asked for; undefined where nothing was read. */
+export function attributeTable(results: readonly Result[]): string | undefined {
+  const rows = results.flatMap((result) =>
+    attributeRows(result).map(([which, ...cells]) => [`${nameOf(result)}, ${which}`, ...cells]),
+  );
+  return rows.length === 0 ? undefined : aligned([['as asked', ...attributeHeadings], ...rows]);
+}
+
+/** Rows, the first of which are headings, in columns of equal width; empty columns are left out. */
+function aligned(rows: readonly (readonly string[])[]): string {
   const kept = rows[0].map((_, k) => k === 0 || rows.slice(1).some((row) => row[k] !== ''));
   const widths = rows[0].map((_, k) => Math.max(...rows.map((row) => row[k].length)));
   return rows

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reason, writeFileAtomic } from '@ddpm/checkpoint';
+import type { Agreement } from '@ddpm/datasets';
 import type { Measures } from '@ddpm/evaluation';
 
 /** How images were drawn. */
@@ -11,6 +12,8 @@ export interface How {
   readonly eta?: number;
   /** Where x_T comes from: standard, or matched to the images. */
   readonly prior: string;
+  /** How much classes or captions count; 1, the model as it is, where it is missing. */
+  readonly guidance?: number;
 }
 
 /** What was measured of one model, or of some pictures, with all that it depends on. */
@@ -23,6 +26,15 @@ export interface Result extends Measures {
   readonly how?: How;
   readonly features: { readonly name: string; readonly hash: string; readonly width: number };
   readonly reference: { readonly dataset: string; readonly n: number };
+  /** How far portraits show what was asked for, of a model that draws them from words. */
+  readonly attributes?: {
+    /** Of so many, each. */
+    readonly n: number;
+    /** Combinations of colours that training had. */
+    readonly seen: Agreement;
+    /** Combinations that training lacked. */
+    readonly heldOut: Agreement;
+  };
   /** What real images score at the same number. */
   readonly floor: Measures;
 }

@@ -3,13 +3,16 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Result } from '@ddpm/app-common';
+import type { JsonObject } from '@ddpm/checkpoint';
 import { writeCheckpoint } from '@ddpm/checkpoint';
 import { Classifier } from '@ddpm/classifier';
 import { epsilon } from '@ddpm/diffusion';
+import createGlide from '@ddpm/glide';
 import { decodePng, encodePng } from '@ddpm/images/png';
 import { parameterValues } from '@ddpm/layers';
 import { classifierMeaningToJson, meaningToJson, scheduleLevels } from '@ddpm/models';
 import { cosineSchedule } from '@ddpm/schedules';
+import { trainWords } from '@ddpm/text';
 import { Unet } from '@ddpm/unet';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { zipSync } from 'fflate';
@@ -54,6 +57,38 @@ beforeAll(async () => {
     }),
     settings: { dataset: 'folder', dataDir: 'pictures' },
     weights: await parameterValues({ denoiser: new Unet(unetOptions) }),
+  });
+
+  mkdirSync(join(folder, 'captioned'));
+  for (const i of pictures) {
+    const png = encodePng({ width: 4, height: 4, channels: 1, data: pixels(i) });
+    writeFileSync(join(folder, 'captioned', `${i}.png`), png);
+    writeFileSync(join(folder, 'captioned', `${i}.txt`), i % 2 === 0 ? 'a dark one' : 'a light one');
+  }
+  const tokenizer = trainWords(['a dark one', 'a light one'], { size: 10, length: 4 });
+  const glideOptions = {
+    ...{ channels: 1, modelChannels: 4, channelMult: [1], numResBlocks: 1, groups: 1 },
+    ...{ vocabularySize: tokenizer.vocabularySize, length: 4, textWidth: 4, textLayers: 1, textHeads: 1 },
+  };
+  const network = createGlide(glideOptions);
+  // Its last convolution begins with zeros, and so it would draw the same from all words.
+  const weights = new Map(
+    [...(await parameterValues({ denoiser: network }))].map(([name, value], k) => [
+      name,
+      { ...value, data: value.data.map((old, i) => old + 0.1 * Math.sin(7 * i + k)) },
+    ]),
+  );
+  mkdirSync(join(folder, 'words'));
+  await writeCheckpoint(join(folder, 'words', 'checkpoint.safetensors'), {
+    ...common,
+    networks: { denoiser: { name: '@ddpm/glide', options: glideOptions } },
+    meaning: meaningToJson({
+      ...{ image: [4, 4, 1], parameterisation: epsilon },
+      levels: scheduleLevels(cosineSchedule({ timesteps: 5 })),
+      captions: { length: 4, tokenizer: tokenizer.json as JsonObject, dropout: 0.1 },
+    }),
+    settings: { dataset: 'folder', dataDir: 'captioned' },
+    weights,
   });
   await writeCheckpoint(join(folder, 'features.safetensors'), {
     ...common,
@@ -109,6 +144,29 @@ describe('ddpm-evaluate', () => {
     expect(report).toMatch(/^<h1>run<\/h1>\n<section id="evaluation">[^]*<\/section>\n<script>1<\/script>$/);
     run('run', '-n', '24', '--steps', '2', '--sampler', 'ddim', '--seed', '1');
     expect(results('run').map(({ seed }) => seed)).toEqual([0, 1]);
+  });
+
+  test('draws from the captions of real images, once for each scale of guidance', () => {
+    const { status, stdout, stderr } = run('words', '-n', '24', '--steps', '2', '--guidance', '1,3');
+    expect([stderr, status]).toEqual(['', 0]);
+    const [plain, guided, ...others] = results('words');
+    expect(others).toEqual([]);
+    expect([plain.how!.guidance, guided.how!.guidance]).toEqual([1, 3]);
+    expect(plain.frechetDistance).not.toBe(guided.frechetDistance);
+    expect(stdout).toMatch(/^words, guidance 3 /m);
+    // The model as it is is what scale 1 draws.
+    run('words', '-n', '24', '--steps', '2');
+    expect(results('words')[2].frechetDistance).toBe(plain.frechetDistance);
+  });
+
+  test('judges by pixels where nobody names features and images are not like those of Fashion-MNIST', () => {
+    const args = ['pictures', '-n', '60', '--dataset', 'folder', '--data-dir', 'pictures', '--backend', 'cpu'];
+    const { stdout } = spawnSync(process.execPath, [cli, ...args], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { ...process.env, DDPM_CACHE_DIR: join(folder, 'cache') },
+    });
+    expect(stdout).toMatch(/Features: pixels \([0-9a-f]{12}\), 16 of each image/);
   });
 
   test('measures the bound of a model that has not learned its variance with either', () => {
@@ -172,6 +230,9 @@ describe('ddpm-evaluate', () => {
     [['run', '--image-size', '8'], 1, 'run has images of 4×4×1, but those of folder are 8×8×1'],
     [['run', '-n', '3'], 2, '--count must be a whole number of at least 20, got 3'],
     [['run', '--sampler', 'heun', '--eta', '1'], 1, 'run: sampler heun has no η'],
+    [['run', '--guidance', '2'], 2, '--guidance needs a model that was trained to do without its classes'],
+    [['run', '--guidance', '2,x'], 2, '--guidance must be numbers such as 1,2,4, got'],
+    [['words', '--dataset', 'folder', '--data-dir', 'pictures'], 1, 'the model draws from words, and folder has no'],
   ])('%j is refused in one line', (args, code, message) => {
     const { status, stdout, stderr } = run(...args);
     expect(stderr).toContain(`ddpm-evaluate: ${message}`);

@@ -1,72 +1,119 @@
 import type { How } from '@ddpm/app-common';
+import { UsageError } from '@ddpm/app-common';
 import type { Dataset } from '@ddpm/datasets';
 import { arrayDataset } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
 import { toBytes } from '@ddpm/images';
-import type { CompiledNetwork, Denoiser } from '@ddpm/models';
-import { choosePrior, chooseSampler, compileNetwork, draw, labels } from '@ddpm/models';
+import type { CompiledNetwork, Denoiser, Guidance } from '@ddpm/models';
+import { captionTokens, choosePrior, chooseSampler, compileNetwork, draw, labels } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 import type { Settings } from './options';
 
-/** A model that is ready to draw so many images. */
+/** Which images to draw. */
+export interface Wanted {
+  readonly count: number;
+  /** What they are to show, in turn, of a model that takes words. */
+  readonly captions?: readonly string[];
+  /** How much classes or captions count; the model as it is, by default. */
+  readonly guidance?: number;
+}
+
+/** A model that is ready to draw. */
 export interface Drawing {
   readonly how: How;
-  /** How often the network is asked for a batch, all together. */
-  readonly work: number;
+  /** How often the network is asked for a batch. */
+  work(wanted: Wanted): number;
   /** About how long each time takes, in seconds, by trying it once. */
   secondsEach(): Promise<number>;
   /** @param onProgress told how often the network was asked so far */
-  draw(onProgress: (done: number) => void): Promise<Dataset>;
+  draw(wanted: Wanted, onProgress: (done: number) => void): Promise<Dataset>;
   dispose(): Promise<void>;
 }
 
 /**
- * Prepares a model to draw images, of all its classes in turn where it takes them.
- * @throws Error in one line if it takes what nobody can give, or the sampler does not fit it
+ * Prepares a model to draw images: of all its classes in turn, or of captions, where it takes them.
+ * @throws Error in one line if it takes what nobody can give, or the sampler or the guidance does not fit it
  */
 export async function prepareDrawing(
   denoiser: Denoiser,
-  count: number,
   execution: Execution,
-  { seed, batchSize, prior: asked, ...choice }: Settings,
+  { seed, batchSize, prior: asked, guidance: scales = [], ...choice }: Settings,
 ): Promise<Drawing> {
   const { network, parameters, image, parameterisation, levels } = denoiser;
-  const condition = conditionOf(denoiser, count);
+  checkConditions(denoiser);
+  for (const scale of scales) guidanceOf(denoiser, scale);
   const { sampler, steps, spacing, eta, levels: visited, make } = chooseSampler(choice, levels);
   const chosen = make(visited);
   const { name: priorName, prior } = choosePrior(denoiser, asked);
-  const run = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
-  const batch = Math.min(count, batchSize);
+  const example = conditionOf(denoiser, { count: batchSize, captions: [''] });
+  const run = await compileNetwork(execution, network, { parameters, image, condition: example, fixed: true });
+  const work = ({ count }: Wanted) => Math.ceil(count / batchSize) * (visited.length - 1);
   return {
     how: { sampler, steps, spacing, ...(eta !== undefined && { eta }), prior: priorName },
-    work: Math.ceil(count / batch) * (visited.length - 1),
-    secondsEach: () => secondsOf(run, [batch, ...image], condition && part(condition, 0, batch)),
-    async draw(onProgress) {
+    work,
+    secondsEach: () => secondsOf(run, [batchSize, ...image], example),
+    async draw(wanted, onProgress) {
+      const { count, guidance = 1 } = wanted;
+      const condition = conditionOf(denoiser, wanted);
       let done = 0;
       const values = await draw({
-        ...{ network: run, parameterisation, sampler: chosen, image, count, seed, batch, condition },
-        prior,
+        ...{ network: run, parameterisation, sampler: chosen, image, count, seed, condition, prior },
+        batch: Math.min(count, batchSize),
+        guidance: guidanceOf(denoiser, guidance),
         onStep: () => onProgress(++done),
       });
       return arrayDataset({
         pixels: toBytes(values),
         shape: image,
-        ...(condition && { labels: condition.label.data, classNames: denoiser.classNames }),
+        ...(condition?.label && { labels: condition.label.data, classNames: denoiser.classNames }),
       });
     },
     dispose: () => run.dispose(),
   };
 }
 
-function conditionOf({ network: { conditions = [] }, classNames }: Denoiser, count: number): Batch | undefined {
-  const unknown = conditions.find((name) => name !== 'label');
+/** Whether a model draws from words. */
+export const takesWords = ({ network: { conditions = [] } }: Pick<Denoiser, 'network'>) =>
+  conditions.includes('tokens');
+
+/** @throws Error in one line if a network takes what nobody can give */
+function checkConditions({ network: { conditions = [] }, classNames, captions }: Denoiser): void {
+  const unknown = conditions.find((name) => name !== 'label' && name !== 'tokens');
   if (unknown !== undefined)
-    throw new Error(`the model takes the condition '${unknown}', which ddpm-evaluate cannot give; it can give 'label'`);
+    throw new Error(
+      `the model takes the condition '${unknown}', which ddpm-evaluate cannot give; it can give 'label' and 'tokens'`,
+    );
+  if (conditions.includes('label') && !classNames)
+    throw new Error("the model takes the condition 'label', but does not say which classes there are");
+  if (conditions.includes('tokens') && !captions)
+    throw new Error("the model takes the condition 'tokens', but does not say how captions become some");
+}
+
+function conditionOf(
+  { network: { conditions = [] }, classNames, captions: meaning }: Denoiser,
+  { count, captions = [] }: Wanted,
+): Batch | undefined {
   if (conditions.length === 0) return undefined;
-  if (!classNames) throw new Error("the model takes the condition 'label', but does not say which classes there are");
-  return labels(count, { classes: classNames.length });
+  return {
+    ...(conditions.includes('label') && labels(count, { classes: classNames!.length })),
+    ...(conditions.includes('tokens') && captionTokens(meaning!, captions, count)),
+  };
+}
+
+/** Guidance of such a scale; none where it changes nothing. */
+function guidanceOf(
+  { network: { conditions = [] }, classNames = [], labelDropout = 0, captions }: Denoiser,
+  scale: number,
+): Guidance | undefined {
+  if (scale === 1) return undefined;
+  if (conditions.length === 0) throw new UsageError('--guidance is of models that take classes or words');
+  if (conditions.includes('tokens') && captions!.dropout > 0) return { scale, none: captionTokens(captions!, ['']) };
+  if (conditions.includes('label') && labelDropout > 0) return { scale, none: classNames.length };
+  throw new UsageError(
+    '--guidance needs a model that was trained to do without its classes (--label-dropout) or captions (--caption-dropout)',
+  );
 }
 
 /** The time of a call, after one that made everything ready. */
@@ -76,7 +123,7 @@ async function secondsOf(
   condition?: Batch,
 ): Promise<number> {
   const inputs = [tf.zeros<tf.Rank.R4>(shape), tf.zeros<tf.Rank.R1>([shape[0]])] as const;
-  const given = condition && tensors(condition);
+  const given = condition && tensors(part(condition, 0, shape[0]));
   try {
     let start = 0;
     for (let i = 0; i < 2; i++) {

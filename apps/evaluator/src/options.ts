@@ -26,6 +26,12 @@ export const table = {
       schema: wholeNumber(),
       read: number,
     },
+    attributes: {
+      flag: '--attributes <n>',
+      does: 'of how many portraits to read whether they show what was asked for, of a model that draws pixel-art from words; 256 by default',
+      schema: wholeNumber(0),
+      read: number,
+    },
   },
   'Instead of that': {
     bitsPerDim: {
@@ -56,6 +62,15 @@ export const table = {
     },
   },
   'How a model draws': {
+    guidance: {
+      flag: '--guidance <scales>',
+      does: 'of a model that takes classes or words, trained to do without: how much they count, such as 2, or each of 1,2,4; 1 is the model as it is, by default',
+      schema: z
+        .array(z.number({ error: 'must be numbers such as 1,2,4' }), { error: 'must be numbers such as 1,2,4' })
+        .min(1, 'must be numbers such as 1,2,4')
+        .optional(),
+      read: (text: string) => text.split(',').map(number),
+    },
     sampler: {
       flag: '--sampler <name>',
       does: `${names(samplers).join(', ')}; dpm++2m by default`,
@@ -102,8 +117,8 @@ export const table = {
   'The features': {
     features: {
       flag: '--features <name>',
-      does: `${featureNames.join(', ')} (the default); a run of ddpm-train --task classifier; or an ONNX file`,
-      schema: z.string().min(1, 'must name features'),
+      does: `${featureNames.join(', ')}, or a run of ddpm-train --task classifier, or an ONNX file; by default fashion-mnist for images like its own, and pixels for others`,
+      schema: z.string().min(1, 'must name features').optional(),
     },
     layout: {
       flag: '--layout <name>',
@@ -136,7 +151,7 @@ export const table = {
 
 export type Settings = SettingsOf<typeof table>;
 
-const defaults = { seed: 0, batchSize: 64, backend: 'auto', features: 'fashion-mnist' } as const;
+const defaults = { seed: 0, batchSize: 64, backend: 'auto', attributes: 256 } as const;
 
 export function evaluateCommand(): Command {
   const command = new Command('ddpm-evaluate')

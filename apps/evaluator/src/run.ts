@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '@ddpm/app-common';
 import {
+  UsageError,
   addResults,
+  attributeTable,
   createEventWriter,
   createProgress,
   curvesOf,
@@ -15,14 +17,26 @@ import {
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import type { FeatureNetwork, Reference } from '@ddpm/evaluation';
-import { floorOf, measure, neighboursPicture, openFeatures, openReference, see, someOf } from '@ddpm/evaluation';
+import {
+  defaultFeatures,
+  floorOf,
+  measure,
+  neighboursPicture,
+  openFeatures,
+  openReference,
+  orderOf,
+  see,
+  someOf,
+} from '@ddpm/evaluation';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import { enlarge } from '@ddpm/images';
 import { encodePng } from '@ddpm/images/png';
 import { measureBits } from './bits-per-dim';
-import type { Drawing } from './draw-images';
-import { prepareDrawing } from './draw-images';
+import type { Attributes, Orders } from './attributes';
+import { openOrders, readAttributes } from './attributes';
+import type { Drawing, Wanted } from './draw-images';
+import { prepareDrawing, takesWords } from './draw-images';
 import type { Settings } from './options';
 import type { RealImages } from './real-images';
 import { openReal } from './real-images';
@@ -46,15 +60,15 @@ export async function run(paths: readonly string[], settings: Settings): Promise
   const images = await openReal(settings, subjects);
   const { bitsPerDim } = settings;
   if (bitsPerDim !== undefined) return measureBits(subjects, { ...settings, bitsPerDim }, execution, images, say);
-  const { layout, range, output } = settings;
-  const network = await openFeatures(settings.features, execution, { onnx: { layout, range, output } });
+  const { layout, range, output, features = defaultFeatures(images.train.shape) } = settings;
+  const network = await openFeatures(features, execution, { onnx: { layout, range, output } });
   for (const { name, shape } of subjects) {
     if (shape.join() !== images.train.shape.join())
       throw new Error(
         `${name} has images of ${shape.join('×')}, but those of ${images.dataset} are ${images.train.shape.join('×')}; --image-size and --channels change the latter`,
       );
   }
-  const works = await Promise.all(subjects.map((subject) => workOf(subject, execution, settings)));
+  const works = await Promise.all(subjects.map((subject) => workOf(subject, images, execution, settings)));
   for (const { n, subject } of works)
     if (n < ENOUGH)
       warn(
@@ -64,40 +78,76 @@ export async function run(paths: readonly string[], settings: Settings): Promise
     await sayHowLong(works);
     const real = await references(images, network);
     const results: Result[] = [];
-    for (const work of works) results.push(await evaluate(work, real, network, settings));
-    const [{ features, reference }] = results;
+    for (const work of works) results.push(...(await evaluate(work, real, network, settings)));
+    const [{ features: by, reference }] = results;
     say(
-      `Features: ${features.name} (${features.hash}), ${features.width} of each image; compared with ${reference.n.toLocaleString('en')} training images of ${reference.dataset}; seed ${settings.seed}`,
+      `Features: ${by.name} (${by.hash}), ${by.width} of each image; compared with ${reference.n.toLocaleString('en')} training images of ${reference.dataset}; seed ${settings.seed}`,
     );
     say(resultTable(results));
+    const attributes = attributeTable(results);
+    if (attributes !== undefined) say(attributes);
   } finally {
     for (const { drawing } of works) await drawing?.dispose();
     await network.dispose();
   }
 }
 
-/** A subject, and how many images of it are measured. */
-type Work = { readonly subject: Subject; readonly n: number; readonly drawing?: Drawing };
+/** A subject, and which images of it are measured. */
+interface Work {
+  readonly subject: Subject;
+  readonly n: number;
+  readonly drawing?: Drawing;
+  /** The images of a model, once for each scale of guidance. */
+  readonly wanted: readonly Wanted[];
+  /** Of a model that draws portraits from words: what they are to show, and from how many that is read. */
+  readonly portraits?: { readonly orders: Orders; readonly n: number };
+}
 
-async function workOf(subject: Subject, execution: Execution, settings: Settings): Promise<Work> {
-  const { count } = settings;
-  if (subject.kind === 'model') {
-    const n = count ?? DRAWN;
-    try {
-      return { subject, n, drawing: await prepareDrawing(subject.denoiser, n, execution, settings) };
-    } catch (error) {
-      throw new Error(`${subject.name}: ${(error as Error).message}`, { cause: error });
-    }
+async function workOf(subject: Subject, images: RealImages, execution: Execution, settings: Settings): Promise<Work> {
+  const { count, seed, guidance = [undefined] } = settings;
+  if (subject.kind === 'images') {
+    const { size } = subject.images;
+    if (count !== undefined && count > size) throw new Error(`${subject.name} has ${size} images, fewer than ${count}`);
+    return { subject, n: count ?? size, wanted: [{ count: count ?? size }] };
   }
-  const { size } = subject.images;
-  if (count !== undefined && count > size) throw new Error(`${subject.name} has ${size} images, fewer than ${count}`);
-  return { subject, n: count ?? size };
+  const n = count ?? DRAWN;
+  const read = Math.min(n, settings.attributes);
+  const words = takesWords(subject.denoiser);
+  const checked = words && images.dataset === 'pixel-art' && subject.shape.join() === '16,16,3' && read > 0;
+  const orders = checked ? await openOrders({ seen: n, heldOut: read }, seed) : undefined;
+  const captions = words ? (orders?.seen.captions ?? captionsOf(images, n, seed)) : undefined;
+  try {
+    return {
+      ...{ subject, n, drawing: await prepareDrawing(subject.denoiser, execution, settings) },
+      wanted: guidance.map((scale) => ({ count: n, captions, guidance: scale })),
+      ...(orders && { portraits: { orders, n: read } }),
+    };
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new Error(`${subject.name}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** The first caption of so many images, drawn by chance from the test split, or, where there is none, the training images. */
+function captionsOf({ dataset, train, test }: RealImages, n: number, seed: number): string[] {
+  const from = test ?? train;
+  if (!from.captions) throw new Error(`the model draws from words, and ${dataset} has no captions here`);
+  const numbers = orderOf(from.size, seed);
+  return Array.from({ length: n }, (_, i) => from.captions!(numbers[i % numbers.length])[0]);
 }
 
 /** What takes longest is drawing. */
 async function sayHowLong(works: readonly Work[]): Promise<void> {
   let seconds = 0;
-  for (const { drawing } of works) if (drawing) seconds += drawing.work * (await drawing.secondsEach());
+  for (const { drawing, wanted, portraits } of works) {
+    if (!drawing) continue;
+    const each = await drawing.secondsEach();
+    for (const one of wanted) {
+      // Guidance asks for each image twice.
+      const times = drawing.work(one) + (portraits ? drawing.work({ count: portraits.n }) : 0);
+      seconds += times * each * ((one.guidance ?? 1) === 1 ? 1 : 2);
+    }
+  }
   if (seconds > 0) say(`Drawing will take about ${formatSeconds(seconds)}`);
 }
 
@@ -120,50 +170,69 @@ async function references({ dataset, train, test }: RealImages, network: Feature
   return { reference: await open('training', train), ...(test && { test: await open('test', test) }) };
 }
 
-/** Draws the images of a model, measures them, and writes what comes out. */
-async function evaluate(
-  { subject, n, drawing }: Work,
-  real: Real,
-  network: FeatureNetwork,
-  settings: Settings,
-): Promise<Result> {
+/** Draws the images of a model, measures them, and writes what comes out: a result for each scale of guidance. */
+async function evaluate(work: Work, real: Real, network: FeatureNetwork, settings: Settings): Promise<Result[]> {
+  const { subject, n, wanted } = work;
   const { seed, out } = settings;
-  const images = await imagesOf({ subject, n, drawing }, seed);
-  const progress = startedLate(`Features of ${subject.name}`, n);
-  const seen = await see(network, images, { onProgress: (done) => progress.update(done) });
-  progress.stop();
-  const { reference } = real;
-  const result: Result = {
-    of: subject.name,
-    ...(subject.kind === 'model' && { step: subject.step }),
-    seed,
-    ...(drawing && { how: drawing.how }),
-    features: { name: network.name, hash: network.hash, width: seen.features.width },
-    reference: { dataset: reference.name, n: reference.images.size },
-    ...measure(network, images, seen, reference, { seed }),
-    floor: await floorOf(network, real, n, { seed }),
-  };
   const folder = out ?? (subject.kind === 'model' ? subject.run : undefined);
-  if (folder !== undefined) {
+  const { reference } = real;
+  const results: Result[] = [];
+  for (const [number, one] of wanted.entries()) {
+    const images = await imagesOf(work, one, seed);
+    const progress = startedLate(`Features of ${subject.name}`, n);
+    const seen = await see(network, images, { onProgress: (done) => progress.update(done) });
+    progress.stop();
+    const { guidance } = one;
+    const result: Result = {
+      of: subject.name,
+      ...(subject.kind === 'model' && { step: subject.step }),
+      seed,
+      ...(work.drawing && { how: { ...work.drawing.how, ...(guidance !== undefined && { guidance }) } }),
+      features: { name: network.name, hash: network.hash, width: seen.features.width },
+      reference: { dataset: reference.name, n: reference.images.size },
+      ...measure(network, images, seen, reference, { seed }),
+      ...(work.portraits && { attributes: await attributesOf(work, images, one) }),
+      floor: await floorOf(network, real, n, { seed }),
+    };
+    results.push(result);
+    if (folder === undefined) continue;
     await makeFolder(folder);
+    say(`Results: ${await addResults(folder, [result])}`);
+    // Pictures and curves are of the first.
+    if (number > 0) continue;
     const picture = await neighboursPicture(images, seen.features, reference);
     const shown = enlarge(picture, picture.width < 500 ? 2 : 1);
     const png = encodePng(shown);
     const path = join(folder, out === undefined ? 'neighbours.png' : `neighbours-${fileName(subject)}.png`);
     await writeFileAtomic(path, png);
     say(`Nearest training images: ${path}`);
-    say(`Results: ${await addResults(folder, [result])}`);
     if (out === undefined) await addToRun(folder, result, { ...shown, png });
   }
-  return result;
+  return results;
 }
 
 /** What is measured: drawn, or taken by chance from the images that there are. */
-async function imagesOf({ subject, n, drawing }: Work, seed: number): Promise<Dataset> {
+async function imagesOf({ subject, n, drawing }: Work, wanted: Wanted, seed: number): Promise<Dataset> {
   if (subject.kind === 'images') return someOf(subject.images, n, seed);
-  const progress = createProgress({ label: `Drawing ${n} images of ${subject.name}`, total: drawing!.work });
+  const scale = wanted.guidance === undefined ? '' : `, guidance ${wanted.guidance}`;
+  const progress = createProgress({
+    label: `Drawing ${wanted.count} images of ${subject.name}${scale}`,
+    total: drawing!.work(wanted),
+  });
   try {
-    return await drawing!.draw((done) => progress.update(done));
+    return await drawing!.draw(wanted, (done) => progress.update(done));
+  } finally {
+    progress.stop();
+  }
+}
+
+/** What the portraits show of what was asked for, and others of combinations that training lacked. */
+async function attributesOf(work: Work, seen: Dataset, { guidance }: Wanted): Promise<Attributes> {
+  const { orders, n } = work.portraits!;
+  const heldOut = await imagesOf(work, { count: n, captions: orders.heldOut.captions, guidance }, 0);
+  const progress = createProgress({ label: `Reading ${2 * n} portraits`, total: 2 * n });
+  try {
+    return await readAttributes({ seen, heldOut }, orders, n, (done) => progress.update(done));
   } finally {
     progress.stop();
   }

@@ -6,6 +6,8 @@ export { openFolder } from './folder';
 export type { FolderOptions } from './folder';
 export { datasetNames, datasetSplits, openDataset } from './open';
 export type { OpenOptions } from './open';
+export { agreement } from './pixel-art/agreement';
+export type { Agreement, Share } from './pixel-art/agreement';
 export { openPixelArt } from './pixel-art/dataset';
 export type { Portraits } from './pixel-art/dataset';
 export type { Facts } from './pixel-art/facts';

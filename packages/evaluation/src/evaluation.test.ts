@@ -11,7 +11,17 @@ import { Random } from '@ddpm/random';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { FeatureNetwork, Reference } from './index';
-import { floorOf, measure, neighboursPicture, onnxFeatures, openFeatures, openReference, see, someOf } from './index';
+import {
+  floorOf,
+  measure,
+  neighboursPicture,
+  onnxFeatures,
+  openFeatures,
+  openReference,
+  pixelFeatures,
+  see,
+  someOf,
+} from './index';
 
 let cacheDir: string;
 let execution: Execution;
@@ -275,4 +285,15 @@ describe('an ONNX file', () => {
     await writeFile(broken, 'nothing');
     await expect(onnxFeatures(broken)).rejects.toThrow('broken.onnx cannot be used for features: ');
   });
+});
+
+test('pixels as features are means of squares, which are cut at the edges', async () => {
+  // 10×9 with two channels: squares of 2×2, and five rows and columns of them, the last one pixel wide.
+  const images = Float32Array.from({ length: 2 * 10 * 9 * 2 }, (_, i) => Math.sin(i));
+  const { features } = await pixelFeatures().run(images, [2, 10, 9, 2]);
+  expect(features).toHaveLength(2 * 5 * 5 * 2);
+  const at = (i: number, y: number, x: number, k: number) => images[((i * 10 + y) * 9 + x) * 2 + k];
+  const feature = (i: number, row: number, column: number, k: number) => features[((i * 5 + row) * 5 + column) * 2 + k];
+  expect(feature(1, 2, 3, 1)).toBeCloseTo((at(1, 4, 6, 1) + at(1, 4, 7, 1) + at(1, 5, 6, 1) + at(1, 5, 7, 1)) / 4, 6);
+  expect(feature(0, 4, 4, 0)).toBeCloseTo((at(0, 8, 8, 0) + at(0, 9, 8, 0)) / 2, 6);
 });

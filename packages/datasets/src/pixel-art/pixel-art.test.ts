@@ -5,6 +5,7 @@ import { Resvg } from '@resvg/resvg-js';
 import { examples } from '../examples';
 import { openDataset } from '../open';
 import { withTokens } from '../with-tokens';
+import { agreement } from './agreement';
 import { fullCaption } from './captions';
 import { openPixelArt } from './dataset';
 import { fillsOf } from './fills';
@@ -172,4 +173,23 @@ describe('the reader', () => {
       expect([hair, clothes, hat, glasses]).toEqual([truth.hair, truth.clothes, truth.hat, truth.glasses]);
     }
   });
+});
+
+test('agreement counts what was asked for, and colours together', () => {
+  const asked = [
+    { hair: 'red', clothes: 'blue', hat: 'gray', glasses: 'dark' as const },
+    { hair: 'red', clothes: 'mint' },
+  ];
+  const read = [
+    { hair: 'red', clothes: 'navy', hat: 'gray', glasses: 'light' as const },
+    { clothes: 'mint', hat: 'red' },
+  ];
+  expect(agreement(asked, read)).toEqual({
+    hair: { asked: 2, right: 1 },
+    clothes: { asked: 2, right: 1 },
+    hat: { asked: 1, right: 1 },
+    glasses: { asked: 1, right: 0 },
+    colours: { asked: 5, right: 3 },
+  });
+  expect(() => agreement(asked, [])).toThrow('agreement: 2 portraits were asked for, and 0 were read');
 });
