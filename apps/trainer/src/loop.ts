@@ -16,6 +16,7 @@ import { progress } from './observers/progress';
 import { report } from './observers/report';
 import { skips } from './observers/skips';
 import { validation } from './observers/validation';
+import { outlook } from './outlook';
 import type { Run } from './prepare';
 import type { Reporter } from './reporter';
 import { tolerant } from './tolerate';
@@ -97,6 +98,8 @@ export async function trainInto(
   // An error of the training itself has been thrown by now.
   if (errors.length > 0) throw errors[0];
   reporter.say(`Trained ${steps} steps in ${formatSeconds(seconds)}, loss ${recentLoss(metrics.history).toFixed(4)}`);
+  const longer = outlook(metrics.history);
+  if (longer !== undefined) reporter.say(longer);
   reporter.say(`Loss curve: ${join(folder, 'loss.png')}`);
   reporter.say(`Report: ${join(folder, 'report.html')}`);
   reporter.say(`Checkpoint: ${join(folder, 'checkpoint.safetensors')}`);

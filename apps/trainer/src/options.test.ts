@@ -46,7 +46,7 @@ describe('settings', () => {
         maxSkipped: 10,
       },
     });
-    expect(networkOptions(tutorial, 1)).toEqual({
+    expect(networkOptions(tutorial, [28, 28, 1])).toEqual({
       channels: 1,
       seed: 0,
       dim: 28,
@@ -69,7 +69,7 @@ describe('settings', () => {
       '--blocks=resnet',
     );
     expect(settings).toMatchObject({ dataset: 'fashion-mnist-10k', epochs: 2, steps: undefined, dimMults: [1, 3] });
-    expect(networkOptions(settings, 3)).toEqual({
+    expect(networkOptions(settings, [28, 28, 3])).toEqual({
       channels: 3,
       seed: 0,
       dimMults: [1, 3],
@@ -99,18 +99,24 @@ describe('settings', () => {
   });
   test('of another network are its own options alone', () => {
     const settings = parse('--network', './mlp.mjs', '--network-options', '{"width": 64, "seed": 5}');
-    expect(networkOptions(settings, 1)).toEqual({ channels: 1, seed: 5, width: 64 });
+    expect(networkOptions(settings, [28, 28, 1])).toEqual({ channels: 1, seed: 5, width: 64 });
+  });
+  test.each([
+    ...[[16, 16, 1] as const, [28, 28, 2] as const, [32, 48, 4] as const, [64, 64, 4] as const, [36, 36, 2] as const],
+    ...[[100, 100, 2] as const, [30, 30, 1] as const],
+  ])('of quick make patches that suit images of %i×%i: of %i', (h, w, patchSize) => {
+    expect(networkOptions(parse('--preset', 'quick'), [h, w, 3])).toMatchObject({ patchSize });
   });
   test('ask a network that learns the variance for twice the channels', () => {
     const settings = parse('--preset', 'quick', '--learn-sigma', '--loss', 'vlb', '--level-source', 'importance');
     expect(settings).toMatchObject({ learnSigma: true, loss: 'vlb', levelSource: 'importance', weighting: 'none' });
     expect(settings).not.toHaveProperty('gamma');
-    expect(networkOptions(settings, 3)).toMatchObject({ channels: 3, outChannels: 6, patchSize: 2 });
+    expect(networkOptions(settings, [28, 28, 3])).toMatchObject({ channels: 3, outChannels: 6, patchSize: 2 });
     const unet = parse('--learn-sigma', '--loss', 'vlb');
-    expect(networkOptions(unet, 3)).toMatchObject({ channels: 3, outDim: 6 });
+    expect(networkOptions(unet, [28, 28, 3])).toMatchObject({ channels: 3, outDim: 6 });
     const other = parse('--network', './mlp.mjs', '--learn-sigma', '--loss', 'hybrid', '--weighting', 'min-snr');
     expect(other).toMatchObject({ weighting: 'min-snr', gamma: 5 });
-    expect(networkOptions(other, 3)).toEqual({ channels: 3, outChannels: 6, seed: 0 });
+    expect(networkOptions(other, [28, 28, 3])).toEqual({ channels: 3, outChannels: 6, seed: 0 });
   });
 
   test.each<[string[], string]>([

@@ -172,7 +172,7 @@ const quick: DenoiseSettings = {
   ...{ levelSource: 'stratified', schedule: 'velocity-cosine', timesteps: 1000 },
   ...{ network: '@ddpm/adm', blind: false },
   networkOptions: {
-    ...{ patchSize: 2, modelChannels: 16, channelMult: [2, 4], numResBlocks: 1 },
+    ...{ patchSize: 'auto', modelChannels: 16, channelMult: [2, 4], numResBlocks: 1 },
     ...{ attentionResolutions: [2], numHeads: 4, groups: 8 },
   },
   ...{ sampleEvery: 500, checkpointEvery: 500 },
@@ -263,8 +263,23 @@ function checkBound(
     throw new UsageError('--weighting and --gamma weigh the error of each level, which has no part in --loss vlb');
 }
 
+/** The widest first level of a network whose patches are to suit the images. */
+const WIDEST = 16;
+
 /**
- * The options of the network's default export.
+ * The smallest patches, a power of 2 on a side, that make the first level of a network at most so wide, or, where the
+ * images are no multiple of what these need, larger than that.
+ */
+function fittingPatch([h, w]: readonly number[], levels: number): number {
+  const fits = (patch: number) => [h, w].every((size) => size % (patch * 2 ** (levels - 1)) === 0);
+  let patch = 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(h, w) / WIDEST)));
+  while (patch > 1 && !fits(patch)) patch /= 2;
+  return patch;
+}
+
+/**
+ * The options of the network's default export. A `patchSize` of 'auto' becomes that which suits the images.
+ * @param image the shape of an image
  * @param classes how many there are, where it is to be told them
  */
 export function networkOptions(
@@ -277,13 +292,18 @@ export function networkOptions(
     seed,
     learnSigma = false,
   }: Pick<DenoiseSettings, 'network' | 'networkOptions' | 'dim' | 'dimMults' | 'blocks' | 'seed' | 'learnSigma'>,
-  channels: number,
+  image: readonly [h: number, w: number, c: number],
   classes?: number,
 ): JsonObject {
+  const [, , channels] = image;
   const isUnet = network === tutorial.network;
   const unet = isUnet
     ? { ...(dim !== undefined && { dim }), ...(dimMults && { dimMults }), useConvnext: blocks !== 'resnet' }
     : {};
   const outputs = learnSigma ? { [isUnet ? 'outDim' : 'outChannels']: 2 * channels } : {};
-  return { channels, seed, ...outputs, ...unet, ...networkOptions, ...(classes !== undefined && { classes }) };
+  const patchSize = networkOptions.patchSize === 'auto' && {
+    patchSize: fittingPatch(image, (networkOptions.channelMult as unknown[] | undefined)?.length ?? 1),
+  };
+  const told = classes !== undefined && { classes };
+  return { channels, seed, ...outputs, ...unet, ...networkOptions, ...patchSize, ...told };
 }

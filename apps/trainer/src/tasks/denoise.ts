@@ -50,7 +50,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
   const known = before?.checkpoint.networks.denoiser;
   const reference: NetworkReference = {
     name,
-    options: networkOptions(settings, dataset.shape[2], classes ? dataset.classNames!.length : undefined),
+    options: networkOptions(settings, dataset.shape, classes ? dataset.classNames!.length : undefined),
     ...(known?.name === name && known.folder !== undefined && { folder: known.folder }),
   };
   const network = await loadNetwork<Network>(reference, {
@@ -98,6 +98,9 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
   const found = {
     ...(measured !== undefined && { sigmaData: measured }),
     ...(settings.classes === 'auto' && { classes }),
+    ...(settings.networkOptions.patchSize === 'auto' && {
+      networkOptions: { ...settings.networkOptions, patchSize: reference.options.patchSize },
+    }),
   };
   return {
     task: labelDropout > 0 ? withLabelDropout(whole, { none: classNames!.length, probability: labelDropout }) : whole,
