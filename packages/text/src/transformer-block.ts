@@ -1,3 +1,4 @@
+import type { Init } from '@ddpm/layers';
 import type { Random } from '@ddpm/random';
 import { LayerNorm, Linear, MultiHeadAttention, gelu } from '@ddpm/layers';
 import * as tf from '@tensorflow/tfjs-core';
@@ -19,6 +20,8 @@ export interface TransformerBlockOptions {
   postNorm?: boolean;
   /** Added to the norms' variances; 1e-5 by default. */
   eps?: number;
+  /** How the weights begin, beside biases of 0; by default all begin as PyTorch's. */
+  init?: Init;
   /** Draws the initial weights. */
   rng: Random;
 }
@@ -41,13 +44,14 @@ export class TransformerBlock {
     activation = gelu,
     postNorm = false,
     eps,
+    init,
     rng,
   }: TransformerBlockOptions) {
     this.norm1 = new LayerNorm({ features: width, eps });
-    this.attention = new MultiHeadAttention({ dim: width, heads, rng });
+    this.attention = new MultiHeadAttention({ dim: width, heads, init, rng });
     this.norm2 = new LayerNorm({ features: width, eps });
-    this.linear1 = new Linear({ inFeatures: width, outFeatures: hidden, rng });
-    this.linear2 = new Linear({ inFeatures: hidden, outFeatures: width, rng });
+    this.linear1 = new Linear({ inFeatures: width, outFeatures: hidden, init, rng });
+    this.linear2 = new Linear({ inFeatures: hidden, outFeatures: width, init, rng });
     this.postNorm = postNorm;
     this.activation = activation;
   }
