@@ -1,7 +1,7 @@
-// npm start: sets everything up, trains a first model and samples from it. Options go to the trainer: npm start --
-// --steps 50
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+// npm start: sets everything up, shows what a longer training has learned, trains a first model and samples from it.
+// Options go to the trainer: npm start -- --steps 50
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { install, root, run, turbo } from './pnpm.mjs';
 
 const options = process.argv.slice(2);
@@ -13,18 +13,41 @@ function value(name) {
 }
 const app = (name, ...args) => run(process.execPath, [join(root, 'apps', name, 'dist', 'cli.js'), ...args]);
 
-function firstFree() {
+/** The first folder of a name and a number that is not there. */
+function firstFree(prefix) {
   let number = 1;
-  while (existsSync(join(root, 'runs', `first-${number}`))) number++;
-  return join('runs', `first-${number}`);
+  while (existsSync(resolve(root, `${prefix}-${number}`))) number++;
+  return `${prefix}-${number}`;
 }
 
 install();
 turbo('build', '--filter=@ddpm/trainer...', '--filter=@ddpm/sampler...');
 
+const backend = ['--backend', value('--backend') ?? 'auto'];
+const draws = !has('--help', '-h', '--dry-run');
+// The pretrained model is of what a first run learns where nothing else is asked for.
+const beside = draws && !has('--preset', '--config', '--resume', '--dataset', '--task');
+const possible = join('runs', 'pretrained');
+if (beside && !existsSync(join(root, possible, 'grid.png'))) {
+  console.log('What is possible, by a model that was trained for longer:');
+  app('sampler', '--pretrained', 'fashion-mnist', '--format', 'grid', '--out', possible, ...backend);
+  console.log('What this machine learns in a few minutes:');
+}
+
 const resumed = value('--resume');
-const out = resumed ?? value('--out') ?? firstFree();
+const out = resumed ?? value('--out') ?? firstFree(join('runs', 'first'));
 if (resumed === undefined && !has('--preset', '--config')) options.unshift('--preset', 'quick');
 if (resumed === undefined && !has('--out')) options.push('--out', out);
 app('trainer', ...options);
-if (!has('--help', '-h', '--dry-run')) app('sampler', out, '--backend', value('--backend') ?? 'auto');
+if (draws) {
+  const samples = firstFree(join(out, 'samples'));
+  app('sampler', out, '--out', samples, ...backend);
+  if (beside) {
+    const { imageGrid } = await import('../packages/images/dist/index.js');
+    const { decodePng, encodePng } = await import('../packages/images/dist/png.js');
+    const grids = [samples, possible].map((folder) => decodePng(readFileSync(resolve(root, folder, 'grid.png'))));
+    const path = join(samples, 'beside-pretrained.png');
+    writeFileSync(resolve(root, path), encodePng(imageGrid(grids, { columns: 2, padding: 8, background: 255 })));
+    console.log(`Beside what is possible: ${path}`);
+  }
+}
