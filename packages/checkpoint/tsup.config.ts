@@ -1,3 +1,3 @@
 import base from '../../tsup.base';
 
-export default { ...base, entry: ['src/index.ts', 'src/format.ts'], platform: 'node' as const };
+export default { ...base, entry: ['src/index.ts', 'src/format.ts', 'src/browser.ts'], platform: 'node' as const };

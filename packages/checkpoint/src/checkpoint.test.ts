@@ -17,6 +17,7 @@ import {
   writeFileAtomic,
 } from './index';
 import type { Checkpoint, NetworkReference } from './index';
+import { loadNetwork as loadInPage } from './browser';
 
 let folder: string;
 beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), 'ddpm-checkpoint-'))));
@@ -206,6 +207,18 @@ const canMount = spawnSync('unshare', [...mountsReadOnly, tmpdir(), 'true']).sta
 });
 
 describe('loadNetwork', () => {
+  test('takes the packages that it is given before all others, and in a page no others', async () => {
+    const packages = {
+      '@ddpm/unet': () => Promise.resolve({ default: (options: object) => ({ ...options, apply() {} }) }),
+    };
+    const reference = { name: '@ddpm/unet', options: { dim: 4 } };
+    for (const load of [loadNetwork, loadInPage])
+      await expect(load(reference, { packages })).resolves.toMatchObject({ dim: 4 });
+    await expect(loadInPage({ ...reference, name: 'other' }, { packages })).rejects.toThrow(
+      'network other is not known in this page, but only @ddpm/unet',
+    );
+  });
+
   const module = async (name: string, code: string) => {
     const path = join(folder, name);
     await writeFile(path, code);

@@ -3,6 +3,7 @@ export { decodeCheckpoint, encodeCheckpoint } from './format';
 export type { Checkpoint, JsonObject, NetworkReference } from './format';
 export { loadNetwork, referenceIn } from './network';
 export { pretrainedCheckpoint } from './pretrained';
+export type { LoadNetworkOptions } from './make-network';
 export { lockFolder } from './lock';
 export { findCheckpoint, runFolderOf, saveCheckpoint } from './rotation';
 export { createFolder } from './create-folder';

@@ -3,26 +3,27 @@ import { createRequire } from 'node:module';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { NetworkReference } from './format';
+import type { LoadNetworkOptions } from './make-network';
+import { firstLine, makeNetwork } from './make-network';
 
 /**
  * Rebuilds a network: imports the package or file that it names and calls its default export with the options.
  * @param reference a relative name (`./my-network.mjs`) is a file beside the reference's folder, or else the current
  * one
- * @param options.run the run folder that the reference's folder is relative to
- * @param options.bases folders or files from which packages are looked up, in turn, after the current folder and the
- * run folder
  * @throws Error in one line if it cannot be imported, has no default function, or that returns no object with `apply`.
  */
 export async function loadNetwork<Network extends { apply: unknown }>(
   reference: NetworkReference,
-  { run, bases = [] }: { run?: string; bases?: readonly string[] } = {},
+  { run, bases = [], packages = {} }: LoadNetworkOptions = {},
 ): Promise<Network> {
-  const { name, options } = reference;
+  const { name } = reference;
   const fail = (what: string, cause?: unknown): never => {
     throw new Error(`network ${name} ${what}`, { cause });
   };
   let module: { default?: unknown };
-  if (isFile(name)) {
+  if (Object.hasOwn(packages, name)) {
+    module = await packages[name]();
+  } else if (isFile(name)) {
     const files = namedFrom(reference, run).map((folder) => resolve(folder, name));
     const file = files.find((path) => existsSync(path));
     if (file === undefined) return fail(`cannot be found: there is no ${files.join(' and no ')}`);
@@ -45,17 +46,7 @@ export async function loadNetwork<Network extends { apply: unknown }>(
       );
     }
   }
-  const make = module.default;
-  if (typeof make !== 'function') return fail('must export as its default a function from options to a network');
-  let network: unknown;
-  try {
-    network = await (make as (options: unknown) => unknown)(options);
-  } catch (error) {
-    return fail(`does not accept ${JSON.stringify(options)}: ${firstLine(error)}`, error);
-  }
-  if (typeof (network as { apply?: unknown } | null | undefined)?.apply !== 'function')
-    return fail('must return an object with a function apply(xt, t)');
-  return network as Network;
+  return makeNetwork<Network>(reference, module);
 }
 
 /**
@@ -84,8 +75,6 @@ function namedFrom({ name, folder }: NetworkReference, run: string | undefined):
   const recorded = run === undefined || folder === undefined ? [] : [resolve(realpathSync(run), folder)];
   return [...new Set([...recorded, process.cwd()])];
 }
-
-const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n', 1)[0];
 
 /** Where a package's code lies, as a URL, looked up from files or folders in turn; undefined where it is found by none. */
 export function locatePackage(name: string, bases: readonly string[]): string | undefined {

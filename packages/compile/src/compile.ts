@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Executor } from './run/executor';
-import { createExecutor } from './run/executor';
+import { startExecutor } from './run/threads';
 import type { DType, Target, TensorSpec } from './graph';
 import { sizeOf } from './graph';
 import { Memo } from './run/memo';
@@ -13,8 +13,8 @@ import { modelsOf, specsOf } from './plan/program';
 import { checkCount, threadCount } from './run/options';
 import type { Structure, TensorResult } from './tensor-result';
 import { flatten, unflatten } from './tensor-result';
-import type { TensorData } from './run/session';
-import { asData, newData } from './run/session';
+import type { TensorData } from './run/data';
+import { asData, newData } from './run/data';
 import { fastTarget, portable } from './self-test';
 import type { Trace } from './trace';
 import { specOf, trace } from './trace';
@@ -170,7 +170,7 @@ async function runShared(
   const results = spec.results.map((result) => newData(n * each(result), result.dtype));
   const runFrom = async (start: number) => {
     const end = Math.min(n, start + size);
-    const parts = await pool.run(spec, () => ({
+    const { results: parts } = await pool.run(spec, () => ({
       kind: 'run',
       program: spec.id,
       // The last micro-batch is filled up with zeros.
@@ -218,7 +218,7 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
   const source = { fn: fn as unknown as TensorFunction, parameters, weights: weights.specs, target };
   const [executor, pool] = shared
     ? [undefined, new Pool('compile', threadCount(workers), weights)]
-    : [createExecutor(weights, { threads: threadCount(threads) }), undefined];
+    : [startExecutor(weights, { threads: threadCount(threads) }), undefined];
   /** By the inputs' shapes, but for the batch where it does not matter. */
   const programs = new Memo<string, Program>();
   let opened = 0;

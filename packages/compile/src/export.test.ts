@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { exportOnnx } from './export';
 import { openOnnx } from './open-onnx';
 import { values } from '../test/compare';
-import { openSession, ortTensor } from './run/session';
+import { openSession } from './run/ort';
+import { ortTensor } from './run/session';
 
 const f = values([3, 3, 2, 5], 1, { scale: 0.5 });
 const w = values([5, 6], 2);

@@ -3,7 +3,7 @@ import type { TensorResult } from './tensor-result';
 import { flatten } from './tensor-result';
 import type { AnyBatch } from './plan/any-batch';
 import { anyBatch, sampleBatches } from './plan/any-batch';
-import { messageOf } from './run/host';
+import { messageOf } from './run/realm';
 import type { Value } from './graph';
 import { writeModel } from './onnx';
 import type { Trace } from './trace';

@@ -587,8 +587,8 @@ describe('the pool of workers', () => {
   test('reports a worker that dies, instead of waiting for it', async () => {
     const pool = new Pool('compileGradients', 2, memory);
     const pending = pool.open(broken, 2);
-    const { members } = pool as unknown as { members: { worker: { terminate(): Promise<number> } }[] };
-    void members[0].worker.terminate();
+    const { members } = pool as unknown as { members: { thread: { end(): Promise<unknown> } }[] };
+    void members[0].thread.end();
     await expect(pending).rejects.toThrow(/a worker ended unexpectedly|compileGradients/);
     await pool.close();
   });

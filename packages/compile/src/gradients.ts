@@ -2,10 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { TensorSpec } from './graph';
 import { sizeOf } from './graph';
 import type { Executor } from './run/executor';
-import { createExecutor } from './run/executor';
+import { startExecutor } from './run/threads';
 import { Memo } from './run/memo';
 import { shapeText } from './onnx';
-import { kindOf } from './run/host';
+import { kindOf } from './run/realm';
 import { planGradients } from './plan/gradients';
 import { guessedMicroBatch, microBatchFor, resultBytes } from './plan/micro-batch';
 import { checkCount, threadCount } from './run/options';
@@ -13,7 +13,7 @@ import { Pool } from './run/pool';
 import type { GradientProgram } from './run/gradient-program';
 import { closeProgram, finishGradients, openProgram } from './run/gradient-program';
 import { fastTarget, portable } from './self-test';
-import type { TensorData } from './run/session';
+import type { TensorData } from './run/data';
 import { Summation } from './run/summation';
 import { specOf } from './trace';
 import type { Column, LossResult, LossTrace } from './trace-loss';
@@ -146,7 +146,9 @@ export async function compileGradients(
       ? automatic(traceFor, items.length)
       : traceFor(microBatch);
   const weights = weightsOf(parameters, frozen, !coupled);
-  const open = (n: number, traced: LossTrace) => openProgram(planGradients(n, traced, specsFor(n), weights.specs));
+  const executor = startExecutor(weights, coupled ? { threads: coupledThreads(threads), sleep: true } : { threads: 1 });
+  const open = (n: number, traced: LossTrace) =>
+    openProgram(planGradients(n, traced, specsFor(n), weights.specs), executor);
   const step = new Step({
     items,
     parameters,
@@ -154,7 +156,7 @@ export async function compileGradients(
     weights,
     microBatch: coupled ? undefined : first.traced.inputs[0].shape[0],
     pool: coupled ? undefined : new Pool('compileGradients', threadCount(workers), weights),
-    executor: createExecutor(weights, coupled ? { threads: coupledThreads(threads), sleep: true } : { threads: 1 }),
+    executor,
     open: (n) => open(n, traceFor(n)),
   });
   try {

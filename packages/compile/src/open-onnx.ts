@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { hostArray, localArray, messageOf, ort } from './run/host';
+import { hostArray, localArray, ort } from './run/host';
+import { messageOf } from './run/realm';
 
 /** An array with its shape, row-major. */
 export interface OnnxArray {

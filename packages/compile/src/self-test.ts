@@ -5,7 +5,8 @@ import { blockedFilterGradient } from './lower/conv/blocked-filter-gradient';
 import type { Axis, Geometry } from './lower/conv/geometry';
 import { winogradConv } from './lower/conv/winograd';
 import { writeModel } from './onnx';
-import { openSession, ortTensor } from './run/session';
+import { openSession } from './run/ort';
+import { ortTensor } from './run/session';
 
 /** The portable path: what every build of ORT computes. */
 export const portable: Target = { contrib: true, block: 0 };

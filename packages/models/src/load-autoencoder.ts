@@ -1,5 +1,5 @@
 import type { Autoencoder } from '@ddpm/autoencoder';
-import type { Checkpoint, JsonObject } from '@ddpm/checkpoint';
+import type { Checkpoint, JsonObject, LoadNetworkOptions } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Variables } from '@ddpm/train';
@@ -33,14 +33,12 @@ export const autoencoderMeaningToJson = ({ image }: AutoencoderMeaning): JsonObj
 
 /**
  * The autoencoder that a checkpoint holds.
- * @param options.run the run folder that it lies in, from which a network's file is found
- * @param options.bases folders or files from which network packages are looked up, after the current folder and the run
- * folder
+ * @param options where its network is looked up
  * @throws Error in one line that says what of the checkpoint is not as expected
  */
 export async function loadAutoencoder(
   { networks, meaning, weights }: Checkpoint,
-  options: { run?: string; bases?: readonly string[] } = {},
+  options: LoadNetworkOptions = {},
 ): Promise<LoadedAutoencoder> {
   const result = schema.safeParse(meaning);
   if (!result.success) {

@@ -1,4 +1,4 @@
-import type { Checkpoint, JsonObject } from '@ddpm/checkpoint';
+import type { Checkpoint, JsonObject, LoadNetworkOptions } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Variables } from '@ddpm/train';
@@ -47,14 +47,12 @@ export const classifierMeaningToJson = ({ image, classNames }: ClassifierMeaning
 
 /**
  * The classifier that a checkpoint holds.
- * @param options.run the run folder that it lies in, from which a network's file is found
- * @param options.bases folders or files from which network packages are looked up, after the current folder and the run
- * folder
+ * @param options where its network is looked up
  * @throws Error in one line that says what of the checkpoint is not as expected
  */
 export async function loadClassifier(
   { networks, meaning, weights }: Checkpoint,
-  options: { run?: string; bases?: readonly string[] } = {},
+  options: LoadNetworkOptions = {},
 ): Promise<LoadedClassifier> {
   const result = schema.safeParse(meaning);
   if (!result.success) {

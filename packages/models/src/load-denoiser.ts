@@ -1,4 +1,4 @@
-import type { Checkpoint } from '@ddpm/checkpoint';
+import type { Checkpoint, LoadNetworkOptions } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Moments, Network } from '@ddpm/diffusion';
 import { loadParameters, namedParameters } from '@ddpm/layers';
@@ -19,14 +19,12 @@ export interface Denoiser extends DenoiserMeaning {
 
 /**
  * The denoiser that a checkpoint holds.
- * @param options.run the run folder that it lies in, from which a network's file is found
- * @param options.bases folders or files from which network packages are looked up, after the current folder and the run
- * folder
+ * @param options where its network is looked up
  * @throws Error in one line that says what of the checkpoint is not as expected
  */
 export async function loadDenoiser(
   { networks, meaning, weights, measured }: Checkpoint,
-  options: { run?: string; bases?: readonly string[] } = {},
+  options: LoadNetworkOptions = {},
 ): Promise<Denoiser> {
   const known = meaningFromJson(meaning);
   if (!Object.hasOwn(networks, 'denoiser'))

@@ -1,13 +1,15 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { types } from 'node:util';
 import type { TensorSpec } from '../graph';
 import { sizeOf } from '../graph';
-import { messageOf } from './host';
+import { isShared } from './realm';
 import { Memo } from './memo';
 import type { ProgramSpec } from '../plan/program';
 import type { RunRequest } from './protocol';
-import type { SessionOptions, TensorData, Tensors } from './session';
-import { dataAt, newData, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
+import type { TensorData } from './data';
+import { dataAt, newData } from './data';
+import type { SessionOptions, Tensors } from './ort';
+import { openSession, runInto } from './ort';
+import { newTensor, ortTensor, tensorsOf } from './session';
 import type { WeightMemory } from './weights';
 
 /** Runs programs on one thread, a worker's or the caller's own; ORT may use more within an operator. */
@@ -46,7 +48,7 @@ export function createExecutor(
 ): Executor {
   const programs = new Memo<number, Opened>();
   // ORT takes no shared memory, so there is a copy of it here.
-  const copy = types.isArrayBuffer(values) ? values : new ArrayBuffer(values.byteLength);
+  const copy = isShared(values) ? new ArrayBuffer(values.byteLength) : values;
   const copied = versions.slice().fill(0);
   const weights = new Map(
     specs.map(({ name, shape, dtype, offset }) => [name, ortTensor(dataAt(copy, shape, dtype, offset), shape, dtype)]),
@@ -131,11 +133,4 @@ export function createExecutor(
         await main.release();
       }),
   };
-}
-
-/** Why something failed, as one line. */
-export function reasonOf(error: unknown): string {
-  const message = messageOf(error).replaceAll('\n', ' ').trim();
-  const outOfMemory = /Failed to allocate|bad_alloc|Array buffer allocation failed/.test(message);
-  return outOfMemory ? `out of memory; take fewer examples at a time or fewer workers (${message})` : message;
 }

@@ -2,9 +2,11 @@ import type * as ort from 'onnxruntime-node';
 import { sizeOf } from '../graph';
 import type { GradientPlan } from '../plan/gradients';
 import type { ProgramSpec } from '../plan/program';
+import type { Executor } from './executor';
 import type { Column } from '../trace-loss';
-import type { Tensors } from './session';
-import { dataOf, newTensor, openSession, ortTensor, runInto, tensorsOf } from './session';
+import type { Tensors } from './ort';
+import { openSession, runInto } from './ort';
+import { dataOf, newTensor, ortTensor, tensorsOf } from './session';
 
 /** A training step for micro-batches of one size: what runs for each, and what runs once for a batch, opened. */
 export interface GradientProgram {
@@ -22,16 +24,11 @@ export interface GradientProgram {
   readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
-/** Opens what runs once for a batch; prep and main are for an executor to open. */
-export async function openProgram({
-  spec,
-  microBatch,
-  columns,
-  add,
-  parts,
-  finish,
-  gradients,
-}: GradientPlan): Promise<GradientProgram> {
+/** Opens what runs once for a batch, on the caller's thread; prep and main are for an executor to open. */
+export async function openProgram(
+  { spec, microBatch, columns, add, parts, finish, gradients }: GradientPlan,
+  _executor: Executor,
+): Promise<GradientProgram> {
   const size = spec.sums.reduce((sum, shape) => sum + sizeOf(shape), 0);
   const [total, more] = [new Float32Array(size), new Float32Array(size)];
   const tensors: Record<string, ort.Tensor> = {};

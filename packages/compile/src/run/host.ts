@@ -1,6 +1,7 @@
 import type * as OnnxRuntime from 'onnxruntime-node';
 import { dirname, join } from 'node:path';
 import { runInThisContext } from 'node:vm';
+import { kindOf } from './realm';
 
 /**
  * The globals of Node's own realm. Test runners run a program in another (node:vm), whose Float32Array is not the one
@@ -35,10 +36,6 @@ type Data = Float32Array | Int32Array | Uint8Array | BigInt64Array;
 type Kind = 'Float32Array' | 'Int32Array' | 'Uint8Array' | 'BigInt64Array';
 type Arrays = Record<Kind, new (buffer: ArrayBufferLike, byteOffset: number, length: number) => Data>;
 
-/** A typed array's kind, of whichever realm it is: `Float32Array` and so on. */
-export const kindOf = (data: ArrayBufferView): string =>
-  (data as unknown as Record<symbol, string>)[Symbol.toStringTag];
-
 function viewAs<T extends Data>(data: T, arrays: Arrays): T {
   const Type = arrays[kindOf(data) as Kind];
   return data instanceof Type ? data : (new Type(data.buffer, data.byteOffset, data.length) as T);
@@ -49,6 +46,3 @@ export const hostArray = <T extends Data>(data: T): T => viewAs(data, host as un
 
 /** The same memory, as the program knows it that uses this package. */
 export const localArray = <T extends Data>(data: T): T => viewAs(data, globalThis as unknown as Arrays);
-
-/** An error's message, of whichever realm the error is. */
-export const messageOf = (error: unknown): string => (error as Partial<Error> | undefined)?.message ?? String(error);

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { processors } from './threads';
 
 /** @throws RangeError naming the option, unless it is 'auto', a positive integer or absent */
 export function checkCount(who: string, name: string, value: 'auto' | number | undefined): void {
@@ -8,5 +8,4 @@ export function checkCount(who: string, name: string, value: 'auto' | number | u
 }
 
 /** 'auto' is one for each processor. */
-export const threadCount = (threads: 'auto' | number = 'auto'): number =>
-  threads === 'auto' ? availableParallelism() : threads;
+export const threadCount = (threads: 'auto' | number = 'auto'): number => (threads === 'auto' ? processors() : threads);

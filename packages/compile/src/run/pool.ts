@@ -1,9 +1,9 @@
-import { types } from 'node:util';
-import { Worker } from 'node:worker_threads';
-import { workerFile } from './host';
 import type { ProgramSpec } from '../plan/program';
-import type { Reply, Request, RunRequest, WorkerData } from './protocol';
-import type { TensorData } from './session';
+import type { Reply, Request, RunRequest, RunResults } from './protocol';
+import { isShared } from './realm';
+import type { Thread } from './threads';
+import { startThread } from './threads';
+import type { WeightMemory } from './weights';
 
 interface Job {
   readonly program: ProgramSpec;
@@ -12,12 +12,12 @@ interface Job {
    * only to be opened.
    */
   readonly request?: () => RunRequest;
-  readonly resolve: (results: readonly TensorData[]) => void;
+  readonly resolve: (results: RunResults) => void;
   readonly reject: (error: Error) => void;
 }
 
 interface Member {
-  readonly worker: Worker;
+  readonly thread: Thread;
   /** The programs that it has opened. */
   readonly opened: Set<ProgramSpec>;
   /** Jobs that this member alone is to do. */
@@ -32,7 +32,7 @@ interface Member {
 export class Pool {
   private readonly who: string;
   private readonly limit: number;
-  private readonly workerData: WorkerData;
+  private readonly weights: WeightMemory;
   private readonly members: Member[] = [];
   private readonly queue: Job[] = [];
   private failure?: Error;
@@ -41,10 +41,10 @@ export class Pool {
    * @param who the function that it works for, with whose name its errors begin
    * @param limit how many workers there may be
    */
-  constructor(who: string, limit: number, workerData: WorkerData) {
+  constructor(who: string, limit: number, weights: WeightMemory) {
     this.who = who;
     this.limit = limit;
-    this.workerData = workerData;
+    this.weights = weights;
   }
 
   /** Workers that have been started. */
@@ -64,30 +64,26 @@ export class Pool {
 
   /**
    * Runs a program on whichever worker is free first, with the memory of the batch, which is lost here.
-   * @returns its results; the sums are where the request says
    */
-  run(program: ProgramSpec, request: () => RunRequest): Promise<readonly TensorData[]> {
+  run(program: ProgramSpec, request: () => RunRequest): Promise<RunResults> {
     return this.enqueue(this.queue, program, request);
   }
 
   async close(): Promise<void> {
     this.fail('it has been disposed');
-    await Promise.all(this.members.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.members.map(({ thread }) => thread.end()));
   }
 
   private start(): void {
-    // Not the process's own flags: `node --input-type=module -e …` would hinder the workers.
-    const worker = new Worker(workerFile, { workerData: this.workerData, execArgv: [] });
-    const member: Member = { worker, opened: new Set(), assigned: [] };
-    // A process with nothing else to do need not wait for idle workers.
-    worker.unref();
-    worker.on('message', (reply: Reply) => this.answered(member, reply));
-    worker.on('error', (error) => this.fail(`a worker failed: ${error.message}`));
-    worker.on('exit', (code) => this.fail(`a worker ended unexpectedly with code ${code}`));
+    const thread = startThread(this.weights, {
+      answered: (reply) => this.answered(member, reply),
+      failed: (reason) => this.fail(reason),
+    });
+    const member: Member = { thread, opened: new Set(), assigned: [] };
     this.members.push(member);
   }
 
-  private enqueue(queue: Job[], program: ProgramSpec, request?: () => RunRequest): Promise<readonly TensorData[]> {
+  private enqueue(queue: Job[], program: ProgramSpec, request?: () => RunRequest): Promise<RunResults> {
     if (this.failure) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
       queue.push({ program, request, resolve, reject });
@@ -101,7 +97,7 @@ export class Pool {
     if (member.current) return;
     member.current = member.assigned.shift() ?? this.queue.shift();
     if (!member.current) return;
-    member.worker.ref();
+    member.thread.busy();
     this.advance(member, member.current);
   }
 
@@ -112,18 +108,19 @@ export class Pool {
     try {
       if (!member.opened.has(program)) this.send(member, { kind: 'open', program });
       else if (request) this.send(member, request());
-      else this.finished(member, () => resolve([]));
+      else this.finished(member, () => resolve({ results: [] }));
     } catch (error) {
       // There was no memory for the request.
       this.finished(member, () => reject(error as Error));
     }
   }
 
-  private send({ worker }: Member, request: Request): void {
-    const buffers = request.kind === 'run' ? request.batch.map(({ buffer }) => buffer) : [];
-    worker.postMessage(
+  private send({ thread }: Member, request: Request): void {
+    const buffers: ArrayBufferLike[] = request.kind === 'run' ? request.batch.map(({ buffer }) => buffer) : [];
+    if (request.kind === 'run' && request.sums) buffers.push(request.sums);
+    thread.post(
       request,
-      buffers.filter((buffer): buffer is ArrayBuffer => types.isArrayBuffer(buffer)),
+      buffers.filter((buffer): buffer is ArrayBuffer => !isShared(buffer)),
     );
   }
 
@@ -135,7 +132,7 @@ export class Pool {
       this.advance(member, job);
     } else {
       this.finished(member, () => {
-        if (reply.kind === 'results') job.resolve(reply.results);
+        if (reply.kind === 'results') job.resolve(reply);
         else job.reject(new Error(`${this.who}: ${reply.message}`));
       });
     }
@@ -143,7 +140,7 @@ export class Pool {
 
   private finished(member: Member, settle: () => void): void {
     member.current = undefined;
-    member.worker.unref();
+    member.thread.idle();
     settle();
     if (!this.failure) this.next(member);
   }
@@ -153,6 +150,6 @@ export class Pool {
     this.failure = new Error(`${this.who}: ${reason}`);
     const jobs = [...this.members.flatMap(({ current, assigned }) => [current, ...assigned]), ...this.queue];
     for (const open of jobs) open?.reject(this.failure);
-    for (const { worker } of this.members) void worker.terminate();
+    for (const { thread } of this.members) void thread.end();
   }
 }

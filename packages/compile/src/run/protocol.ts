@@ -1,6 +1,5 @@
 import type { ProgramSpec } from '../plan/program';
-import type { TensorData } from './session';
-import type { WeightMemory } from './weights';
+import type { TensorData } from './data';
 
 /* What the owner of a pool of workers and its workers say to each other. */
 
@@ -11,8 +10,8 @@ export interface RunRequest {
   readonly batch: readonly TensorData[];
   readonly microBatches: number;
   /**
-   * Where the sums go. In shared memory: arrays that change hands, as large as all parameters, would keep the garbage
-   * collectors busy.
+   * Where the sums go: in shared memory, where there is such, and otherwise in memory that changes hands and comes
+   * back.
    */
   readonly sums?: ArrayBufferLike;
 }
@@ -24,10 +23,14 @@ export interface OpenRequest {
 
 export type Request = OpenRequest | RunRequest;
 
+export interface RunResults {
+  /** For each result, the elements of all micro-batches. */
+  readonly results: readonly TensorData[];
+  /** The memory where the sums were asked for, with them. */
+  readonly sums?: ArrayBufferLike;
+}
+
 export type Reply =
   | { readonly kind: 'opened' }
-  /** For each result, the elements of all micro-batches; the sums are where they were asked for. */
-  | { readonly kind: 'results'; readonly results: readonly TensorData[] }
+  | ({ readonly kind: 'results' } & RunResults)
   | { readonly kind: 'error'; readonly message: string };
-
-export type WorkerData = WeightMemory;

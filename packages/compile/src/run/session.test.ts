@@ -8,7 +8,8 @@ import { Graph } from '../graph';
 import { gather, mul } from '../ops';
 import { portable } from '../self-test';
 import { modelInto } from '../plan/program';
-import { newTensor, openSession, ortTensor, runInto } from './session';
+import { openSession, runInto } from './ort';
+import { newTensor, ortTensor } from './session';
 
 test('writes nothing to the home folder, where ONNX Runtime would keep an identifier', () => {
   const home = mkdtempSync(join(tmpdir(), 'ddpm-home-'));

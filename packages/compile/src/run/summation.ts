@@ -1,11 +1,12 @@
 import { sizeOf } from '../graph';
 import type { Executor } from './executor';
-import { reasonOf } from './executor';
+import { reasonOf } from './realm';
 import type { Pool } from './pool';
 import type { GradientProgram } from './gradient-program';
 import { addSums } from './gradient-program';
 import type { ProgramSpec } from '../plan/program';
-import type { TensorData } from './session';
+import type { TensorData } from './data';
+import { sharedMemory } from './threads';
 
 /**
  * How many micro-batches each group has; as even as can be, and the same for any number of workers, so that sums are
@@ -34,7 +35,7 @@ export class Summation {
   private readonly executor: Executor;
   private readonly pool?: Pool;
   /** Memory for the sums of a group. */
-  private readonly free = new Map<ProgramSpec, SharedArrayBuffer[]>();
+  private readonly free = new Map<ProgramSpec, ArrayBufferLike[]>();
 
   constructor(executor: Executor, pool?: Pool) {
     this.executor = executor;
@@ -73,11 +74,13 @@ export class Summation {
     const groups = groupSizes(microBatches).map(async (count) => {
       const from = next;
       next += count * microBatch;
-      let sums: SharedArrayBuffer | undefined;
-      const [losses] = await pool.run(spec, () => {
-        sums = free.pop() ?? new SharedArrayBuffer(program.sums.total.byteLength);
+      const {
+        results: [losses],
+        sums,
+      } = await pool.run(spec, () => {
         const batch = rows(program, inputs, from, count).map((data) => data.slice());
-        return { kind: 'run', program: spec.id, batch, microBatches: count, sums };
+        const memory = free.pop() ?? sharedMemory(program.sums.total.byteLength);
+        return { kind: 'run', program: spec.id, batch, microBatches: count, sums: memory };
       });
       return { losses, sums: sums! };
     });

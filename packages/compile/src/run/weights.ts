@@ -1,8 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { TensorSpec } from '../graph';
 import { sizeOf } from '../graph';
-import type { TensorData } from './session';
-import { asData, dataAt } from './session';
+import type { TensorData } from './data';
+import { asData, dataAt } from './data';
+import { sharedMemory } from './threads';
 
 /** A value that all micro-batches share, and where it lies. */
 export interface WeightSpec extends TensorSpec {
@@ -13,7 +14,7 @@ export interface WeightSpec extends TensorSpec {
 /** The weights' values, as several threads see them. */
 export interface WeightMemory {
   readonly specs: readonly WeightSpec[];
-  /** All values, one weight after the other. In shared memory where workers are to see them. */
+  /** All values, one weight after the other. In shared memory where workers are to see them, and there is such. */
   readonly values: ArrayBufferLike;
   /** A number for each weight, which grows whenever it is written. */
   readonly versions: Int32Array;
@@ -28,7 +29,7 @@ export function createWeights(weights: Iterable<Omit<WeightSpec, 'offset'>>, sha
     offset += 4 * Math.ceil((sizeOf(shape) * (dtype === 'bool' ? 1 : 4)) / 4);
     return spec;
   });
-  const memory = (bytes: number) => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+  const memory = (bytes: number) => (shared ? sharedMemory(bytes) : new ArrayBuffer(bytes));
   return { specs, values: memory(offset), versions: new Int32Array(memory(4 * specs.length)) };
 }
 

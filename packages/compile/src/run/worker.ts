@@ -1,30 +1,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createExecutor, reasonOf } from './executor';
-import type { Reply, Request, WorkerData } from './protocol';
-import type { TensorData } from './session';
+import { answer } from './answer';
+import { createExecutor } from './executor';
+import type { Request } from './protocol';
+import type { WeightMemory } from './weights';
 
-/* A worker: opens programs, and runs them on the micro-batches that it is given. One request at a time. */
+/* A worker: opens programs, and runs them on the micro-batches that it is given. */
 
 const port = parentPort!;
-const executor = createExecutor(workerData as WorkerData, { threads: 1 });
+const executor = createExecutor(workerData as WeightMemory, { threads: 1 });
 
-async function answer(request: Request): Promise<void> {
-  const reply = (message: Reply, arrays: readonly TensorData[] = []) =>
-    port.postMessage(
-      message,
-      arrays.map(({ buffer }) => buffer as ArrayBuffer),
-    );
-  try {
-    if (request.kind === 'open') {
-      await executor.open(request.program);
-      reply({ kind: 'opened' });
-    } else {
-      const results = await executor.run(request);
-      reply({ kind: 'results', results }, results);
-    }
-  } catch (error) {
-    reply({ kind: 'error', message: reasonOf(error) });
-  }
-}
-
-port.on('message', (request: Request) => void answer(request));
+port.on(
+  'message',
+  (request: Request) => void answer(executor, request, (reply, transferred) => port.postMessage(reply, transferred)),
+);

@@ -1,0 +1,57 @@
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { endMarker } from '../plan/program';
+import type { ProgramSpec } from '../plan/program';
+import { host, hostArray, ort } from './host';
+import { messageOf } from './realm';
+
+export { ort };
+
+// Unless told not to before its first session, ONNX Runtime sends Microsoft what it runs, and keeps an identifier in
+// the home folder.
+host.process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
+export interface SessionOptions {
+  /** Threads that one operator may use. */
+  readonly threads: number;
+  readonly optimization: ProgramSpec['optimization'];
+  /**
+   * Whether threads wait for their next piece of work asleep: where there may be more of them than processors, those
+   * that spin keep others from theirs.
+   */
+  readonly sleep?: boolean;
+}
+
+export function openSession(
+  model: Uint8Array,
+  { threads, optimization, sleep = false }: SessionOptions,
+): Promise<InferenceSession> {
+  return ort.InferenceSession.create(hostArray(model), {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: optimization,
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    extra: { session: { intra_op: { allow_spinning: sleep ? '0' : '1' } } },
+    executionMode: 'sequential',
+    // Otherwise ORT keeps what a first run took, and a second time as much in one piece.
+    enableMemPattern: false,
+    // What goes wrong is thrown; it need not be printed as well.
+    logSeverityLevel: 4,
+  });
+}
+
+/** By the names of a model's inputs or outputs. */
+export type Tensors = Readonly<Record<string, Tensor>>;
+
+/**
+ * Runs a model of `modelInto` that computes its results where `fetches` says. onnxruntime-node would then copy each of
+ * them into fresh memory as well, which for gradients takes longer than most operators do. It takes the results one by
+ * one, and gives up at a sequence, which it cannot convert;
+ * hence the marker before them.
+ */
+export async function runInto(session: InferenceSession, feeds: Tensors, fetches: Tensors): Promise<void> {
+  try {
+    await session.run(feeds, { [endMarker]: null, ...fetches });
+  } catch (error) {
+    if (!messageOf(error).startsWith('Non tensor type')) throw error;
+  }
+}

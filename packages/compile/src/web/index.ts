@@ -1,0 +1,12 @@
+export { compile } from '../compile';
+export type { CompiledFunction, CompileOptions } from '../compile';
+export { compileGradients } from '../gradients';
+export type { CompiledGradients, CompileGradientsOptions, Gradients } from '../gradients';
+export type { LossResult } from '../trace-loss';
+export { exportOnnx } from '../export';
+export type { ExportOptions } from '../export';
+export type { TensorResult } from '../tensor-result';
+export { measure } from '../measure';
+export type { Measure } from '../measure';
+export { setRuntime } from './runtime';
+export type { Runtime } from './runtime';

@@ -1,0 +1,7 @@
+import type { Target } from '../graph';
+
+/** The portable path: what every build of ORT computes. */
+export const portable: Target = { contrib: true, block: 0 };
+
+/** WebAssembly has no blocked operators. */
+export const fastTarget = (): Promise<Target> => Promise.resolve(portable);
