@@ -19,7 +19,7 @@ import { fileName } from './subject';
 /** The bound of a model, in bits per dimension: means over the images. */
 export interface Bits {
   readonly of: string;
-  readonly step: number;
+  readonly step?: number;
   readonly seed: number;
   readonly images: { readonly dataset: string; readonly split: 'train' | 'test'; readonly n: number };
   readonly steps: number;
@@ -33,7 +33,7 @@ export interface Bits {
 
 /**
  * Measures the variational bound of models on held-out images, those of the test split where there is one, and writes
- * `bits-per-dim.json`. A model that has not learned the variance is measured with either.
+ * `bits-per-dim.json`, where results go. A model that has not learned the variance is measured with either.
  * @param say told of each
  * @throws Error in one line that names what has no such bound
  */
@@ -65,6 +65,7 @@ export async function measureBits(
       );
     }
     const folder = out ?? subject.run;
+    if (folder === undefined) continue;
     await makeFolder(folder);
     const path = join(folder, out === undefined ? 'bits-per-dim.json' : `bits-per-dim-${fileName(subject)}.json`);
     await writeFileAtomic(path, `${JSON.stringify(results, undefined, 2)}\n`);

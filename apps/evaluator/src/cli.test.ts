@@ -2,18 +2,21 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Unet2d } from '@ddpm/adm';
 import type { Result } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
 import { writeCheckpoint } from '@ddpm/checkpoint';
 import { Classifier } from '@ddpm/classifier';
+import { savePipeline } from '@ddpm/diffusers';
 import { epsilon } from '@ddpm/diffusion';
 import createGlide from '@ddpm/glide';
 import { decodePng, encodePng } from '@ddpm/images/png';
 import { parameterValues } from '@ddpm/layers';
 import { classifierMeaningToJson, meaningToJson, scheduleLevels } from '@ddpm/models';
+import { writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
 import { trainWords } from '@ddpm/text';
-import { Unet } from '@ddpm/unet';
+import { toTorchStateDict, Unet } from '@ddpm/unet';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { zipSync } from 'fflate';
 
@@ -216,6 +219,29 @@ describe('ddpm-evaluate', () => {
     expect(drawn.frechetDistance).toBeGreaterThan(1e-3);
     expect([own.how, drawn.how!.sampler]).toEqual([undefined, 'dpm++2m']);
     expect(existsSync(join(folder, 'out', 'neighbours-pictures.png'))).toBe(true);
+  });
+
+  test('measures what diffusers saved, and a PyTorch state_dict', async () => {
+    const unet = {
+      ...{ in_channels: 1, out_channels: 1, sample_size: 4, layers_per_block: 1, block_out_channels: [4] },
+    };
+    const blocks = { down_block_types: ['DownBlock2D'], up_block_types: ['UpBlock2D'], norm_num_groups: 2 };
+    const config = { ...unet, ...blocks, add_attention: false };
+    const scheduler = { _class_name: 'DDIMScheduler', num_train_timesteps: 8 };
+    await savePipeline(join(folder, 'pipeline'), { unet: new Unet2d(config), config, scheduler });
+    const stateDict = await toTorchStateDict(new Unet({ dim: 4, dimMults: [1], channels: 1 }));
+    writeFileSync(join(folder, 'torch.safetensors'), writeSafetensors(stateDict));
+    const from = ['--dataset', 'folder', '--data-dir', 'pictures', '-n', '20', '--steps', '2'];
+    const told = ['--image-size', '4', '--timesteps', '9', '--schedule', 'cosine'];
+    const { status, stdout, stderr } = run('pipeline', 'torch.safetensors', ...from, '--image-size', '4');
+    expect([stderr, status]).toEqual(['', 0]);
+    expect(stdout).not.toContain('Results');
+    run('torch.safetensors', ...from, ...told, '--out', 'theirs');
+    expect(results('theirs')).toMatchObject([{ of: 'torch.safetensors', n: 20, how: { steps: 2 } }]);
+    expect(results('theirs')[0]).not.toHaveProperty('step');
+    expect(run('run', '--timesteps', '9').stderr).toBe(
+      'ddpm-evaluate: --schedule and --timesteps are for a PyTorch state_dict; run tells its own\n',
+    );
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import type { SettingsOf } from '@ddpm/app-common';
-import { addOptions, checkSettings, number, oneOf, wholeNumber } from '@ddpm/app-common';
+import { addOptions, checkSettings, number, oneOf, scheduleNames, schedules, wholeNumber } from '@ddpm/app-common';
 import { datasetNames } from '@ddpm/datasets';
 import { featureNames } from '@ddpm/evaluation';
 import type { ExecutionName } from '@ddpm/execution';
@@ -143,8 +143,21 @@ export const table = {
   'What is written': {
     out: {
       flag: '--out <folder>',
-      does: "where evaluation.json and the neighbours' pictures go; by default into each run folder, and nowhere for pictures",
+      does: "where evaluation.json and the neighbours' pictures go; by default into each run folder, and nowhere for what is no run",
       schema: z.string().min(1, 'must name a folder').optional(),
+    },
+  },
+  'Of a PyTorch state_dict, which does not tell': {
+    schedule: {
+      flag: '--schedule <name>',
+      does: `${scheduleNames}; linear by default`,
+      schema: oneOf(names(schedules)).optional(),
+    },
+    timesteps: {
+      flag: '--timesteps <n>',
+      does: 'noise levels T; 200 by default. Its images are of --image-size, 28 by default',
+      schema: wholeNumber(1).optional(),
+      read: number,
     },
   },
 } as const;
@@ -156,7 +169,10 @@ const defaults = { seed: 0, batchSize: 64, backend: 'auto', attributes: 256 } as
 export function evaluateCommand(): Command {
   const command = new Command('ddpm-evaluate')
     .description('Measures how close the images of models are to real ones.')
-    .argument('<what...>', 'run folders, checkpoints, folders of pictures, or npz files of images')
+    .argument(
+      '<what...>',
+      "run folders, checkpoints, folders of diffusers' pipelines, PyTorch state_dicts of the tutorial's U-Net, folders of pictures, or npz files of images",
+    )
     .showSuggestionAfterError()
     .allowExcessArguments(false);
   return addOptions(command, table);

@@ -2,15 +2,18 @@ import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { UsageError } from '@ddpm/app-common';
-import type { Checkpoint } from '@ddpm/checkpoint';
-import { findCheckpoint, pretrainedCheckpoint, readCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
+import { schedules, UsageError } from '@ddpm/app-common';
+import { pretrainedCheckpoint, reason } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import { openFolder } from '@ddpm/datasets';
-import type { Denoiser } from '@ddpm/models';
-import { loadDenoiser } from '@ddpm/models';
+import { isPipelineFolder } from '@ddpm/diffusers';
+import type { Model } from '@ddpm/models';
+import { openModel } from '@ddpm/models';
 import { decodeNpz } from './npz';
 import type { Settings } from './options';
+
+/** What files of models are called. */
+const MODEL_FILES = ['.safetensors', '.pt', '.pth', '.bin', '.ckpt'];
 
 /** A model that draws, or images that there are. */
 export type Subject = {
@@ -18,15 +21,10 @@ export type Subject = {
   readonly name: string;
   readonly shape: readonly [h: number, w: number, c: number];
 } & (
-  | {
-      readonly kind: 'model';
-      readonly denoiser: Denoiser;
-      /** The run folder that it lies in, or where what is measured of it goes. */
-      readonly run: string;
-      readonly step: number;
-      /** What it was trained with, by the names of the trainer's settings. */
-      readonly trained: Checkpoint['settings'];
-    }
+  | ({ readonly kind: 'model' } & Pick<Model, 'denoiser' | 'step' | 'trained'> & {
+        /** The run folder that it lies in, or where what is measured of it goes; nowhere where it is missing. */
+        readonly run?: string;
+      })
   | { readonly kind: 'images'; readonly images: Dataset }
 );
 
@@ -37,30 +35,32 @@ export type Subject = {
  */
 export async function openSubject(
   path: string,
-  { imageSize, channels }: Pick<Settings, 'imageSize' | 'channels'>,
+  settings: Pick<Settings, 'imageSize' | 'channels' | 'schedule' | 'timesteps'>,
   warn: (line: string) => void,
 ): Promise<Subject> {
   if (path.startsWith('@') && !existsSync(path)) {
     const file = await pretrainedCheckpoint(path, { bases: [fileURLToPath(import.meta.url)] });
-    return model(path, file, await readCheckpoint(file), '.');
+    // What is measured of an installed model does not go beside it.
+    return { ...(await openedModel(file, settings, warn)), name: path, run: '.' };
   }
   const found = await stat(path).catch((error: unknown) => {
     throw new Error(`${path} cannot be read: ${reason(error)}`, { cause: error });
   });
   if (found.isDirectory()) {
-    if (existsSync(join(path, 'checkpoint.safetensors')) || existsSync(join(path, 'checkpoints'))) {
-      const { checkpoint, path: file, unusable } = await findCheckpoint(path);
-      for (const line of unusable) warn(line);
-      return model(path, file, checkpoint, path);
-    }
+    if (
+      ['checkpoint.safetensors', 'checkpoints'].some((name) => existsSync(join(path, name))) ||
+      isPipelineFolder(path)
+    )
+      return openedModel(path, settings, warn);
+    const { imageSize, channels } = settings;
     const size = imageSize === undefined ? undefined : ([imageSize, imageSize] as const);
     return ofImages(path, await openFolder(path, { size, channels, onSkipped: (line) => warn(`${path}: ${line}`) }));
   }
   const extension = extname(path).toLowerCase();
-  if (extension === '.safetensors') return model(path, path, await readCheckpoint(path), runFolderOf(path));
+  if (MODEL_FILES.includes(extension)) return openedModel(path, settings, warn);
   if (extension !== '.npz')
     throw new UsageError(
-      `${path} is neither a run folder, a checkpoint (.safetensors), a folder of pictures nor an npz file`,
+      `${path} is neither a run folder, a checkpoint, a folder that diffusers saved, a PyTorch state_dict (${MODEL_FILES.join(', ')}), a folder of pictures nor an npz file`,
     );
   try {
     return ofImages(path, decodeNpz(await readFile(path)));
@@ -71,21 +71,19 @@ export async function openSubject(
 
 const ofImages = (name: string, images: Dataset): Subject => ({ name, kind: 'images', images, shape: images.shape });
 
-async function model(name: string, file: string, checkpoint: Checkpoint, run: string): Promise<Subject> {
-  try {
-    const denoiser = await loadDenoiser(checkpoint, { run, bases: [fileURLToPath(import.meta.url)] });
-    return {
-      name,
-      kind: 'model',
-      denoiser,
-      run,
-      step: checkpoint.step,
-      trained: checkpoint.settings,
-      shape: denoiser.image,
-    };
-  } catch (error) {
-    throw new Error(`${file} cannot be used: ${(error as Error).message}`, { cause: error });
-  }
+async function openedModel(
+  path: string,
+  { schedule, timesteps, imageSize }: Pick<Settings, 'imageSize' | 'schedule' | 'timesteps'>,
+  warn: (line: string) => void,
+): Promise<Subject & { readonly kind: 'model' }> {
+  const { kind, denoiser, run, step, trained, unusable } = await openModel(path, {
+    ...{ schedule: schedules[schedule ?? 'linear']({ timesteps: timesteps ?? 200 }), imageSize },
+    bases: [fileURLToPath(import.meta.url)],
+  });
+  for (const line of unusable) warn(line);
+  if (kind !== 'state_dict' && (schedule !== undefined || timesteps !== undefined))
+    throw new UsageError(`--schedule and --timesteps are for a PyTorch state_dict; ${path} tells its own`);
+  return { ...{ name: path, kind: 'model', denoiser, run, step, trained }, shape: denoiser.image };
 }
 
 /** What a subject's files are called. */

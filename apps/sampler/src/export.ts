@@ -2,10 +2,10 @@ import { extname } from 'node:path';
 import { UsageError } from '@ddpm/app-common';
 import { writeFileAtomic } from '@ddpm/checkpoint';
 import { exportOnnx } from '@ddpm/compile';
+import type { Model } from '@ddpm/models';
 import { writeSafetensors } from '@ddpm/safetensors';
 import { toTorchStateDict, Unet } from '@ddpm/unet';
 import * as tf from '@tensorflow/tfjs';
-import type { Model } from './model';
 
 /**
  * The denoiser: `x` [n, h, w, c] and `t` [n] float32 → what the parameterisation's name says; β, as JSON, and the rest

@@ -4,15 +4,13 @@ import { join } from 'node:path';
 import type { Network } from '@ddpm/diffusion';
 import { image as predictsImage, levelAt } from '@ddpm/diffusion';
 import { encodePng } from '@ddpm/images/png';
-import type { DrawOptions } from '@ddpm/models';
+import type { CaptionMeaning, DrawOptions, Model } from '@ddpm/models';
 import { draw, edmLevels, flowLevels, scheduleLevels } from '@ddpm/models';
 import { Random } from '@ddpm/random';
-import type { CaptionMeaning } from '@ddpm/models';
 import { trainWords } from '@ddpm/text';
 import { cosineSchedule } from '@ddpm/schedules';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import type { Model } from './model';
 import { settingsFrom } from './options';
 import { planFor } from './plan';
 
@@ -37,7 +35,7 @@ const best = (conditions: readonly string[]): Network => ({
 });
 
 const model: Model = {
-  ...{ folder, description: '', unusable: [] },
+  ...{ kind: 'checkpoint', folder, description: '', unusable: [], trained: {} },
   denoiser: {
     ...{ network: best([]), parameters: new Map(), image },
     ...{ parameterisation: predictsImage, levels: scheduleLevels(schedule) },

@@ -1,10 +1,9 @@
 import { UsageError } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
-import type { ChosenSampler, Denoiser, DrawOptions, SamplerChoice } from '@ddpm/models';
+import type { ChosenSampler, Denoiser, DrawOptions, Model, SamplerChoice } from '@ddpm/models';
 import { captionTokens, chooseSampler, choosePrior, classNumber, labels } from '@ddpm/models';
 import type { Way } from './edit';
 import { editFor } from './edit';
-import type { Model } from './model';
 import type { Settings } from './options';
 
 /** What to draw, and how. */

@@ -3,6 +3,8 @@ export type { KnownLevels } from './levels';
 export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
 export type { CaptionMeaning, DenoiserMeaning } from './meaning';
 export { pipelineCheckpoint } from './pipeline-checkpoint';
+export { openModel } from './open-model';
+export type { Model, OpenModelOptions } from './open-model';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';
 export { classifierMeaningToJson, loadClassifier } from './load-classifier';

@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Unet2d } from '@ddpm/adm';
 import type { Checkpoint } from '@ddpm/checkpoint';
+import { writeCheckpoint } from '@ddpm/checkpoint';
 import { savePipeline } from '@ddpm/diffusers';
 import type { Network, Parameterisation } from '@ddpm/diffusion';
 import {
@@ -22,10 +23,12 @@ import {
 } from '@ddpm/diffusion';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
-import { namedParameters } from '@ddpm/layers';
-import { linearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
+import { namedParameters, parameterValues } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
+import { writeSafetensors } from '@ddpm/safetensors';
+import { linearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
 import type { Batch } from '@ddpm/train';
+import { toTorchStateDict, Unet } from '@ddpm/unet';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DenoiserMeaning, KnownLevels } from './index';
@@ -42,6 +45,7 @@ import {
   meaningFromJson,
   momentsFromMeasured,
   momentsToMeasured,
+  openModel,
   meaningToJson,
   pipelineCheckpoint,
   scheduleLevels,
@@ -444,4 +448,56 @@ test('what diffusers saved is a checkpoint, whose denoiser computes the same', a
   );
   const [x, t, label] = [tf.ones<tf.Rank.R4>([1, 4, 8, 1]), tf.tensor1d([3]), tf.tensor1d([2], 'int32')];
   expect(network.apply(x, t, { label }).dataSync()).toEqual(unet.apply(x, t, { label }).dataSync());
+
+  expect(await openModel(path)).toMatchObject({
+    ...{ kind: 'pipeline', folder: path, trained: {}, unusable: [], denoiser: { image: [4, 8, 1], classNames } },
+    description: "diffusers' UNet2DModel, images of 4×8×1",
+  });
+});
+
+describe('openModel', () => {
+  const options = { dim: 4, dimMults: [1, 1], channels: 3 };
+  const meaning: DenoiserMeaning = {
+    ...{ image: [8, 8, 3], parameterisation: velocity, levels: scheduleLevels(schedule) },
+  };
+
+  test('opens runs, checkpoints and state_dicts by their paths, and says what they are', async () => {
+    const unet = new Unet(options);
+    const run = join(folder, 'opened');
+    const file = join(run, 'checkpoint.safetensors');
+    await mkdir(run);
+    await writeCheckpoint(file, {
+      networks: { denoiser: { name: '@ddpm/unet', options } },
+      ...{ meaning: meaningToJson(meaning), step: 3, settings: { dataset: 'mnist' }, state: new Map() },
+      weights: await parameterValues({ denoiser: unet }),
+    });
+    for (const path of [run, file]) {
+      expect(await openModel(path)).toMatchObject({
+        ...{ kind: 'checkpoint', folder: run, run, step: 3, trained: { dataset: 'mnist' }, unusable: [] },
+        description: '@ddpm/unet after 3 steps, images of 8×8×3',
+        denoiser: { image: [8, 8, 3], parameterisation: velocity },
+      });
+    }
+    const dict = join(folder, 'torch.safetensors');
+    await writeFile(dict, writeSafetensors(await toTorchStateDict(unet)));
+    const opened = await openModel(dict, { schedule, imageSize: 8 });
+    expect(opened).toMatchObject({
+      ...{ kind: 'state_dict', folder, trained: {}, unusable: [] },
+      description: 'a PyTorch state_dict, images of 8×8×3',
+      denoiser: { image: [8, 8, 3], parameterisation: epsilon, levels: { schedule } },
+    });
+    expect([opened.run, opened.step]).toEqual([undefined, undefined]);
+    const [x, t] = [tf.ones<tf.Rank.R4>([1, 8, 8, 3]), tf.tensor1d([2])];
+    const [a, b] = [unet, opened.denoiser.network].map((network) => network.apply(x, t).dataSync());
+    expect(b).toEqual(a);
+  });
+
+  test('names what cannot be opened', async () => {
+    await expect(openModel(join(folder, 'absent'))).rejects.toThrow(/absent cannot be read: there is no such file/);
+    const other = join(folder, 'other.safetensors');
+    await writeFile(other, writeSafetensors(new Map([['w', { shape: [1], data: new Float32Array(1) }]])));
+    await expect(openModel(other)).rejects.toThrow(
+      "other.safetensors cannot be used: this is no state_dict of the tutorial's U-Net",
+    );
+  });
 });
