@@ -3,13 +3,14 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from '
 import { delimiter, join } from 'node:path';
 import { execute, npm, npx } from './execute.mjs';
 
-const apps = ['@ddpm/trainer', '@ddpm/sampler'];
+const apps = ['@ddpm/trainer', '@ddpm/sampler', '@ddpm/evaluator'];
 const small =
   '--dataset fashion-mnist-10k --image-size 8 --dim 4 --dim-mults 1,2 --timesteps 20 --batch-size 16 --sample-every 0'.split(
     ' ',
   );
 const train = (steps, out) => ['ddpm-train', ...small, '--steps', String(steps), '--out', out];
 const sample = (run, out) => ['ddpm-sample', run, '--count', '2', '--steps', '5', '--out', out];
+const evaluate = (run, out) => ['ddpm-evaluate', run, '-n', '20', '--steps', '2', '--out', out];
 
 function emptyFolder(folder, name) {
   const cwd = join(folder, name);
@@ -18,7 +19,12 @@ function emptyFolder(folder, name) {
 }
 
 function sampled(cwd, out) {
-  assert.deepEqual(readdirSync(join(cwd, out)).sort(), ['0.png', '1.png', 'chain.gif', 'grid.png']);
+  assert.deepEqual(readdirSync(join(cwd, out)).sort(), ['0.png', '1.png', 'chain.gif', 'grid.png', 'samples.json']);
+}
+
+function evaluated(cwd, out) {
+  const [{ n, frechetDistance, floor }] = JSON.parse(readFileSync(join(cwd, out, 'evaluation.json'), 'utf8'));
+  assert.ok(n === 20 && frechetDistance > floor.frechetDistance, `an untrained model scores ${frechetDistance}`);
 }
 
 /**
@@ -47,6 +53,10 @@ export async function testApps({ folder, env, nodes, cell }) {
       await use(sample(run, images));
       sampled(cwd, images);
     });
+    await cell(`Node ${version}`, 'evaluate', async () => {
+      await use(evaluate(run, `scores-${version}`));
+      evaluated(cwd, `scores-${version}`);
+    });
   }
   return join(cwd, `run-${[...nodes.keys()].at(-1)}`);
 }
@@ -59,6 +69,10 @@ export async function testNpx({ folder, env, cell }) {
   await cell('npx', 'sample', async () => {
     await from(apps[1], sample('run', 'images'));
     sampled(cwd, 'images');
+  });
+  await cell('npx', 'evaluate', async () => {
+    await from(apps[2], evaluate('run', 'scores'));
+    evaluated(cwd, 'scores');
   });
 }
 
@@ -94,6 +108,10 @@ export async function testOffline({ folder, env, cell }) {
   await cell(name, 'sample', async () => {
     await use('npx', sample('run', 'images'));
     sampled(cwd, 'images');
+  });
+  await cell(name, 'evaluate', async () => {
+    await use('npx', evaluate('run', 'scores'));
+    evaluated(cwd, 'scores');
   });
   return scripts;
 }
