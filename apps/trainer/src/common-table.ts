@@ -49,7 +49,7 @@ const first = {
     },
     validation: {
       flag: '--validation <images>',
-      does: 'held-out images whose loss is measured: of the test split where there is one, otherwise the last ones',
+      does: 'held-out images whose loss is measured: of the test split where there is one, otherwise some that are spread evenly',
       schema: wholeNumber(0),
       read: number,
     },

@@ -1,11 +1,11 @@
 import type { Progress } from '@ddpm/app-common';
 import { createProgress } from '@ddpm/app-common';
 import type { Dataset, Progress as DownloadProgress } from '@ddpm/datasets';
-import { datasetSplits, openDataset, subset } from '@ddpm/datasets';
+import { datasetSplits, holdOut, openDataset } from '@ddpm/datasets';
 import type { Reporter } from './reporter';
 import type { Settings } from './table';
 
-/** The training images, and those held out: of the test split where the dataset has one, otherwise its last images. */
+/** The training images, and those held out, spread evenly: of the test split where the dataset has one, otherwise of its own images. */
 export async function openData(
   { dataset: name, dataDir, imageSize, channels, validation: held }: Settings,
   reporter: Reporter,
@@ -19,12 +19,12 @@ export async function openData(
     if (held === 0) return { dataset: whole };
     if (datasetSplits[name].includes('test')) {
       const test = await open('test');
-      return { dataset: whole, validation: held < test.size ? subset(test, 0, held) : test };
+      return { dataset: whole, validation: held < test.size ? holdOut(test, held).heldOut : test };
     }
     if (held >= whole.size)
       throw new RangeError(`--validation holds out ${held} images, but ${name} has only ${whole.size}`);
-    const kept = whole.size - held;
-    return { dataset: subset(whole, 0, kept), validation: subset(whole, kept, whole.size) };
+    const { kept, heldOut } = holdOut(whole, held);
+    return { dataset: kept, validation: heldOut };
   } finally {
     bars.stop();
   }

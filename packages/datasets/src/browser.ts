@@ -9,4 +9,4 @@ export { resize } from './resize';
 export { crop, fitted, pad } from './transform';
 export type { Fit } from './transform';
 export { withTokens } from './with-tokens';
-export { subset } from './subset';
+export { choose, holdOut, subset } from './subset';

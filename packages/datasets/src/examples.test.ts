@@ -4,7 +4,7 @@ import type { Examples, ExamplesOptions } from './examples';
 import { batchCount, examples, readExamples } from './examples';
 import type { Dataset } from './dataset';
 import { arrayDataset } from './dataset';
-import { subset } from './subset';
+import { holdOut, subset } from './subset';
 
 /** Image i is the row i, 255, 0, and so is known from its pixels; a flip shows. */
 const numbered = (size: number): Dataset =>
@@ -163,4 +163,27 @@ test('a subset is a part of a dataset, its labels with it', async () => {
   expect(part.size).toBe(3);
   expect(numbers([read])).toEqual([7, 5]);
   expect([...read.label!.data]).toEqual([7, 5]);
+});
+
+test('images that are held out are spread evenly, so that each class gives its share, and the others stay in order', async () => {
+  const byClass: Dataset = { ...numbered(12), label: (i) => Math.floor(i / 4), captions: (i) => [`number ${i}`] };
+  const { kept, heldOut } = holdOut(byClass, 3);
+  expect([kept.size, heldOut.size]).toEqual([9, 3]);
+  const read = await readExamples(heldOut, Int32Array.of(0, 1, 2));
+  expect(numbers([read])).toEqual([2, 6, 10]);
+  expect([...read.label!.data]).toEqual([0, 1, 2]);
+  expect(heldOut.captions!(1)).toEqual(['number 6']);
+  expect(
+    numbers([
+      await readExamples(
+        kept,
+        Int32Array.from({ length: 9 }, (_, i) => i),
+      ),
+    ]),
+  ).toEqual([...[0, 1, 3, 4, 5, 7, 8, 9, 11]]);
+  for (const n of [0, 1, 11]) expect(holdOut(byClass, n).heldOut.size).toBe(n);
+  for (const n of [12, -1, 1.5])
+    expect(() => holdOut(byClass, n)).toThrow(
+      `holdOut: must leave some of 12 images, and hold out a whole number of them; got ${n}`,
+    );
 });

@@ -3,13 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
-import { defaultCacheDir } from '@ddpm/datasets';
+import { choose, defaultCacheDir } from '@ddpm/datasets';
 import type { Moments } from '@ddpm/metrics';
 import { moments } from '@ddpm/metrics';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import type { FeatureNetwork, Seen } from './feature-network';
 import { see } from './feature-network';
-import { choose } from './some-of';
 
 /** Real images, as a feature network sees them. */
 export interface Reference {

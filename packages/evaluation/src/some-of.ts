@@ -1,13 +1,6 @@
 import type { Dataset } from '@ddpm/datasets';
+import { choose } from '@ddpm/datasets';
 import { Random } from '@ddpm/random';
-
-/** The images of these numbers, as a dataset. */
-export const choose = (images: Dataset, indices: Int32Array): Dataset => ({
-  ...images,
-  size: indices.length,
-  image: (i) => images.image(indices[i]),
-  ...(images.label && { label: (i: number) => images.label!(indices[i]) }),
-});
 
 /** An order of so many images, by chance. */
 export const orderOf = (size: number, seed: number): Int32Array =>
