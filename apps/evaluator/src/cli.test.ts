@@ -119,7 +119,7 @@ describe('ddpm-evaluate', () => {
     const { status, stdout, stderr } = run('run', '-n', '24', '--steps', '2', '--sampler', 'ddim');
     expect([stderr, status]).toEqual(['', 0]);
     expect(stdout).toContain('Warning: run: 24 images are few');
-    expect(stdout).toMatch(/Drawing will take about \d+s/);
+    expect(stdout).toMatch(/It will take about \d+s: drawing \d+s, features of 84 images \d+s\n/);
     expect(stdout).toMatch(
       /Features: features\.safetensors \([0-9a-f]{12}\), 8 of each image; .* 60 .* folder; seed 0/,
     );
@@ -140,7 +140,9 @@ describe('ddpm-evaluate', () => {
 
     expect(readdirSync(join(folder, 'run', 'tensorboard'))).toHaveLength(1);
 
-    run('run', '-n', '24', '--steps', '2', '--sampler', 'ddim');
+    // The features of the 60 training images were kept.
+    const again = run('run', '-n', '24', '--steps', '2', '--sampler', 'ddim');
+    expect(again.stdout).toMatch(/features of 24 images/);
     expect(results('run')).toEqual([result]);
     const report = readFileSync(join(folder, 'run', 'report.html'), 'utf8');
     expect(report.split('after 7 steps: ddim, 2 steps, seed 0')).toHaveLength(2);

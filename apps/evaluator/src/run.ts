@@ -16,10 +16,12 @@ import {
 } from '@ddpm/app-common';
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
+import { subset } from '@ddpm/datasets';
 import type { FeatureNetwork, Reference } from '@ddpm/evaluation';
 import {
   defaultFeatures,
   floorOf,
+  isKept,
   measure,
   neighboursPicture,
   openFeatures,
@@ -75,7 +77,7 @@ export async function run(paths: readonly string[], settings: Settings): Promise
         `${subject.name}: ${n} images are few; a Fréchet distance of fewer than ${ENOUGH} is mostly chance and bias`,
       );
   try {
-    await sayHowLong(works);
+    await sayHowLong(works, images, network);
     const real = await references(images, network);
     const results: Result[] = [];
     for (const work of works) results.push(...(await evaluate(work, real, network, settings)));
@@ -136,19 +138,37 @@ function captionsOf({ dataset, train, test }: RealImages, n: number, seed: numbe
   return Array.from({ length: n }, (_, i) => from.captions!(numbers[i % numbers.length])[0]);
 }
 
-/** What takes longest is drawing. */
-async function sayHowLong(works: readonly Work[]): Promise<void> {
-  let seconds = 0;
-  for (const { drawing, wanted, portraits } of works) {
-    if (!drawing) continue;
-    const each = await drawing.secondsEach();
+/** Says about how long drawing takes, and the features of what is drawn and of real images that were not kept. */
+async function sayHowLong(works: readonly Work[], { train, test }: RealImages, network: FeatureNetwork): Promise<void> {
+  let [drawing, images] = [0, 0];
+  for (const { n, drawing: by, wanted, portraits } of works) {
+    images += n * wanted.length;
+    if (!by) continue;
+    const each = await by.secondsEach();
     for (const one of wanted) {
       // Guidance asks for each image twice.
-      const times = drawing.work(one) + (portraits ? drawing.work({ count: portraits.n }) : 0);
-      seconds += times * each * ((one.guidance ?? 1) === 1 ? 1 : 2);
+      const times = by.work(one) + (portraits ? by.work({ count: portraits.n }) : 0);
+      drawing += times * each * ((one.guidance ?? 1) === 1 ? 1 : 2);
     }
   }
-  if (seconds > 0) say(`Drawing will take about ${formatSeconds(seconds)}`);
+  for (const real of [train, ...(test ? [test] : [])]) if (!(await isKept(real, network))) images += real.size;
+  const features = images * (await secondsOfFeatures(train, network));
+  const parts = [
+    ...(drawing > 0 ? [`drawing ${formatSeconds(drawing)}`] : []),
+    `features of ${images.toLocaleString('en')} images ${formatSeconds(features)}`,
+  ];
+  say(`It will take about ${formatSeconds(drawing + features)}: ${parts.join(', ')}`);
+}
+
+/** About how long the features of an image take, by trying some, after a call that made everything ready. */
+async function secondsOfFeatures(images: Dataset, network: FeatureNetwork): Promise<number> {
+  const some = subset(images, 0, Math.min(images.size, 100));
+  let start = 0;
+  for (let i = 0; i < 2; i++) {
+    start = performance.now();
+    await see(network, some);
+  }
+  return (performance.now() - start) / 1000 / some.size;
 }
 
 /** Real images as the network sees them. */

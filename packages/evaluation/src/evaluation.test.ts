@@ -17,6 +17,7 @@ import {
   neighboursPicture,
   onnxFeatures,
   openFeatures,
+  isKept,
   openReference,
   pixelFeatures,
   see,
@@ -149,7 +150,10 @@ describe('real images', () => {
   test('are seen once: what the network makes of them is kept, and made again where that is damaged', async () => {
     const images = dots(130, 1);
     plain.asked = 0;
+    expect(await isKept(images, plain, { cacheDir })).toBe(false);
     const first = await openReference('dots', images, plain, { cacheDir });
+    for (const same of [images, dots(130, 1)]) expect(await isKept(same, plain, { cacheDir })).toBe(true);
+    expect(await isKept(dots(130, 2), plain, { cacheDir })).toBe(false);
     expect(plain.asked).toBe(130);
     const again = await openReference('dots', dots(130, 1), plain, { cacheDir });
     expect(plain.asked).toBe(130);

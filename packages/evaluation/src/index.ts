@@ -4,7 +4,7 @@ export { classifierFeatures } from './classifier-features';
 export { onnxFeatures } from './onnx-features';
 export type { Layout, OnnxFeaturesOptions } from './onnx-features';
 export { defaultFeatures, featureNames, openFeatures } from './open-features';
-export { openReference } from './reference';
+export { isKept, openReference } from './reference';
 export type { Reference } from './reference';
 export { floorOf, measure } from './evaluate';
 export type { Measures } from './evaluate';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
@@ -34,12 +35,27 @@ export async function openReference(
 ): Promise<Reference> {
   network.fit(images);
   const hash = await hashOf(images);
-  const path = join(cacheDir, 'features', `${network.hash}-${hash}.safetensors`);
+  const path = keptAt(network, hash, cacheDir);
   const kept = await readSeen(path, images.size);
   const seen = kept ?? (await see(network, images, { onProgress }));
   if (!kept) await keep(path, encodeSeen(seen));
   return { name, images, seen, moments: moments(seen.features), hash };
 }
+
+/**
+ * Whether what the network makes of real images was kept, so that `openReference` has it at once.
+ * @param options.cacheDir where it is kept; see `defaultCacheDir`
+ */
+export async function isKept(
+  images: Dataset,
+  network: Pick<FeatureNetwork, 'hash'>,
+  { cacheDir = defaultCacheDir() }: { cacheDir?: string } = {},
+): Promise<boolean> {
+  return existsSync(keptAt(network, await hashOf(images), cacheDir));
+}
+
+const keptAt = (network: Pick<FeatureNetwork, 'hash'>, hash: string, cacheDir: string) =>
+  join(cacheDir, 'features', `${network.hash}-${hash}.safetensors`);
 
 /** The images of these numbers, with what the network makes of them. */
 export function part(reference: Reference, indices: Int32Array): Reference {
@@ -59,7 +75,16 @@ export function part(reference: Reference, indices: Int32Array): Reference {
   };
 }
 
-async function hashOf(images: Dataset): Promise<string> {
+/** Of those that were asked for. */
+const hashes = new WeakMap<Dataset, Promise<string>>();
+
+function hashOf(images: Dataset): Promise<string> {
+  const known = hashes.get(images) ?? newHashOf(images);
+  hashes.set(images, known);
+  return known;
+}
+
+async function newHashOf(images: Dataset): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([images.size, images.shape, images.classNames ?? null]));
   for (let i = 0; i < images.size; i++) {
     hash.update(await images.image(i));
