@@ -19,7 +19,10 @@ const usual = [
   ...['state_dict', 'model_state_dict', 'model', 'module', 'network', 'net', 'params', 'weights'],
 ];
 /** Prefixes that `DataParallel`, `torch.compile`, and classes that hold a network or its average put before every name. */
-const wrappers = ['module.', '_orig_mod.', 'ema_model.', 'model.'];
+const wrappers = ['module.', '_orig_mod.', 'ema_model.', 'model.', 'denoise_fn.'];
+/** The schedule that lucidrains' `GaussianDiffusion` keeps beside its network. */
+const ofSchedule =
+  /^(?:betas|alphas_cumprod|alphas_cumprod_prev|sqrt_\w+|log_one_minus_alphas_cumprod|posterior_\w+|p2_loss_weight|loss_weight)$/;
 
 const MAX_DEPTH = 32;
 const MAX_NAME = 500;
@@ -30,7 +33,8 @@ const MAX_CHARACTERS = 20_000_000;
 /**
  * The weights in what `readTorchFile` gives: those of a moving average if there are some, and otherwise the network's,
  * under the names that training programs use (`ema`, `state_dict`, `model`, …); then without what wrappers put before
- * every name (`module.`, `_orig_mod.`, `ema_model.`, `model.`).
+ * every name (`module.`, `_orig_mod.`, `ema_model.`, `model.`, `denoise_fn.`); the schedule beside a network is left
+ * out.
  * @param options.at keys that lead to the weights, with dots between them, where others are meant
  * @param options.prefix takes only the tensors whose names begin with this, and takes that off
  * @throws Error if there are none, or several and none under a usual name: it lists where they are
@@ -140,7 +144,8 @@ function unwrapped(
   // ema_pytorch keeps both, and their numbers of steps.
   if (has('ema_model.') && has('online_model.')) takeOff('ema_model.');
   for (;;) {
-    const wrapper = wrappers.find((start) => [...tensors.keys()].every((name) => name.startsWith(start)));
+    const names = [...tensors.keys()].filter((name) => !ofSchedule.test(name));
+    const wrapper = wrappers.find((start) => names.length > 0 && names.every((name) => name.startsWith(start)));
     if (wrapper === undefined) return { tensors, prefix, others: left };
     takeOff(wrapper);
   }

@@ -113,6 +113,42 @@ test('the weights are found in what a training program saves, an average first',
   expect(() => stateDict(value, { at: 'epoch' })).toThrow('torch-file: "epoch" holds no tensors');
 });
 
+test('of a whole diffusion process, as lucidrains’ trainer saves it, the weights are those of its averaged network', () => {
+  const tensor = { dtype: 'F32', shape: [1], data: new Float32Array(1) };
+  const process = (network: string, start = '') =>
+    ['betas', 'alphas_cumprod_prev', 'sqrt_recip_alphas_cumprod', 'posterior_mean_coef1', 'loss_weight']
+      .concat(`${network}.init_conv.weight`, `${network}.time_mlp.1.bias`)
+      .map((name) => [start + name, tensor] as const);
+  const saved = new Map<string, unknown>([
+    ...[['step', 7] as const, ['model', new Map(process('model'))] as const, ['opt', new Map()] as const],
+    [
+      'ema',
+      new Map([
+        ['initted', tensor],
+        ['step', tensor],
+        ...process('model', 'online_model.'),
+        ...process('model', 'ema_model.'),
+      ]),
+    ],
+  ]);
+  const names = ['init_conv.weight', 'time_mlp.1.bias'];
+  const average = stateDict(saved);
+  expect(average).toMatchObject({ at: 'ema', prefix: 'ema_model.model.' });
+  expect([...average.tensors.keys()]).toEqual(names);
+  expect(average.others).toEqual(expect.arrayContaining(['initted', 'online_model.betas', 'betas', 'loss_weight']));
+  expect([...stateDict(saved, { at: 'model' }).tensors.keys()]).toEqual(names);
+  // Its first versions, which had the average as they had the model.
+  const first = stateDict(
+    new Map([
+      ['model', new Map(process('denoise_fn'))],
+      ['ema', new Map(process('denoise_fn'))],
+    ]),
+  );
+  expect([first.at, first.prefix, ...first.tensors.keys()]).toEqual(['ema', 'denoise_fn.', ...names]);
+  // A schedule alone is what was saved.
+  expect([...stateDict(new Map([['betas', tensor]])).tensors.keys()]).toEqual(['betas']);
+});
+
 test('where weights lie at several places with names of their own, they are listed', () => {
   const { tensors: inside } = stateDict(readTorchFile(file('unsigned.pt')));
   const both = new Map([
