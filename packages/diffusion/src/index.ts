@@ -49,6 +49,8 @@ export type { DenoisingOptions } from './denoising';
 export { noisedClassifying } from './noised-classifying';
 export type { NoisedClassifyingOptions } from './noised-classifying';
 export { withLabelDropout } from './label-dropout';
+export { withNearestNoise } from './nearest-noise';
+export type { NearestNoiseOptions } from './nearest-noise';
 export type { LabelDropoutOptions } from './label-dropout';
 
 export type { Denoise } from './denoise/denoise';

@@ -88,6 +88,12 @@ export const options = {
       schema: oneOf(names(levelSources)),
       inherited: true,
     },
+    noises: {
+      flag: '--noises <n>',
+      does: 'draw so much noise for each image and take what is nearest to it (immiscible diffusion); 1, the noise as it comes, by default',
+      schema: wholeNumber(1).optional(),
+      read: number,
+    },
     schedule: {
       flag: '--schedule <name>',
       does: `noise schedule: ${scheduleNames}; ${OF_MODEL} is that of --from`,

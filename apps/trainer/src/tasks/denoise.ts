@@ -5,7 +5,17 @@ import { loadNetwork } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import { arrayDataset, readExamples } from '@ddpm/datasets';
 import type { Moments, Network } from '@ddpm/diffusion';
-import { denoising, l2, momentsOf, showsImages, sigmaDataOf, stack, trailing, withLabelDropout } from '@ddpm/diffusion';
+import {
+  denoising,
+  l2,
+  momentsOf,
+  showsImages,
+  sigmaDataOf,
+  stack,
+  trailing,
+  withLabelDropout,
+  withNearestNoise,
+} from '@ddpm/diffusion';
 import { enlarge, imageGrid, toBytes, toImages } from '@ddpm/images';
 import { namedParameters, parameterCount } from '@ddpm/layers';
 import type { CompiledNetwork, KnownLevels } from '@ddpm/models';
@@ -78,7 +88,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
     ...{ network, parameters, parameterisation, loss: losses[loss] ?? l2, weighting },
     bound: levels.schedule && bounds[loss]?.of(trailing(levels.schedule)),
   };
-  const whole = denoising({ ...objective, levels: source });
+  const whole = withNearestNoise(denoising({ ...objective, levels: source }), { among: settings.noises ?? 1 });
   const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition }));
   const classesOf = (count: number) => labels(count, { classes: classNames!.length }).label.data;
   /** Images, as ddpm-sample draws them where it is asked for nothing else. */
