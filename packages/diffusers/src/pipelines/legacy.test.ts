@@ -2,7 +2,6 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sample } from '@ddpm/diffusion';
-import type { TensorValues } from '@ddpm/layers';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import { readTorchFile, stateDict } from '@ddpm/torch-file';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
