@@ -13,8 +13,8 @@ const tuned = {
 };
 
 /**
- * What times a model and a request on all sides, or those with the given names: ours, PyTorch's, and PyTorch's with the
- * allocator tuned.
+ * A function that times a model and a request on all sides, or those with the given names: ours, PyTorch's, and
+ * PyTorch's with the allocator tuned.
  */
 export function comparing(python, rounds) {
   const sides = {

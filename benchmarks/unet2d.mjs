@@ -33,7 +33,7 @@ const cifar10 = {
   down_block_types: ['DownBlock2D', 'AttnDownBlock2D', 'DownBlock2D', 'DownBlock2D'],
   up_block_types: ['UpBlock2D', 'UpBlock2D', 'AttnUpBlock2D', 'UpBlock2D'],
 };
-/** What a small ADM has at 14×14: patches of 2×2 pixels, attention at 7×7. */
+/** The options of a small ADM at 14×14: patches of 2×2 pixels, attention at 7×7. */
 const small = {
   sample_size: 14,
   in_channels: 4,

@@ -16,7 +16,7 @@ const sharp = createRequire(join(root, 'packages', 'datasets', 'package.json'))(
 /** [h, w]: as they are; large and small factors, whole and not; another aspect. */
 const SIZES = [null, [16, 16], [68, 92], [102, 138], [47, 61], [40, 30], [64, 64]];
 const CHANNELS = [null, 1, 3, 4];
-/** What is known to differ, by at most so much; all else is the same to the bit. */
+/** Differences that are known, each at most so large; all else is the same to the bit. */
 const ALLOWED = { 'full-chroma.avif': 3, 'half-chroma.avif': 90 };
 
 const work = mkdtempSync(join(tmpdir(), 'ddpm-pictures-'));
@@ -81,7 +81,7 @@ function python(args, input) {
   return stdout.trim();
 }
 
-/** What Pillow does not write: colour of 16 bits, and a profile of other colours. */
+/** Pictures that Pillow does not write: colour of 16 bits, and a profile of other colours. */
 async function makeOthers(folder) {
   const samples = Uint16Array.from({ length: 46 * 34 * 3 }, (_, i) => (i * 40503) % 65536);
   const wide = sharp(samples, { raw: { width: 46, height: 34, channels: 3 } });

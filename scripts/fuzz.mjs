@@ -18,7 +18,7 @@ const NODE_KEEPS_MB = 0.02;
 const MAX_MESSAGE = 1000;
 /** Kinds of failure after which a reader's run ends. */
 const MAX_FAILURES = 10;
-/** What an engine says of a mistake in the code, rather than in the file. */
+/** Messages of an engine about a mistake in the code, rather than in the file. */
 const INTERNAL =
   /Cannot (read|set|convert|destructure)|is not (a function|iterable|defined|a constructor)|of undefined|undefined is|Maximum call stack|Invalid (array|typed array|string|code point|count|offset)|[Aa]llocation|out of (memory|bounds|range)|outside the bounds|\[object/;
 
@@ -108,7 +108,7 @@ async function work(name, numberPath) {
   process.stdout.write(JSON.stringify({ row, failures: [...failures.values()] }));
 }
 
-/** What is wrong with an error, if it is not one clear line. */
+/** The fault of an error, if it is not one clear line. */
 function problemOf(error) {
   if (!(error instanceof Error)) return `throws ${typeof error}`;
   const { message } = error;

@@ -47,7 +47,7 @@ function printTable() {
     console.log([name.padEnd(width), ...shown.map((column) => (row[column] ?? '–').padEnd(column.length))].join('  '));
 }
 
-/** What an installed project holds: its packages, and their files' sizes in bytes. */
+/** The contents of an installed project: its packages, and their files' sizes in bytes. */
 function contents(project) {
   const modules = join(project, 'node_modules');
   const { packages } = JSON.parse(readFileSync(join(modules, '.package-lock.json'), 'utf8'));

@@ -37,8 +37,8 @@ export function runReadmeExample(packageFolder, home = packageFolder) {
 }
 
 /**
- * What the built package exports, from any of its entries, that no row of the README's tables begins with. Types are
- * not looked for.
+ * The exports of the built package, from any of its entries, that no row of the README's tables begins with. Types
+ * are not looked for.
  */
 export function missingFromReadme(packageFolder) {
   const firstCells = [...readFileSync(join(packageFolder, 'README.md'), 'utf8').matchAll(/^\| (.*?) \|/gm)].map(

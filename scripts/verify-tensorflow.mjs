@@ -105,7 +105,7 @@ async function installPackages() {
   }
 }
 
-/** What is missing is better said at once than after a download. */
+/** Says what is missing at once, rather than after a download. */
 async function checkTools() {
   if (process.platform !== 'linux')
     throw new Failure(`it needs Linux, whose wheels hold the library; this is ${process.platform}`);
@@ -119,8 +119,8 @@ async function checkTools() {
 }
 
 /**
- * What tfjs-node's install script would download: TensorFlow's library, here that of the wheel, and the addon that
- * calls it.
+ * Builds what tfjs-node's install script would download: TensorFlow's library, here that of the wheel, and the addon
+ * that calls it.
  */
 async function buildAddon() {
   if (!existsSync(tensorflow)) {

@@ -76,7 +76,7 @@ const names = (module) => Object.keys(module).filter((name) => !['default', '__e
   }
 }
 
-/** What the compiler has to say, a line for each error. */
+/** The compiler's complaints, a line for each error. */
 async function typeErrors(compiler, cwd) {
   const output = await execute('node', [compiler], { cwd }).catch(({ message }) => message);
   return output.split('\n').filter((line) => line.includes('error TS'));

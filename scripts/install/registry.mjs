@@ -35,7 +35,7 @@ function integrityOf(path) {
   return `sha512-${createHash('sha512').update(readFileSync(path)).digest('base64')}`;
 }
 
-/** What a registry says of a package that has one version. */
+/** A registry's answer about a package that has one version. */
 function packument({ path, manifest, integrity }, url) {
   const version = { ...manifest, dist: { tarball: `${url}${basename(path)}`, integrity } };
   return { name: manifest.name, 'dist-tags': { latest: manifest.version }, versions: { [manifest.version]: version } };

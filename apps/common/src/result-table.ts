@@ -8,7 +8,7 @@ const percent = (value: number) => `${(100 * value).toFixed(1)}%`;
 /** The measures' names, over their columns. */
 export const headings = ['n', 'Fréchet', 'KID', 'precision', 'recall', 'right class'] as const;
 
-/** What was measured, as it is shown. */
+/** The measures of a result, as they are shown: one cell for each heading. */
 export const resultCells = ({
   n,
   frechetDistance,
@@ -25,7 +25,7 @@ export const resultCells = ({
   classAccuracy === undefined ? '' : percent(classAccuracy),
 ];
 
-/** What was measured, by its path and the scale of guidance. */
+/** The name of a result: the path that was measured, and the scale of guidance. */
 const nameOf = ({ of, how }: Result) => (how?.guidance === undefined ? of : `${of}, guidance ${how.guidance}`);
 
 /** The results side by side with what real images score. */
@@ -38,7 +38,7 @@ export function resultTable(results: readonly Result[]): string {
   ]);
 }
 
-/** What of a portrait is read, over the columns. */
+/** The headings over what is read of portraits. */
 export const attributeHeadings = ['n', 'hair', 'clothes', 'hat', 'colours', 'glasses'] as const;
 
 /** The shares of portraits that show what was asked for, of combinations that training had and of those it lacked. */
@@ -56,7 +56,7 @@ export const attributeRows = ({ attributes }: Pick<Result, 'attributes'>): strin
         ...[hair, clothes, hat, colours, glasses].map(({ asked, right }) => (asked > 0 ? percent(right / asked) : '')),
       ]);
 
-/** What portraits show of what was asked for; undefined where nothing was read. */
+/** A table of how often portraits show what was asked for; undefined where nothing was read. */
 export function attributeTable(results: readonly Result[]): string | undefined {
   const rows = results.flatMap((result) =>
     attributeRows(result).map(([which, ...cells]) => [`${nameOf(result)}, ${which}`, ...cells]),

@@ -16,7 +16,7 @@ export interface How {
   readonly guidance?: number;
 }
 
-/** What was measured of one model, or of some pictures, with all that it depends on. */
+/** The measures of one model, or of some pictures, with all that they depend on. */
 export interface Result extends Measures {
   /** The model's or the pictures' path, as it was given. */
   readonly of: string;
@@ -35,7 +35,7 @@ export interface Result extends Measures {
     /** Combinations that training lacked. */
     readonly heldOut: Agreement;
   };
-  /** What real images score at the same number. */
+  /** The measures of real images, as many. */
   readonly floor: Measures;
 }
 
@@ -77,7 +77,7 @@ export async function addResults(folder: string, added: readonly Result[]): Prom
   return path;
 }
 
-/** What was measured, as numbers by the names that curves have. */
+/** The measures of a result by the names that their curves have. */
 export const curvesOf = ({
   frechetDistance,
   kernelDistance,

@@ -12,13 +12,13 @@ export interface Attributes {
   readonly heldOut: Agreement;
 }
 
-/** What portraits are asked for. */
+/** Captions of portraits to draw, and the facts that each states. */
 export interface Order {
   readonly captions: readonly string[];
   readonly facts: readonly Facts[];
 }
 
-/** What portraits are asked for, of combinations that training had, and of those that it lacked. */
+/** Portraits to draw, of combinations that training had, and of those that it lacked. */
 export interface Orders {
   readonly seen: Order;
   readonly heldOut: Order;

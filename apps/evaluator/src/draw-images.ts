@@ -14,7 +14,7 @@ import type { Settings } from './options';
 /** Which images to draw. */
 export interface Wanted {
   readonly count: number;
-  /** What they are to show, in turn, of a model that takes words. */
+  /** Of a model that takes words: what images are to show, in turn. */
   readonly captions?: readonly string[];
   /** How much classes or captions count; the model as it is, by default. */
   readonly guidance?: number;

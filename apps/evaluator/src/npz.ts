@@ -3,7 +3,7 @@ import { arrayDataset } from '@ddpm/datasets';
 import { toBytes } from '@ddpm/images';
 import { unzipSync } from 'fflate';
 
-/** What of NumPy's arrays is read. */
+/** A NumPy array of a type that is read. */
 interface NpyArray {
   readonly shape: readonly number[];
   readonly values: Uint8Array | Float32Array | Float64Array | Int32Array | BigInt64Array;

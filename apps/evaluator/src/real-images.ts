@@ -4,7 +4,7 @@ import { datasetNames, datasetSplits, openDataset } from '@ddpm/datasets';
 import type { Settings } from './options';
 import type { Subject } from './subject';
 
-/** What to compare with: a dataset's training images, and others of its own where it has some. */
+/** Real images to compare with: a dataset's training images, and those of its test split where it has one. */
 export interface RealImages {
   readonly dataset: string;
   readonly train: Dataset;

@@ -231,7 +231,7 @@ async function evaluate(work: Work, real: Real, network: FeatureNetwork, setting
   return results;
 }
 
-/** What is measured: drawn, or taken by chance from the images that there are. */
+/** The images to measure: drawn, or taken by chance from those that there are. */
 async function imagesOf({ subject, n, drawing }: Work, wanted: Wanted, seed: number): Promise<Dataset> {
   if (subject.kind === 'images') return someOf(subject.images, n, seed);
   const scale = wanted.guidance === undefined ? '' : `, guidance ${wanted.guidance}`;
@@ -246,7 +246,7 @@ async function imagesOf({ subject, n, drawing }: Work, wanted: Wanted, seed: num
   }
 }
 
-/** What the portraits show of what was asked for, and others of combinations that training lacked. */
+/** How far portraits show what was asked for, those that were drawn and others of combinations that training lacked. */
 async function attributesOf(work: Work, seen: Dataset, { guidance }: Wanted): Promise<Attributes> {
   const { orders, n } = work.portraits!;
   const heldOut = await imagesOf(work, { count: n, captions: orders.heldOut.captions, guidance }, 0);

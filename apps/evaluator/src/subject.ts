@@ -12,7 +12,7 @@ import { openModel } from '@ddpm/models';
 import { decodeNpz } from './npz';
 import type { Settings } from './options';
 
-/** What files of models are called. */
+/** The endings of files that hold models. */
 const MODEL_FILES = ['.safetensors', '.pt', '.pth', '.bin', '.ckpt'];
 
 /** A model that draws, or images that there are. */
@@ -29,7 +29,7 @@ export type Subject = {
 );
 
 /**
- * What a path leads to.
+ * Opens the model or the images that a path leads to.
  * @param warn told what was passed over
  * @throws Error in one line that names it
  */
@@ -86,7 +86,7 @@ async function openedModel(
   return { ...{ name: path, kind: 'model', denoiser, run, step, trained }, shape: denoiser.image };
 }
 
-/** What a subject's files are called. */
+/** The name of a subject, as a part of file names. */
 export const fileName = ({ name }: Subject) =>
   basename(name)
     .replace(/\.\w+$/, '')

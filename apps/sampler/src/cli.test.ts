@@ -23,7 +23,7 @@ const cli = resolve('dist/cli.js');
 const options = { dim: 4, dimMults: [1, 1], channels: 3 };
 let folder: string;
 
-/** What torch.save writes of a dict with these tensors under a key, in the format before PyTorch 1.6. */
+/** A file as torch.save wrote it before PyTorch 1.6, of a dict with these tensors under a key. */
 function torchFile(
   key: string,
   tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>,

@@ -21,7 +21,7 @@ export function comparisonOf(asked: readonly string[], steps: Comparison['steps'
   return { samplers: asked.includes('all') ? Object.keys(samplers) : [...new Set(asked)], steps: [...new Set(steps)] };
 }
 
-/** What is chosen in a cell; undefined where there are no timesteps to take all of. */
+/** The sampler and steps of a cell; undefined where there are no timesteps to take all of. */
 export function choiceOf(
   sampler: string,
   steps: number | 'all',

@@ -24,7 +24,7 @@ export interface Way extends Pick<DrawOptions, 'stream' | 'begin'> {
   readonly sampler: Sampler;
 }
 
-/** What is made of pictures, or between two: of a chosen sampler, the way of each image. */
+/** An edit of pictures, or between two: the way of each image, of a chosen sampler. */
 export type Edit = (chosen: ChosenSampler) => Way;
 
 /** How strongly `--from` changes a picture where nobody says. */
@@ -60,7 +60,7 @@ const variations =
     return { sampler, begin: ({ noise }) => noised(picture, shape, sampler.levels[0], noise) };
   };
 
-/** What is white in the mask, drawn to fit what is black (Lugmayr et al. 2022, RePaint). */
+/** Draws what is white in the mask to fit what is black (Lugmayr et al. 2022, RePaint). */
 const inpainting =
   (
     given: { image: Float32Array; mask: Float32Array },

@@ -9,7 +9,7 @@ import type { Way } from './edit';
 import type { Settings } from './options';
 import { classesAsked } from './plan';
 
-/** What leads images to their classes. */
+/** A classifier's guidance of images to their classes. */
 export interface Lead extends Pick<ClassifierGuidance, 'dispose'> {
   readonly lead: NonNullable<DrawOptions['lead']>;
 }

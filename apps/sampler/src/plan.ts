@@ -6,16 +6,16 @@ import type { Way } from './edit';
 import { editFor } from './edit';
 import type { Settings } from './options';
 
-/** What to draw, and how. */
+/** A drawing that was asked for: which images, and how. */
 export interface Plan {
   readonly count: number;
-  /** What each image is drawn from, if from words. */
+  /** The words that each image is drawn from, if any. */
   readonly captions?: readonly string[];
   /** All that `draw` is told but for the network and the way. */
   readonly options: Omit<DrawOptions, 'network' | 'sampler' | 'begin' | 'stream' | 'batch' | 'onStep'>;
   /** A sampler, and where images begin with it. */
   way(choice?: SamplerChoice): { readonly chosen: ChosenSampler; readonly way: Way };
-  /** What `samples.json` says of it, but for the sampler. */
+  /** The entries of `samples.json`, but for the sampler's. */
   readonly record: JsonObject;
 }
 

@@ -123,7 +123,7 @@ async function compare(
   await writeRecord(folder, { model: model.description, ...plan.record, ...comparison, seconds });
 }
 
-/** What a choice gives, or why it is refused. */
+/** The result of a choice, or the reason why it is refused. */
 function refused<T>(work: () => T): T | { readonly reason: string } {
   try {
     return work();

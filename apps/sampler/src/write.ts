@@ -21,7 +21,7 @@ export interface Drawn {
   readonly trajectory?: { readonly data: Float32Array; readonly shape: readonly number[] };
   /** Images in a row of their grid; near square by default. */
   readonly columns?: number;
-  /** What each was drawn from, if from words. */
+  /** The words that each was drawn from, if any. */
   readonly captions?: readonly string[];
 }
 
@@ -33,7 +33,7 @@ const animation = ({ chain }: Drawn) =>
 
 type Say = (line: string) => void;
 
-/** What writes each format into a folder. */
+/** The writers of each format, into a folder. */
 export const writers: Readonly<Record<Format, (folder: string, drawn: Drawn, say: Say) => Promise<void>>> = {
   async png(folder, { images }) {
     const digits = String(images.length - 1).length;

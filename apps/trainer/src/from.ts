@@ -35,7 +35,7 @@ export async function findSource(path: string): Promise<Source> {
   return { path, folder: path, checkpoint, unusable };
 }
 
-/** What of a meaning is the data's, and may be another for other data. */
+/** The fields of a meaning that are the data's, and may be others for other data. */
 const ofData = ['image', 'classNames', 'labelDropout', 'prior'];
 
 /**

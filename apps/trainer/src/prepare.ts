@@ -26,7 +26,7 @@ export interface Run {
   readonly execution: Execution;
   readonly training: Training;
   readonly learner: Learner;
-  /** What drawn images are judged by, where they are. */
+  /** The features that drawn images are judged by, where they are. */
   readonly judge?: FeatureNetwork;
   /** Examples without end, from a step on. */
   readonly examples: (start: number) => AsyncIterable<Examples>;

@@ -51,11 +51,11 @@ export interface AdmUnetOptions extends AdmOptions {
   dropout?: number;
   /** Makes it take the condition `label`: classes 0 … numClasses − 1, and `numClasses` for none of them. */
   numClasses?: number;
-  /** What else it is told; its pooled vectors have 4·modelChannels features. */
+  /** A sequence that attention reads; its pooled vectors have 4·modelChannels features. */
   context?: Context;
 }
 
-/** What only weights that come from elsewhere decide. */
+/** Options that only weights which come from elsewhere decide. */
 export interface AdmWeights {
   /** How weights begin that are not 0; as PyTorch's by default. */
   init?: Init;
@@ -65,7 +65,10 @@ export interface AdmWeights {
   headsFirst?: boolean;
 }
 
-/** What all networks of this family tell their blocks: sinusoids of t through two linear layers, plus the class's vector. */
+/**
+ * The vector for all blocks of this family's networks: sinusoids of t through two linear layers, plus the class's
+ * vector.
+ */
 class AdmEmbedding implements Told {
   readonly time: EmbeddingMlp;
   readonly label?: Embedding;

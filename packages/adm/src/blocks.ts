@@ -7,7 +7,7 @@ import type { Dropout } from './dropout';
 /** Height and width changed by a factor of 2, or not. */
 export type Resampling = 'up' | 'down';
 
-/** What changes the size between two levels; `emb` is what blocks are told of the noise level and the class. */
+/** A layer that changes the size between two levels; `emb` is what blocks are told of the noise level and the class. */
 export interface Resampler {
   /** @param size height and width that the way up leads to */
   apply(x: tf.Tensor4D, emb: tf.Tensor2D, dropout?: Dropout, size?: readonly [h: number, w: number]): tf.Tensor4D;

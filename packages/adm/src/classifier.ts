@@ -26,7 +26,7 @@ export interface AdmClassifierOptions extends AdmOptions {
   imageSize?: number;
 }
 
-/** What makes the logits [n, classes] of the encoder's results. */
+/** The part that makes the logits [n, classes] of the encoder's results. */
 interface Head {
   apply(encoded: ReturnType<Encoder['apply']>): tf.Tensor2D;
 }

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
  * network is a function of its inputs alone, so what is dropped is drawn outside: one number for each value that may be.
  */
 
-/** What to multiply values by, taken block by block. */
+/** Dropout as a function: the values multiplied by masks that are taken block by block. */
 export type Dropout = (x: tf.Tensor4D) => tf.Tensor4D;
 
 /** @param masks [n, values], as `drawMasks` draws them */

@@ -27,11 +27,11 @@ export interface Parts {
   middle(channels: number): readonly Stage[];
 }
 
-/** What all parts of a network are given beside the images. */
+/** Inputs of all parts of a network, beside the images. */
 export interface Given {
-  /** What is known of each image, [n, embDim]. */
+  /** The vector of each image's noise level and class, [n, embDim]. */
   readonly emb: tf.Tensor2D;
-  /** What attention reads beside the images, [n, positions, features]. */
+  /** The sequence that attention reads beside the images, [n, positions, features]. */
   readonly context?: tf.Tensor3D;
   /** In training. */
   readonly dropout?: Dropout;

@@ -3,7 +3,7 @@ import type { Resampler } from './blocks';
 import { ConvDownsample, ConvUpsample } from './blocks';
 import { ResBlock } from './res-block';
 
-/** What another library calls the parts of a network, whatever their places. */
+/** Another library's names of the parts of a network, whatever their places. */
 export interface Vocabulary {
   readonly block: Readonly<Record<'norm1' | 'conv1' | 'emb' | 'norm2' | 'conv2' | 'skip', string>>;
   /** By our field's path in the layer. */

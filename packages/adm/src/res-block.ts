@@ -8,7 +8,7 @@ import type { Dropout } from './dropout';
 /** A function of each element. */
 export type Activation = <T extends tf.Tensor>(x: T) => T;
 
-/** What all residual blocks of a network have in common. */
+/** Options that all residual blocks of a network have in common. */
 export interface ResBlockStyle {
   /** Features of what the blocks are told. */
   embDim: number;

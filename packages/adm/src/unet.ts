@@ -12,7 +12,7 @@ import { ResBlock } from './res-block';
 /** Inputs beside x and t, by name. */
 export type Condition = Readonly<Record<string, tf.Tensor>>;
 
-/** What each block is told: the noise level, and the class where there is one. */
+/** The embedding that each block is told: of the noise level, and the class where there is one. */
 export interface Told {
   /** The names of the conditions that it takes. */
   readonly conditions: readonly string[];
@@ -20,7 +20,9 @@ export interface Told {
   apply(t: tf.Tensor1D, condition: Condition): tf.Tensor2D;
 }
 
-/** What else a network is told, such as a caption: a sequence that attention reads, and maybe a vector for each block. */
+/**
+ * Another input of a network, such as a caption: a sequence that attention reads, and maybe a vector for each block.
+ */
 export interface Context {
   /** The names of the conditions that it takes. */
   readonly conditions: readonly string[];
@@ -30,7 +32,7 @@ export interface Context {
   apply(condition: Condition): { readonly sequence: tf.Tensor3D; readonly pooled?: tf.Tensor2D };
 }
 
-/** What a `Unet` is made of. */
+/** The parts that a `Unet` is made of. */
 export interface UnetParts extends Initial {
   /** Whose name errors begin with. */
   who: string;

@@ -131,7 +131,7 @@ function readConfig(given: Unet2dConfig): Config {
   return config;
 }
 
-/** What attention reads: a sequence that the caller gives, such as what CLIP makes of a caption. */
+/** A sequence for attention that the caller gives, such as what CLIP makes of a caption. */
 class GivenContext implements Context {
   readonly conditions = ['context'];
 
@@ -146,7 +146,7 @@ class GivenContext implements Context {
   }
 }
 
-/** What the U-Net is made of, as a config asks. */
+/** The U-Net's parts, as a config asks for them. */
 function partsOf(config: Config, { init, seed }: { init?: Init; seed: number }) {
   const { block_out_channels: widths, norm_eps: eps, norm_num_groups: groups, downsample_padding: padding } = config;
   options.groups(groups, widths);

@@ -28,7 +28,7 @@ export class Options {
     return found ?? this.refuse(name, value, carried.map((each) => JSON.stringify(each)).join(', '));
   }
 
-  /** What stands for a function of each element. */
+  /** The function of each element that a name stands for. */
   activation(name: string): Activation {
     return activations[this.oneOf('act_fn', name.toLowerCase(), Object.keys(activations))];
   }

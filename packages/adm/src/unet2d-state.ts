@@ -44,7 +44,7 @@ export function toUnet2d(unet: Unet2d | Unet2dCondition): Promise<Map<string, Te
   return toTorchTensors(unet, (path) => names.get(path)!);
 }
 
-/** What attention's layers were called before diffusers 0.15. */
+/** The names of attention's layers before diffusers 0.15. */
 const formerly: Readonly<Record<string, string>> = { query: 'to_q', key: 'to_k', value: 'to_v', proj_attn: 'to_out.0' };
 
 const today = (name: string) =>

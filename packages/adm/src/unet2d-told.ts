@@ -27,7 +27,7 @@ class FourierFrequencies {
   }
 }
 
-/** What of a config says what the blocks are told. */
+/** The options of a config that say what the blocks are told. */
 export interface ToldConfig {
   readonly block_out_channels: readonly number[];
   readonly freq_shift: number;
@@ -38,7 +38,7 @@ export interface ToldConfig {
   readonly num_class_embeds: number | null;
 }
 
-/** What diffusers' U-Nets tell their blocks. */
+/** The embedding that diffusers' U-Nets tell their blocks. */
 export class Unet2dEmbedding implements Told {
   /** Where t is not told by sinusoids: a learned vector for each, or Fourier frequencies. */
   readonly timeProj?: Embedding | FourierFrequencies;

@@ -79,7 +79,7 @@ function readConfig(given: Unet2dConfig): Config {
   return config;
 }
 
-/** What the U-Net is made of, as a config asks. */
+/** The U-Net's parts, as a config asks for them. */
 function unet2dParts(config: Config, { init, seed }: { init?: Init; seed: number }) {
   const { block_out_channels: widths, norm_eps: eps, norm_num_groups: groups, downsample_padding: padding } = config;
   options.groups(groups, widths);

@@ -31,7 +31,7 @@ export const difference = (ours, theirs) =>
   theirs.reduce((most, value, i) => Math.max(most, Math.abs(value - ours[i])), 0) /
   theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
-/** What a case's network is applied to. */
+/** The inputs of a case's network. */
 export function inputsOf({ size, batch = 2, label, embDim, positions, options }) {
   const channels = options.in_channels;
   const [h, w] = [size].flat().length === 2 ? size : [size, size];

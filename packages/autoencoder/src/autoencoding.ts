@@ -4,12 +4,12 @@ import type { Autoencoder } from './autoencoder';
 import type { AutoencoderKl } from './autoencoder-kl';
 import { samplePosterior } from './autoencoder-kl';
 
-/** What is learned of images, whatever the autoencoder. */
+/** How an autoencoder is trained, whichever it is; `autoencoder` and `parameters` are needed. */
 export interface AutoencodingOptions<A extends Autoencoder = Autoencoder> {
   readonly autoencoder: A;
   /** Its variables by the names that a checkpoint is to have for them, as `namedParameters({ autoencoder })` gives them. */
   readonly parameters: Variables;
-  /** What is made small of each difference between an image and its reconstruction; its absolute value by default. */
+  /** The loss of each difference between an image and its reconstruction; its absolute value by default. */
   readonly error?: (difference: tf.Tensor) => tf.Tensor;
 }
 

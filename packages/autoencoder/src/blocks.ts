@@ -111,7 +111,7 @@ export class Upsample {
 export const conv3 = (options: { inChannels: number; outChannels: number; rng: Random }): Conv2d =>
   new Conv2d({ ...options, kernelSize: 3, padding: 1 });
 
-/** What all blocks of a network have in common. */
+/** Options that all blocks of a network have in common. */
 export interface Common {
   /** Groups of the norms. */
   readonly groups: number;

@@ -37,7 +37,7 @@ class Config {
   }
 }
 
-/** What AutoencoderKL and VQModel have in common. */
+/** The options that AutoencoderKL and VQModel have in common. */
 function rombach(config: Config) {
   const imageChannels = config.get('in_channels', 3);
   const blockOutChannels = config.get('block_out_channels', [64]);

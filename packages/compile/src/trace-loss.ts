@@ -22,7 +22,7 @@ export interface LossTrace {
   readonly traced: Trace;
   /** The mean loss as a scalar, or the columns of the examples' losses beside each other, [n, k]; `loss` is the first. */
   readonly losses: Value;
-  /** What they are; none where there is only the mean. */
+  /** The columns of `losses`, in order; none where there is only the mean. */
   readonly columns: readonly Column[];
   /** Of the sum of the first column times the scale, for those parameters that it depends on. */
   readonly gradients: readonly Value[];

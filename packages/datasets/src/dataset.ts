@@ -14,7 +14,7 @@ export interface Dataset {
   label?(i: number): number;
   /** Names of classes 0, 1, … */
   readonly classNames?: readonly string[];
-  /** What image i shows, in words: one caption or several, if the images have captions. */
+  /** The captions of image i, one or several, if the images have some. */
   captions?(i: number): readonly string[];
   /** Makes tokens of captions, if a network shall be given some; see `withTokens`. */
   readonly tokenizer?: Tokenizer;

@@ -25,7 +25,7 @@ export interface Network {
   apply: NetworkFunction;
   /** The names of the conditions that it takes, all of which it must be given; none by default. */
   readonly conditions?: readonly string[];
-  /** What it takes in training beside them, by name, for images of a shape [h, w, c]; nothing by default. */
+  /** Its inputs in training beside these, by name, for images of a shape [h, w, c]; none by default. */
   trainingInputs?(image: readonly number[]): Readonly<Record<string, TrainingInput>>;
 }
 

@@ -69,8 +69,8 @@ function labelsOf(
 }
 
 /**
- * What real images score that are not among those they are compared with: of the test split at the same number, or,
- * where there is none, so many of the reference, at most half, against its others. Kept for the next time.
+ * The measures of real images that are not among those they are compared with: of the test split at the same number,
+ * or, where there is none, so many of the reference, at most half, against its others. Kept for the next time.
  * @param n how many images were measured
  * @throws RangeError if fewer than 20 are left of either
  */

@@ -2,7 +2,7 @@ import type { Dataset } from '@ddpm/datasets';
 import { readExamples } from '@ddpm/datasets';
 import type { Features } from '@ddpm/metrics';
 
-/** What tells images apart: a network whose features they are judged by. */
+/** A network whose features images are judged by. */
 export interface FeatureNetwork {
   /** As it is shown. */
   readonly name: string;
@@ -27,7 +27,7 @@ export interface FeatureNetwork {
   dispose(): Promise<void>;
 }
 
-/** What a feature network makes of images. */
+/** The features of images, and their logits where the network is a classifier. */
 export interface Seen {
   /** [n, width]. */
   readonly features: Features;
@@ -39,7 +39,7 @@ export interface Seen {
 const BATCH = 100;
 
 /**
- * What a feature network makes of images.
+ * The features that a network makes of images, and their logits where it is a classifier.
  * @param options.onProgress told how many are done
  * @throws RangeError in one line if there are none, or the network does not take such images
  */

@@ -11,11 +11,11 @@ import type { FeatureNetwork } from './feature-network';
 /** The order of an image's axes. */
 export type Layout = 'nchw' | 'nhwc';
 
-/** What an ONNX file does not say by itself. */
+/** Options that an ONNX file does not say by itself. */
 export interface OnnxFeaturesOptions {
   /** By default what the input's shape tells. */
   readonly layout?: Layout;
-  /** What black and white are to it; [−1, 1] by default. */
+  /** The values of black and white; [−1, 1] by default. */
   readonly range?: readonly [black: number, white: number];
   /** The output that holds the features; by default the first. */
   readonly output?: string;

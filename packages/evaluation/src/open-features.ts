@@ -16,7 +16,10 @@ const PIXELS = 'pixels';
 /** The names that `openFeatures` knows. */
 export const featureNames: readonly string[] = [...Object.keys(shipped), PIXELS];
 
-/** What images are judged by where nobody says: Fashion-MNIST's classifier if they are like its own, pixels otherwise. */
+/**
+ * The features that images are judged by where nobody says: of Fashion-MNIST's classifier if they are like its own,
+ * pixels otherwise.
+ */
 export const defaultFeatures = (shape: readonly [h: number, w: number, c: number]): string =>
   shape.join() === '28,28,1' ? 'fashion-mnist' : PIXELS;
 

@@ -101,7 +101,7 @@ function encodeSeen({ features, logits }: Seen): Uint8Array {
   );
 }
 
-/** What was kept; undefined where nothing usable was. */
+/** The features that were kept; undefined where nothing usable was. */
 async function readSeen(path: string, n: number): Promise<Seen | undefined> {
   try {
     const { tensors } = readSafetensors(await readFile(path));

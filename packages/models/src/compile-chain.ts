@@ -7,7 +7,10 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /** All of a sampler's steps in one graph; `denoise`, `sampler` and `image` are needed. */
 export interface CompileChainOptions {
-  /** What denoises, given the condition: a function of tensors, such as `(c) => clipped(denoiser(network, { condition: c }))`. */
+  /**
+   * The denoising, given the condition: a function of tensors, such as `(c) => clipped(denoiser(network, { condition: c
+   * }))`.
+   */
   denoise: (condition: Condition) => Denoise;
   /** The way from noise to images. */
   sampler: Sampler;

@@ -53,7 +53,7 @@ export interface DrawOptions {
   stream?: (number: number) => NormalSource;
   /** Where x_T comes from; `standard` by default. It is given the image's label, where the condition has one. */
   prior?: Prior;
-  /** What sampling begins with, [n, h, w, c] and new, instead of xT: a picture with noise, for example. */
+  /** The x that sampling begins with, [n, h, w, c] and new, instead of xT: a picture with noise, for example. */
   begin?: (batch: DrawnBatch) => tf.Tensor4D | Promise<tf.Tensor4D>;
   /** How many at a time; it does not change them. All by default. */
   batch?: number;

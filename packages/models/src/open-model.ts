@@ -21,7 +21,7 @@ import { pipelineCheckpoint } from './pipeline-checkpoint';
 export interface Model {
   /** The denoiser. */
   readonly denoiser: Denoiser;
-  /** What it was opened as. */
+  /** The kind of thing that it was opened from. */
   readonly kind: 'checkpoint' | 'pipeline' | 'state_dict';
   /** The folder that it lies in. */
   readonly folder: string;

@@ -5,8 +5,8 @@ import { scheduleLevels } from './levels';
 import { meaningToJson } from './meaning';
 
 /**
- * What Python's diffusers saved, as a checkpoint: the folder of a DDPM or DDIM pipeline, or of its U-Net alone, whose
- * schedule is then `DDPMScheduler`'s.
+ * Reads the folder of a DDPM or DDIM pipeline that Python's diffusers saved, or of its U-Net alone, whose schedule is
+ * then `DDPMScheduler`'s, as a checkpoint.
  * @throws Error in one line that names the file, option or value that is wrong or not carried
  */
 export async function pipelineCheckpoint(folder: string): Promise<Omit<Checkpoint, 'state'>> {

@@ -15,7 +15,7 @@ const dtypesByTag: Readonly<Record<string, Dtype | undefined>> = {
   Uint8Array: 'U8',
 };
 
-/** What float32 may be written as instead. */
+/** The types that float32 may be written as instead, and how. */
 const narrowed: Readonly<Partial<Record<Dtype, (values: Float32Array) => Uint16Array>>> = {
   F16: halved,
   BF16: shortened,

@@ -1,7 +1,9 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import type { Tokenizer, TokenizerJson } from './tokenizer';
 
-/** What a `tokenizer/` folder of transformers' `CLIPTokenizer` holds: a `tokenizer.json`, or a vocabulary and merges. */
+/**
+ * The files of a `tokenizer/` folder of transformers' `CLIPTokenizer`: a `tokenizer.json`, or a vocabulary and merges.
+ */
 export interface ClipTokenizerFiles {
   /** `tokenizer.json`. */
   readonly tokenizer?: TokenizerJson;
@@ -17,7 +19,7 @@ export interface ClipTokenizerFiles {
 
 /** CLIP's tokenizer. */
 export interface ClipTokenizer extends Tokenizer {
-  /** What of a caption is too long to be encoded, such as 'on a hill'; '' if nothing is. */
+  /** The end of a caption that is too long to be encoded, such as 'on a hill'; '' if there is none. */
   cut(caption: string): string;
 }
 

@@ -44,7 +44,7 @@ export class Clip {
     return tf.tidy(() => unit(this.text.apply(tokens).pooled));
   }
 
-  /** What products are multiplied by, []: at most 100. */
+  /** The factor of products, []: at most 100. */
   scale(): tf.Scalar {
     return tf.tidy(() => tf.exp(tf.minimum(this.logScale, Math.log(LARGEST_SCALE))));
   }

@@ -9,7 +9,7 @@ export interface Tokenizer {
   readonly vocabularySize: number;
   /** Its ids, padded with 0; of a caption that is too long, the first ones, and the one that marks an end. */
   encode(caption: string): Int32Array;
-  /** What `tokenizerFromJson` makes this of. */
+  /** The JSON that `tokenizerFromJson` makes this of. */
   readonly json: TokenizerJson;
 }
 

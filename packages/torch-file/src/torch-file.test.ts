@@ -13,7 +13,7 @@ const tensors = (name: string) => stateDict(readTorchFile(file(name))).tensors;
 
 const base = Float32Array.from({ length: 24 }, (_, i) => Math.fround(i) / 7);
 const half = (value: number, bits: number) => Math.round(value * 2 ** bits) / 2 ** bits;
-/** What test/make.py saves. */
+/** The tensors that test/make.py saves. */
 const saved: Record<string, [dtype: string, shape: number[], values: ArrayLike<number | bigint>]> = {
   f64: ['F64', [4], Float64Array.of(1 / 3, -2e300, NaN, -Infinity)],
   f32: ['F32', [4, 6], base],

@@ -194,7 +194,7 @@ function measuredMoments(dataset: Dataset, classNames?: readonly string[]): Prom
   });
 }
 
-/** What the noisiest level shows of the images, and what is done about it. */
+/** A line that says how much of the images shows at the noisiest level, and what is done about it. */
 function priorNote({ noisiest: { signal, sigma } }: KnownLevels): string {
   const left = signal ** 2 / (signal ** 2 + sigma ** 2);
   return `Prior: ᾱ_T = ${left.toPrecision(3)}, so images show at the noisiest level; sampling begins with noise matched to them (ddpm-sample --prior standard: with noise alone)`;

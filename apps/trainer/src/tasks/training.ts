@@ -61,7 +61,7 @@ export interface Training {
   readonly meaning: Checkpoint['meaning'];
   /** Settings that were measured on the way, which the run's checkpoints hold in place of those given. */
   readonly settings?: Readonly<Record<string, unknown>>;
-  /** What was measured of the data for those who use the networks, as checkpoints hold it. */
+  /** Measures of the data for those who use the networks, as checkpoints hold them. */
   readonly measured?: Checkpoint['measured'];
   /** One line that says what is trained. */
   readonly description: string;
@@ -85,7 +85,7 @@ export interface Training {
   dispose(): Promise<void>;
 }
 
-/** What a training is made of. */
+/** The parts that a training is made of. */
 export interface Ingredients<Settings = CommonSettings> {
   readonly settings: Settings;
   readonly dataset: Dataset;

@@ -18,7 +18,7 @@ export interface Thread {
   end(): Promise<unknown>;
 }
 
-/** What a pool is told. */
+/** Events that a pool is told of. */
 export interface ThreadEvents {
   readonly answered: (reply: Reply) => void;
   readonly failed: (reason: string) => void;

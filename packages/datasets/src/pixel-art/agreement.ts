@@ -6,7 +6,7 @@ export interface Share {
   readonly right: number;
 }
 
-/** What of portraits is checked. */
+/** The attributes of portraits that are checked. */
 const ATTRIBUTES = ['hair', 'clothes', 'hat', 'glasses'] as const;
 
 /** How far portraits show what was asked for: colours of hair, clothes and hats, the kind of glasses, and all colours. */

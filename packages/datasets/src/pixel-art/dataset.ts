@@ -16,7 +16,7 @@ const CAPTIONS = 8;
 
 /** Portraits of which it is known what is to be seen on them. */
 export interface Portraits extends Dataset {
-  /** What is seen on portrait i. */
+  /** The facts of portrait i. */
   facts(i: number): Facts;
   /** Captions of portrait i: all that is seen, in plain words, and then seven in other words and orders. */
   captions(i: number): readonly string[];

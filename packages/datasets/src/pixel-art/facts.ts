@@ -1,7 +1,7 @@
 import type { Part, Portrait } from './portrait';
 import { COLOURS } from './portrait';
 
-/** What is seen of a portrait, in words; what is not seen is missing. */
+/** The facts that are seen of a portrait, in words; what is not seen is missing. */
 export interface Facts {
   /** Its colour. */
   readonly hair?: string;

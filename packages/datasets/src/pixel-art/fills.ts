@@ -11,7 +11,7 @@ export interface Fill {
   readonly alpha: number;
 }
 
-/** What stands in a shape's tag that its children take over. */
+/** Attributes of a shape's tag that its children take over. */
 type Attributes = Readonly<Record<string, string>>;
 
 /**

@@ -1,6 +1,6 @@
 import type { Random } from '@ddpm/random';
 
-/** What a portrait is drawn of, from below to above. */
+/** The parts that a portrait is drawn of, from below to above. */
 export const PARTS = ['skin', 'accessories', 'clothing', 'eyes', 'glasses', 'beard', 'mouth', 'hair', 'hat'] as const;
 
 /** A part of a portrait. */

@@ -5,14 +5,14 @@ import { COLOURS, PARTS } from './portrait';
 import type { Style } from './style';
 import { SIDE, loadStyle, paint } from './style';
 
-/** What is read from a picture. */
+/** The facts that are read from a picture, and how far it is from showing them alone. */
 export interface Reading {
   readonly facts: Facts;
   /** How far the picture is from the portrait that it is taken for: the mean difference of a value, in levels of 256. */
   readonly error: number;
 }
 
-/** What shapes make of each value below them: value · through + added. */
+/** Shapes as a layer over the values below them: value · through + added. */
 interface Layer {
   /** For each pixel. */
   readonly through: Float32Array;

@@ -8,7 +8,7 @@ import { PARTS } from './portrait';
 /** Height and width of a portrait. */
 export const SIDE = 16;
 
-/** What draws portraits: DiceBear's style, each drawing of which is read once. */
+/** The style that draws portraits, DiceBear's, each drawing of which is read once. */
 export interface Style {
   /** The names of each part's drawings. */
   readonly variants: Readonly<Record<Part, readonly string[]>>;

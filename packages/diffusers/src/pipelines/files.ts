@@ -5,7 +5,7 @@ import type { TensorValues } from '@ddpm/layers';
 import { readJson } from './json';
 import { readWeights } from './weights';
 
-/** What a folder of diffusers holds, read and not yet made into anything. */
+/** The contents of a folder of diffusers, read and not yet made into anything. */
 export interface PipelineFiles {
   /** The U-Net's `config.json`, and its weights by PyTorch's names, in PyTorch's layout. */
   readonly unet: { readonly config: JsonObject; readonly tensors: ReadonlyMap<string, TensorValues> };

@@ -12,7 +12,8 @@ const parameterisations: Readonly<Record<string, Parameterisation>> = {
 };
 
 /**
- * What a `scheduler_config.json` says of how a network was trained, which is what any other sampler needs of it.
+ * The schedule and parameterisation that a network was trained with, by a `scheduler_config.json`: all that any other
+ * sampler needs of it.
  * @throws RangeError that names what is not carried
  */
 export function trainingFromConfig(config: Readonly<Record<string, unknown>>): {

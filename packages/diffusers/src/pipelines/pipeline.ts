@@ -41,7 +41,7 @@ export interface PipelineSampleOptions {
   size?: readonly [h: number, w: number];
   /** The class of each image, where the U-Net takes classes. */
   label?: readonly number[];
-  /** What to run instead of the U-Net, such as itself compiled. */
+  /** A network to run instead of the U-Net, such as itself compiled. */
   network?: Network | AsyncNetworkFunction;
   /** How many at a time; it does not change them. All by default. */
   batch?: number;

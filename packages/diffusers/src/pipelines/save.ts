@@ -7,7 +7,7 @@ import { writeSafetensors } from '@ddpm/safetensors';
 import { readSchedulerConfig } from '../schedulers/config';
 import { pythonJson } from './json';
 
-/** What Python's class of the same name is, that the files are written for. */
+/** The version of Python's diffusers that the files are written for, and its pipelines by their schedulers. */
 const VERSION = '0.42.1';
 const pipelines: Readonly<Record<string, string>> = { DDPMScheduler: 'DDPMPipeline', DDIMScheduler: 'DDIMPipeline' };
 

@@ -1,6 +1,6 @@
 /**
- * What diffusers' schedulers take, by their class: their options with their defaults (diffusers 0.42.1), and the names
- * of options that stand in other classes only.
+ * The options of diffusers' schedulers by their class, with their defaults (diffusers 0.42.1), and the names of options
+ * that stand in other classes only.
  */
 
 /** The options of all schedulers that are carried, by diffusers' names. */
@@ -285,7 +285,7 @@ export interface SchedulerConfig extends SchedulerOptions {
 }
 
 /**
- * What a `scheduler_config.json` says.
+ * Reads a `scheduler_config.json`, with its class's defaults for what it does not say.
  * @throws RangeError if its class is not carried, or an option is unknown, or not of its kind
  */
 export function readSchedulerConfig(json: Readonly<Record<string, unknown>>): SchedulerConfig {

@@ -66,7 +66,7 @@ export function noiseOf({ className, prediction_type, thresholding }: SchedulerC
 }
 
 /**
- * What the network said.
+ * The network's output at an evaluation.
  * @throws RangeError if the evaluation does not hold it
  */
 export function outputOf(who: string, evaluation: Evaluation): tf.Tensor4D {
@@ -81,10 +81,10 @@ export function checkSignal(config: SchedulerConfig, { signal }: Level): void {
     refuse(config, 'prediction_type', 'where the first timestep is noise alone, but sample and v_prediction');
 }
 
-/** What `denoise` needs to know of a scheduler. */
+/** The meaning of a network's output for a scheduler, as `denoise` needs it. */
 export interface Meaning {
   readonly reading: (level: Level) => Reading;
-  /** What x is multiplied by for the network; 1 by default. */
+  /** The factor of x for the network; 1 by default. */
   readonly inputScale?: (level: Level) => number;
   /** Whether the network's output has twice as many channels, for a variance. */
   readonly learned?: boolean;
@@ -139,7 +139,7 @@ async function run(
 }
 
 /**
- * What a network said, and what it said of the variance.
+ * A network's output in two: the mean's channels, and the variance's where it is learned.
  * @throws RangeError unless it is shaped like x, with twice the channels where a variance is learned
  */
 function halves(who: string, x: tf.Tensor4D, said: tf.Tensor4D, learned: boolean): tf.Tensor4D[] {

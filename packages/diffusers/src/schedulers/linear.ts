@@ -16,7 +16,7 @@ export interface Step {
   readonly noise?: number;
 }
 
-/** What sums look back on. */
+/** How far sums look back, and where sampling may begin. */
 export interface LinearOptions {
   /** How many evaluations, the newest included; 1 by default. */
   readonly memory?: number;

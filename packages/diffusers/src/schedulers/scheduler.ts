@@ -4,7 +4,7 @@ import type { AsyncNetworkFunction, Condition, Denoise, Network, NetworkFunction
 export interface Scheduler {
   /** The way from noise to images. Its x is the scheduler's own, which Euler's and Heun's hold as x_0 + σε. */
   readonly sampler: Sampler;
-  /** What the noise that sampling starts from is multiplied by (`init_noise_sigma`). */
+  /** The factor of the noise that sampling starts from (`init_noise_sigma`). */
   readonly initialScale: number;
   /**
    * A network as what the sampler asks. It is given x [n, h, w, c], scaled as by `scale_model_input`, the scheduler's

@@ -12,7 +12,7 @@ import type { Scheduler } from './scheduler';
 import type { Spacing } from './spacing';
 import { namedSigmas, openTimesteps, sigmasAt, timestepAt } from './spacing';
 
-/** What a step adds up: the coefficients of what is predicted at each evaluation, the newest first. */
+/** The coefficients of what is predicted at each evaluation, the newest first, which a step adds up. */
 type Coefficients = number[];
 
 /** `UniPCMultistepScheduler` (Zhao et al. 2023): a predictor, and a corrector that needs no evaluation of its own. */
@@ -66,7 +66,7 @@ export function uniPc(given: SchedulerConfig, steps: number): Scheduler {
 }
 
 /**
- * What a step adds to that of order 1, because what is predicted changes along it.
+ * The addition of a step to that of order 1, because what is predicted changes along it.
  * @param past where it was predicted, the newest first, which is where the step begins
  * @param corrects whether it is known at the end too, which is then the first of the coefficients
  */

@@ -12,7 +12,7 @@ export interface Known {
   readonly mask: tf.Tensor4D;
 }
 
-/** What is known, and how often the rest is fitted to it; `image` and `mask` are needed. */
+/** The known part of a picture, and how often the rest is fitted to it; `image` and `mask` are needed. */
 export interface RepaintOptions extends Known {
   /** How many levels a jump goes back; 10 by default, as in the paper, where there are 250. */
   jump?: number;

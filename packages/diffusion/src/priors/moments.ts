@@ -24,7 +24,7 @@ export interface Moments {
   readonly rest: Stored;
 }
 
-/** What to measure; each has its default. */
+/** Which moments are measured; each has its default. */
 export interface MomentsOptions {
   /** How many leading directions are kept; 32 by default. */
   directions?: number;

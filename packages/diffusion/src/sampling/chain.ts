@@ -11,9 +11,9 @@ export interface Chain {
 }
 
 /**
- * What `sample` does, without waiting and without a generator: the noise is drawn ahead, in the same order, so that the
- * images are the same. Compiled, it saves the way to the network and back at each step, and the sampler's arithmetic
- * runs where the network does; its graph is as many times larger as there are evaluations.
+ * All steps of `sample`, without waiting and without a generator: the noise is drawn ahead, in the same order, so that
+ * the images are the same. Compiled, it saves the way to the network and back at each step, and the sampler's
+ * arithmetic runs where the network does; its graph is as many times larger as there are evaluations.
  * @throws RangeError if something in `denoise` has to be waited for: a compiled network, or thresholding, which reads
  * values; and, when it is called, unless there are as many tensors of noise as draws
  */
