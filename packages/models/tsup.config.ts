@@ -1,3 +1,3 @@
 import base from '../../tsup.base';
 
-export default { ...base, platform: 'node' };
+export default { ...base, entry: ['src/index.ts', 'src/browser.ts'], platform: 'node' as const };

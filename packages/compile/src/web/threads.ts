@@ -99,5 +99,7 @@ export function startExecutor(weights: WeightMemory, { threads }: { threads: num
 export const sharedMemory = (bytes: number): ArrayBufferLike => new ArrayBuffer(bytes);
 
 /** How many threads are worth having: a graphics processor serves one. */
-export const processors = (): number =>
-  currentRuntime().device === 'webgpu' ? 1 : (globalThis.navigator?.hardwareConcurrency ?? 1);
+export function processors(): number {
+  const { device, threads = globalThis.navigator?.hardwareConcurrency ?? 1 } = currentRuntime();
+  return device === 'webgpu' ? 1 : threads;
+}

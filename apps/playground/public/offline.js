@@ -1,0 +1,25 @@
+/* global self, caches, fetch, Response, URL */
+// Keeps every file of this page that has been loaded: files with a hash in their names never change, the page itself is
+// fetched anew where there is a network.
+const name = 'playground-1';
+
+self.addEventListener('install', () => self.skipWaiting());
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+
+async function answer(request) {
+  const cache = await caches.open(name);
+  const kept = await cache.match(request);
+  if (kept && request.mode !== 'navigate') return kept;
+  try {
+    const response = await fetch(request);
+    if (response.ok) await cache.put(request, response.clone());
+    return response;
+  } catch (error) {
+    return kept ?? new Response(String(error), { status: 504 });
+  }
+}
+
+self.addEventListener('fetch', (event) => {
+  const { method, url } = event.request;
+  if (method === 'GET' && new URL(url).origin === self.location.origin) event.respondWith(answer(event.request));
+});

@@ -1,0 +1,60 @@
+/* global PerformanceObserver */
+// What the scripts that look at the built page share: a server of its files, and a browser.
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const dist = fileURLToPath(new URL('../dist', import.meta.url));
+const types = {
+  ...{ '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm' },
+  ...{ '.png': 'image/png', '.safetensors': 'application/octet-stream' },
+};
+
+/** Serves the built page; `sizes` has the bytes of each file that was asked for. */
+export async function servePage({ isolated = false } = {}) {
+  const sizes = new Map();
+  const server = createServer(async (request, response) => {
+    const asked = normalize(decodeURIComponent(new URL(request.url, 'http://page').pathname));
+    const path = asked === '/' ? '/index.html' : asked;
+    try {
+      const body = await readFile(join(dist, path));
+      sizes.set(path, body.length);
+      if (isolated) {
+        response.setHeader('cross-origin-opener-policy', 'same-origin');
+        response.setHeader('cross-origin-embedder-policy', 'require-corp');
+      }
+      response.setHeader('content-type', types[extname(path)] ?? 'application/octet-stream').end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${server.address().port}/`, sizes, close: () => server.close() };
+}
+
+export const startBrowser = (args = []) =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      ...['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      ...(args.length > 0 ? args : ['--disable-gpu']),
+    ],
+  });
+
+/** Opens a page that collects its problems, and how long tasks kept its main thread from anything else. */
+export async function openPage(browser, url, options = {}) {
+  const page = await browser.newPage({ viewport: { width: 1120, height: 900 }, ...options });
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(error.message));
+  page.on('console', (message) => message.type() === 'error' && page.problems.push(message.text()));
+  await page.addInitScript(() => {
+    globalThis.longTasks = [];
+    new PerformanceObserver((list) =>
+      globalThis.longTasks.push(...list.getEntries().map(({ duration, startTime }) => ({ duration, startTime }))),
+    ).observe({ type: 'longtask', buffered: true });
+  });
+  await page.goto(url);
+  return page;
+}

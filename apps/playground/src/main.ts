@@ -1,0 +1,70 @@
+import { html, render } from 'lit-html';
+import { formatHash, parseHash } from './hash';
+import './style.css';
+import type { Show, View } from './view';
+
+const views: readonly {
+  readonly name: string;
+  readonly title: string;
+  readonly load: () => Promise<{ show: Show }>;
+}[] = [
+  { name: 'points', title: 'Two dimensions', load: () => import('./views/points') },
+  { name: 'denoise', title: 'Denoise', load: () => import('./views/denoise') },
+  { name: 'paint', title: 'Paint it', load: () => import('./views/paint') },
+  { name: 'train', title: 'Train it', load: () => import('./views/train') },
+];
+
+const main = document.querySelector('main')!;
+const nav = document.querySelector('nav')!;
+const link = document.querySelector<HTMLAnchorElement>('a.link')!;
+let current: { readonly name: string; readonly view: View } | undefined;
+/** The newest link that this page has written itself. */
+let written = '';
+
+async function open(): Promise<void> {
+  const { view: asked, settings } = parseHash(location.hash);
+  const { name, title, load } = views.find((view) => view.name === asked) ?? views[0];
+  current?.view.leave();
+  current = undefined;
+  render(
+    views.map(
+      (view) => html`<a href="#${view.name}" aria-current=${view.name === name ? 'page' : 'false'}>${view.title}</a>`,
+    ),
+    nav,
+  );
+  for (const a of nav.querySelectorAll('[aria-current="false"]')) a.removeAttribute('aria-current');
+  document.title = `${title} – Diffusion in a page`;
+  const { show } = await load();
+  const root = document.createElement('div');
+  main.replaceChildren(root);
+  const remember = (values: Readonly<Record<string, string>>) => {
+    written = formatHash({ view: name, settings: values });
+    history.replaceState(undefined, '', written);
+    link.href = written;
+  };
+  current = { name, view: show(root, { settings, remember }) };
+}
+
+addEventListener('hashchange', () => {
+  if (location.hash !== written) void open();
+});
+void open();
+
+for (const type of ['dragover', 'dragleave', 'drop'] as const)
+  addEventListener(type, (event) => {
+    event.preventDefault();
+    document.body.classList.toggle('drop', type === 'dragover');
+    const [file] = event.dataTransfer?.files ?? [];
+    if (type === 'drop' && file) current?.view.take?.(file);
+  });
+
+link.addEventListener('click', (event) => {
+  event.preventDefault();
+  void navigator.clipboard?.writeText(location.href).then(() => {
+    link.textContent = 'Link copied';
+    setTimeout(() => (link.textContent = 'Link to this picture'), 2000);
+  });
+});
+
+// Keeps what has been loaded, so that the page works offline.
+if (import.meta.env.PROD && 'serviceWorker' in navigator) void navigator.serviceWorker.register('./offline.js');

@@ -1,0 +1,74 @@
+import garments from './data/garments.png';
+import portraits from './data/portraits.png';
+
+/* Pictures to train on, made small; for a worker, since it takes a while. */
+
+export interface TrainingPictures {
+  readonly name: string;
+  /** [n, h, w, c] bytes. */
+  readonly pixels: Uint8Array;
+  readonly image: readonly [h: number, w: number, c: number];
+  /** Whether a picture may be mirrored. */
+  readonly flip: boolean;
+}
+
+/** What comes with the page: sheets of pictures side by side. */
+const sheets: Readonly<Record<string, { readonly url: string; readonly channels: 1 | 3; readonly side: number }>> = {
+  portraits: { url: portraits, channels: 3, side: 16 },
+  garments: { url: garments, channels: 1, side: 16 },
+};
+
+const toPixels = (source: CanvasImageSource, width: number, height: number): Uint8ClampedArray => {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext('2d', { willReadFrequently: true })!;
+  context.fillStyle = 'white';
+  context.fillRect(0, 0, width, height);
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(source, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height).data;
+};
+
+export async function openSheet(name: string): Promise<TrainingPictures> {
+  const { url, channels, side } = sheets[name];
+  const bitmap = await createImageBitmap(await (await fetch(url)).blob());
+  const { width, height } = bitmap;
+  const rgba = toPixels(bitmap, width, height);
+  const [columns, rows] = [width / side, height / side];
+  const pixels = new Uint8Array(columns * rows * side * side * channels);
+  let i = 0;
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++)
+      for (let y = 0; y < side; y++)
+        for (let x = 0; x < side; x++)
+          for (let c = 0; c < channels; c++) pixels[i++] = rgba[4 * ((row * side + y) * width + column * side + x) + c];
+  return { name, pixels, image: [side, side, channels], flip: true };
+}
+
+/**
+ * Pictures of one's own, cut square and made 16×16.
+ * @throws Error in one line if none of the files is a picture
+ */
+export async function openFiles(files: readonly File[]): Promise<TrainingPictures> {
+  const side = 16;
+  const pictures: Uint8Array[] = [];
+  for (const file of files) {
+    const bitmap = await createImageBitmap(file).catch(() => undefined);
+    if (!bitmap) continue;
+    const least = Math.min(bitmap.width, bitmap.height);
+    const square = await createImageBitmap(
+      bitmap,
+      (bitmap.width - least) / 2,
+      (bitmap.height - least) / 2,
+      least,
+      least,
+      {
+        ...{ resizeWidth: side, resizeHeight: side, resizeQuality: 'high' },
+      },
+    );
+    pictures.push(Uint8Array.from(toPixels(square, side, side).filter((_, i) => i % 4 < 3)));
+  }
+  if (pictures.length === 0) throw new Error(`none of ${files.length} files is a picture`);
+  const pixels = new Uint8Array(pictures.length * side * side * 3);
+  for (const [i, picture] of pictures.entries()) pixels.set(picture, i * picture.length);
+  return { name: `${pictures.length} pictures of your own`, pixels, image: [side, side, 3], flip: false };
+}

@@ -1,0 +1,2 @@
+/** The networks that this page knows, by the names that checkpoints give them. */
+export const packages = { '@ddpm/adm': () => import('@ddpm/adm'), '@ddpm/unet': () => import('@ddpm/unet') };

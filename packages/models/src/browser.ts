@@ -1,0 +1,30 @@
+/* For pages: all but what reads files. */
+
+export { edmLevels, flowLevels, scheduleLevels } from './levels';
+export type { KnownLevels } from './levels';
+export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
+export type { CaptionMeaning, DenoiserMeaning } from './meaning';
+export { loadDenoiser } from './load-denoiser';
+export type { Denoiser } from './load-denoiser';
+export { classifierMeaningToJson, loadClassifier } from './load-classifier';
+export type { ClassifierMeaning, ClassifierNetwork, LoadedClassifier } from './load-classifier';
+export { autoencoderMeaningToJson, loadAutoencoder } from './load-autoencoder';
+export type { AutoencoderMeaning, LoadedAutoencoder } from './load-autoencoder';
+export { loadNoisedClassifier, noisedClassifierMeaningToJson } from './load-noised-classifier';
+export type { LoadedNoisedClassifier, NoisedClassifierMeaning } from './load-noised-classifier';
+export { classifierGuidance } from './classifier-guidance';
+export type { ClassifierGuidance } from './classifier-guidance';
+export { compileNetwork } from './compile-network';
+export type { CompiledNetwork } from './compile-network';
+export { compileChain } from './compile-chain';
+export type { CompileChainOptions, CompiledChain } from './compile-chain';
+export { captionTokens } from './captions';
+export { classNumber, labels } from './classes';
+export { spacings } from './spacings';
+export type { Spacing } from './spacings';
+export { chooseSampler, samplerFor, samplers } from './samplers';
+export type { ChosenSampler, NamedSampler, SamplerChoice } from './samplers';
+export { choosePrior, momentsFromMeasured, momentsToMeasured, priorNames } from './prior';
+export type { PriorName } from './prior';
+export { draw } from './draw';
+export type { DrawnBatch, DrawOptions, Guidance } from './draw';
