@@ -1,7 +1,7 @@
 export { edmLevels, flowLevels, scheduleLevels } from './levels';
 export type { KnownLevels } from './levels';
 export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
-export type { CaptionMeaning, DenoiserMeaning } from './meaning';
+export type { CaptionMeaning, DenoiserMeaning, LowResMeaning } from './meaning';
 export { pipelineCheckpoint } from './pipeline-checkpoint';
 export { openModel } from './open-model';
 export type { Model, OpenModelOptions } from './open-model';
@@ -21,6 +21,7 @@ export { compileChain } from './compile-chain';
 export type { CompileChainOptions, CompiledChain } from './compile-chain';
 export { captionTokens } from './captions';
 export { classNumber, labels } from './classes';
+export { lowResCondition, resized } from './low-res';
 export { spacings } from './spacings';
 export type { Spacing } from './spacings';
 export { chooseSampler, samplerFor, samplers } from './samplers';

@@ -1,6 +1,7 @@
 import type { Checkpoint, LoadNetworkOptions } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Moments, Network } from '@ddpm/diffusion';
+import { superResolution } from '@ddpm/diffusion';
 import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Variables } from '@ddpm/train';
 import type { DenoiserMeaning } from './meaning';
@@ -29,7 +30,8 @@ export async function loadDenoiser(
   const known = meaningFromJson(meaning);
   if (!Object.hasOwn(networks, 'denoiser'))
     throw new Error(`it has no denoiser, but only ${Object.keys(networks).join(', ') || 'no network'}`);
-  const network = await loadNetwork<Network>(networks.denoiser, options);
+  const loaded = await loadNetwork<Network>(networks.denoiser, options);
+  const network = known.lowRes ? superResolution(loaded) : loaded;
   loadParameters({ denoiser: network }, weights);
   const moments = momentsFromMeasured(measured, known.image);
   return { ...known, network, parameters: namedParameters({ denoiser: network }), ...(moments && { moments }) };

@@ -47,6 +47,7 @@ const schema = z.strictObject({
   captions: z
     .strictObject({ length: size, tokenizer: z.record(z.string(), z.json()), dropout: z.number().min(0).max(1) })
     .optional(),
+  lowRes: z.strictObject({ size: z.tuple([size, size]), maxAugmentation: z.number().min(0).lt(1) }).optional(),
 });
 type Json = z.infer<typeof schema>;
 
@@ -64,6 +65,16 @@ export interface DenoiserMeaning {
   readonly labelDropout?: number;
   /** How captions become its condition `tokens`, if it takes one. */
   readonly captions?: CaptionMeaning;
+  /** Of what small pictures it makes its images, if it is a stage of a cascade. */
+  readonly lowRes?: LowResMeaning;
+}
+
+/** What small pictures a super-resolution network takes. */
+export interface LowResMeaning {
+  /** Their height and width. */
+  readonly size: readonly [h: number, w: number];
+  /** The noisiest that training made them: the level s of `augmented`. */
+  readonly maxAugmentation: number;
 }
 
 /** How captions become tokens. */
@@ -96,6 +107,7 @@ export function meaningToJson({
   classNames,
   labelDropout,
   captions,
+  lowRes,
 }: DenoiserMeaning): JsonObject {
   const { sigmaData, variance } = parameterisation;
   return {
@@ -108,6 +120,7 @@ export function meaningToJson({
     ...(classNames && { classNames: [...classNames] }),
     ...(labelDropout !== undefined && { labelDropout }),
     ...(captions && { captions: { ...captions } }),
+    ...(lowRes && { lowRes: { size: [...lowRes.size], maxAugmentation: lowRes.maxAugmentation } }),
   } satisfies Json;
 }
 
@@ -123,7 +136,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     throw unexpected(path, message);
   }
   const { image: shape, parameterisation, sigmaData, learnedVariance: variance, ...data } = result.data;
-  const { levels, classNames, labelDropout, captions } = data;
+  const { levels, classNames, labelDropout, captions, lowRes } = data;
   if ((parameterisation === 'edm') !== (sigmaData !== undefined))
     throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
   const fixed = parameterisations[parameterisation]({ sigmaData });
@@ -134,6 +147,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     ...(classNames && { classNames }),
     ...(labelDropout !== undefined && { labelDropout }),
     ...(captions && { captions: captions as CaptionMeaning }),
+    ...(lowRes && { lowRes }),
   };
   checkMeaning(meaning);
   return meaning;

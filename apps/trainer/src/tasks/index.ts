@@ -1,11 +1,12 @@
 import { autoencode } from './autoencode';
 import { classify } from './classify';
 import { denoise } from './denoise';
+import { superResolve } from './super-resolve';
 import { textToImage } from './text-to-image';
 import type { Kind } from './training';
 
 /** The kinds of training; the first is the default. */
-const kinds: readonly Kind[] = [denoise, classify, textToImage, autoencode];
+const kinds: readonly Kind[] = [denoise, classify, textToImage, autoencode, superResolve];
 
 /** The kinds of training by the names that `--task` gives them. */
 export const tasks: Readonly<Record<string, Kind>> = Object.fromEntries(kinds.map((kind) => [kind.name, kind]));
