@@ -83,7 +83,7 @@ function checkConditions({ network: { conditions = [] }, classNames, captions }:
   const unknown = conditions.find((name) => name !== 'label' && name !== 'tokens');
   if (unknown !== undefined)
     throw new Error(
-      `the model takes the condition '${unknown}', which ddpm-evaluate cannot give; it can give 'label' and 'tokens'`,
+      `the model takes the condition '${unknown}', which ddpm-evaluate cannot give; it can give 'label' and 'tokens'; images.npz of ddpm-sample --format npz can be measured, too`,
     );
   if (conditions.includes('label') && !classNames)
     throw new Error("the model takes the condition 'label', but does not say which classes there are");

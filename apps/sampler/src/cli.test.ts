@@ -8,7 +8,7 @@ import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import { savePipeline } from '@ddpm/diffusers';
 import { decodePng, encodePng } from '@ddpm/images/png';
 import type { Network } from '@ddpm/diffusion';
-import { epsilon } from '@ddpm/diffusion';
+import { epsilon, superResolution } from '@ddpm/diffusion';
 import { loadParameters, parameterValues } from '@ddpm/layers';
 import { meaningToJson, noisedClassifierMeaningToJson, scheduleLevels } from '@ddpm/models';
 import { Random } from '@ddpm/random';
@@ -447,6 +447,46 @@ test('--compare draws a row for each sampler, and says what does not fit', () =>
   // Two images of 6×4, nine times as large, side by side, in three columns.
   const { width, height } = decodePng(file('compared', 'compare.png'));
   expect([width, height]).toEqual([150 + 3 * (15 * 9 + 14), 36 + 2 * (6 * 9 + 20 + 14)]);
+});
+
+test('a cascade of three stages is drawn whole, each stage from what lies in its folder as base', async () => {
+  const stage = (image: [number, number, number], from?: [number, number]) => ({
+    ...{ image, parameterisation: epsilon, levels: scheduleLevels(cosineSchedule({ timesteps: 5 })) },
+    ...(from && { lowRes: { size: from, maxAugmentation: 0.4 } }),
+  });
+  const writeStage = async (path: string, meaning: ReturnType<typeof stage>) => {
+    const given = { dim: 4, dimMults: [1], channels: meaning.lowRes ? 3 : 1, outDim: 1 };
+    const unet = new Unet(given);
+    mkdirSync(join(folder, path), { recursive: true });
+    await writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), {
+      ...{ step: 1, settings: {}, state: new Map(), meaning: meaningToJson(meaning) },
+      networks: { denoiser: { name: '@ddpm/unet', options: given } },
+      weights: await parameterValues({ denoiser: meaning.lowRes ? superResolution(unet) : unet }),
+    });
+  };
+  await writeStage('cascade', stage([8, 8, 1], [4, 4]));
+  expect(run('cascade')).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('name by --base the model that draws those') as unknown,
+  });
+  await writeStage(join('cascade', 'base'), stage([4, 4, 1], [2, 2]));
+  await writeStage(join('cascade', 'base', 'base'), stage([2, 2, 1]));
+  const args = ['--count', '2', '--steps', '2', '--sampler', 'ddim', '--format', 'npz'];
+  expect(run('cascade', ...args, '--out', 'whole')).toMatchObject({ status: 0, stderr: '' });
+  const record = JSON.parse(readFileSync(join(folder, 'whole', 'samples.json'), 'utf8')) as Record<string, object>;
+  expect(record.base).toMatchObject({ count: 2, augmentation: 0.1, base: { augmentation: 0.1 } });
+  const images = (out: string) => readFileSync(join(folder, out, 'images.npz'));
+  run('cascade', ...args, '--base', join('cascade', 'base'), '--out', 'named');
+  expect(images('named')).toEqual(images('whole'));
+  run('cascade', ...args, '--augmentation', '0.3', '--out', 'noisier');
+  expect(images('noisier')).not.toEqual(images('whole'));
+  expect(run('cascade', ...args, '--augmentation', '0.5').stderr).toContain(
+    '--augmentation: the augmentation must be from 0 to 0.4, which the model knows; got 0.5',
+  );
+  expect(run('cascade', '--base', join('cascade', 'base', 'base')).stderr).toContain(
+    'base draws images of 2×2×1, and the model takes 4×4×1'.replace('base', join('cascade', 'base', 'base')),
+  );
+  expect(run('run', '--base', 'cascade').stderr).toContain('--base is for a model that makes large images of small');
 });
 
 describe('what is wrong is one line', () => {

@@ -45,6 +45,19 @@ export const table = {
       schema: z.string().optional(),
     },
   },
+  'Large images of small ones': {
+    base: {
+      flag: '--base <model>',
+      does: 'of a stage of a cascade: the model that draws the small pictures; by default what lies in its folder as base',
+      schema: z.string().min(1, 'must name a model').optional(),
+    },
+    augmentation: {
+      flag: '--augmentation <s>',
+      does: 'how much noise is added to the small pictures, as a share; 0.1 by default, if training added as much',
+      schema: share('from 0 to 1').optional(),
+      read: number,
+    },
+  },
   'How to draw': {
     sampler: {
       flag: '--sampler <name>',

@@ -2,6 +2,7 @@ import { UsageError } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
 import type { ChosenSampler, Denoiser, DrawOptions, Model, SamplerChoice } from '@ddpm/models';
 import { captionTokens, chooseSampler, choosePrior, classNumber, labels } from '@ddpm/models';
+import type { LowRes } from './cascade';
 import type { Way } from './edit';
 import { editFor } from './edit';
 import type { Settings } from './options';
@@ -21,19 +22,22 @@ export interface Plan {
 
 /**
  * Plans what settings ask of a model.
+ * @param low the small pictures that it makes large ones of, where it does
  * @throws UsageError in one line where they do not fit each other or the model
  */
 export async function planFor(
   { denoiser }: Pick<Model, 'denoiser'>,
   settings: Settings,
   captions: readonly string[] = [],
+  low?: Pick<LowRes, 'condition' | 'record'>,
 ): Promise<Plan> {
   const { image, levels, parameterisation } = denoiser;
   const { seed, clip, threshold, from, mask, strength, interpolate } = settings;
   const count = settings.count ?? (settings.compare ? 4 : interpolate ? 8 : captions.length > 0 ? 16 : 64);
   const words = wordsFor(denoiser, count, captions, settings);
-  const label = words ? undefined : labelsFor(denoiser, count, settings);
-  const condition = words?.condition ?? label;
+  const label = words ? undefined : labelsFor(denoiser, count, settings, Object.keys(low?.condition ?? {}));
+  const own = words?.condition ?? label;
+  const condition = own || low ? { ...own, ...low?.condition } : undefined;
   const guidance = words ? words.guidance : guidanceFor(denoiser, settings);
   if (threshold !== undefined && !clip) throw new UsageError('--threshold and --no-clip contradict each other');
   if (settings.compareSteps && !settings.compare) throw new UsageError('--compare-steps is for --compare');
@@ -65,6 +69,7 @@ export async function planFor(
     },
     record: {
       ...{ seed, count, prior: prior.name },
+      ...(low && { base: low.record }),
       ...(classes && { classes }),
       ...(words && { captions: [...captions] }),
       ...(guidance && { guidance: { ...guidance, ...(words && { none: '' }) } as JsonObject }),
@@ -126,15 +131,21 @@ function wordsFor(
 }
 
 /** The class of each image, where the network takes one. */
-function labelsFor({ network, classNames }: Denoiser, count: number, settings: Settings) {
+function labelsFor(
+  { network, classNames }: Denoiser,
+  count: number,
+  settings: Settings,
+  /** Conditions that it is given otherwise. */
+  given: readonly string[],
+) {
   const { class: asked, interpolate, guidance } = settings;
-  const { conditions = [] } = network;
+  const conditions = (network.conditions ?? []).filter((name) => !given.includes(name));
   const unknown = conditions.find((name) => name !== 'label');
   if (unknown !== undefined)
     throw new Error(`the model takes the condition '${unknown}', which ddpm-sample cannot give; it can give 'label'`);
   if (conditions.length === 0) {
-    const given = asked !== undefined ? '--class' : guidance !== undefined ? '--guidance' : undefined;
-    if (given) throw new UsageError(`${given} is for a model that takes classes, and this one takes none`);
+    const useless = asked !== undefined ? '--class' : guidance !== undefined ? '--guidance' : undefined;
+    if (useless) throw new UsageError(`${useless} is for a model that takes classes, and this one takes none`);
     return undefined;
   }
   if (!classNames) throw new Error("the model takes the condition 'label', but does not say which classes there are");

@@ -1,26 +1,20 @@
-import { freemem } from 'node:os';
 import { join } from 'node:path';
-import { createProgress, UsageError } from '@ddpm/app-common';
+import { UsageError } from '@ddpm/app-common';
 import { createFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
-import type { ByteImage } from '@ddpm/images';
-import { toImages } from '@ddpm/images';
-import type { ChosenSampler, CompiledNetwork, LoadedNoisedClassifier, Model } from '@ddpm/models';
-import { compileNetwork, draw } from '@ddpm/models';
-import * as tf from '@tensorflow/tfjs';
+import type { ChosenSampler, LoadedNoisedClassifier, Model } from '@ddpm/models';
+import { drawLowRes, openBase } from './cascade';
 import type { Cell } from './compare';
 import { choiceOf, comparisonOf, comparisonPng } from './compare';
-import type { Way } from './edit';
+import { drawImages, withNetwork } from './draw-images';
 import { checkExportPath, exportModel } from './export';
-import type { Lead } from './lead';
 import { leadBy, openLead } from './lead';
 import { loadModel } from './model';
 import { encodeNpz } from './npz';
 import type { Settings } from './options';
 import type { Plan } from './plan';
 import { planFor } from './plan';
-import type { Drawn } from './write';
 import { writers } from './write';
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -40,14 +34,26 @@ export async function run(path: string, settings: Settings, captions: readonly s
   const classifier = await openLead(model, settings);
   // The classes and the guidance are the classifier's.
   const asked = classifier ? { ...settings, class: undefined, guidance: undefined } : settings;
-  const plan = await planFor(model, asked, captions);
+  const base = await openBase(model, settings);
+  const low = base && (await drawLowRes(base, model, asked, captions, execution, say));
+  const plan = low
+    ? await planFor(model, { ...asked, count: low.count, class: undefined, guidance: undefined }, [], low)
+    : await planFor(model, asked, captions);
   say(execution.reason);
   // What is drawn by an installed model does not go beside it.
   const beside = settings.pretrained === undefined ? model.folder : '.';
   const newFolder = () =>
     createFolder(settings.out === undefined ? { prefix: join(beside, 'samples') } : { path: settings.out });
   if (settings.compare) await compare(model, plan, { ...settings, compare: settings.compare }, execution, newFolder);
-  else await drawInto(model, plan, settings, execution, newFolder, classifier);
+  else
+    await drawInto(
+      model,
+      { ...plan, captions: low?.captions ?? plan.captions },
+      settings,
+      execution,
+      newFolder,
+      classifier,
+    );
 }
 
 async function drawInto(
@@ -147,68 +153,3 @@ const recordOf = ({ sampler, steps, spacing, eta, churn }: ChosenSampler) => ({
 async function writeRecord(folder: string, record: object): Promise<void> {
   await writeFileAtomic(join(folder, 'samples.json'), `${JSON.stringify(record, undefined, 2)}\n`);
 }
-
-/** Does what needs the model's network compiled, with as many images at a time as there is room for. */
-async function withNetwork<T>(
-  { denoiser: { network, parameters, image } }: Model,
-  { count, options: { condition, guidance } }: Plan,
-  execution: Execution,
-  { batchSize }: Settings,
-  work: (network: CompiledNetwork, batch: number) => Promise<T>,
-): Promise<T> {
-  const compiled = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
-  try {
-    // Guidance asks for each image twice.
-    const bytes = (await compiled.cost()).bytes * (guidance ? 2 : 1);
-    return await work(compiled, Math.min(count, batchSize ?? fittingBatch(bytes)));
-  } finally {
-    await compiled.dispose();
-  }
-}
-
-async function drawImages(
-  network: CompiledNetwork,
-  { count, options }: Plan,
-  { sampler, stream, begin }: Way,
-  {
-    batch,
-    trajectory: wantsTrajectory,
-    label = 'Sampling',
-    lead,
-  }: { batch: number; trajectory: boolean; label?: string; lead?: Lead['lead'] },
-): Promise<Drawn> {
-  const { image } = options;
-  const size = tf.util.sizeFromShape([...image]);
-  const toByteImages = (data: Float32Array) => toImages(data, [data.length / size, ...image]);
-  const length = sampler.levels.length - 1;
-  const trajectory = wantsTrajectory ? new Float32Array(length * count * size) : undefined;
-  const chain: ByteImage[] = [];
-  const progress = createProgress({ label, total: Math.ceil(count / batch) * length });
-  let done = 0;
-  try {
-    const values = await draw({
-      ...{ ...options, network, sampler, batch },
-      ...(stream && { stream }),
-      ...(begin && { begin }),
-      ...(lead && { lead }),
-      onStep: async ({ first, index, x }) => {
-        const data = await x.data<'float32'>();
-        if (first === 0) chain.push(...toByteImages(data.subarray(0, size)));
-        trajectory?.set(data, (index * count + first) * size);
-        progress.update(++done);
-      },
-    });
-    return {
-      ...{ values, shape: [count, ...image], images: toByteImages(values), chain },
-      ...(trajectory && { trajectory: { data: trajectory, shape: [length, count, ...image] } }),
-    };
-  } finally {
-    progress.stop();
-  }
-}
-
-/**
- * How many images at a time there is room for in a quarter of the free memory, by what the network needs for one; at
- * most 64.
- */
-const fittingBatch = (bytesEach: number) => Math.max(1, Math.min(64, Math.floor(freemem() / 4 / bytesEach)));

@@ -1,0 +1,79 @@
+import { freemem } from 'node:os';
+import { createProgress } from '@ddpm/app-common';
+import type { Execution } from '@ddpm/execution';
+import type { ByteImage } from '@ddpm/images';
+import { toImages } from '@ddpm/images';
+import type { CompiledNetwork, Model } from '@ddpm/models';
+import { compileNetwork, draw } from '@ddpm/models';
+import * as tf from '@tensorflow/tfjs';
+import type { Way } from './edit';
+import type { Lead } from './lead';
+import type { Settings } from './options';
+import type { Plan } from './plan';
+import type { Drawn } from './write';
+
+/** Does what needs the model's network compiled, with as many images at a time as there is room for. */
+export async function withNetwork<T>(
+  { denoiser: { network, parameters, image } }: Model,
+  { count, options: { condition, guidance } }: Plan,
+  execution: Execution,
+  { batchSize }: Settings,
+  work: (network: CompiledNetwork, batch: number) => Promise<T>,
+): Promise<T> {
+  const compiled = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
+  try {
+    // Guidance asks for each image twice.
+    const bytes = (await compiled.cost()).bytes * (guidance ? 2 : 1);
+    return await work(compiled, Math.min(count, batchSize ?? fittingBatch(bytes)));
+  } finally {
+    await compiled.dispose();
+  }
+}
+
+/** Draws the images of a plan. */
+export async function drawImages(
+  network: CompiledNetwork,
+  { count, options }: Plan,
+  { sampler, stream, begin }: Way,
+  {
+    batch,
+    trajectory: wantsTrajectory,
+    label = 'Sampling',
+    lead,
+  }: { batch: number; trajectory: boolean; label?: string; lead?: Lead['lead'] },
+): Promise<Drawn> {
+  const { image } = options;
+  const size = tf.util.sizeFromShape([...image]);
+  const toByteImages = (data: Float32Array) => toImages(data, [data.length / size, ...image]);
+  const length = sampler.levels.length - 1;
+  const trajectory = wantsTrajectory ? new Float32Array(length * count * size) : undefined;
+  const chain: ByteImage[] = [];
+  const progress = createProgress({ label, total: Math.ceil(count / batch) * length });
+  let done = 0;
+  try {
+    const values = await draw({
+      ...{ ...options, network, sampler, batch },
+      ...(stream && { stream }),
+      ...(begin && { begin }),
+      ...(lead && { lead }),
+      onStep: async ({ first, index, x }) => {
+        const data = await x.data<'float32'>();
+        if (first === 0) chain.push(...toByteImages(data.subarray(0, size)));
+        trajectory?.set(data, (index * count + first) * size);
+        progress.update(++done);
+      },
+    });
+    return {
+      ...{ values, shape: [count, ...image], images: toByteImages(values), chain },
+      ...(trajectory && { trajectory: { data: trajectory, shape: [length, count, ...image] } }),
+    };
+  } finally {
+    progress.stop();
+  }
+}
+
+/**
+ * How many images at a time there is room for in a quarter of the free memory, by what the network needs for one; at
+ * most 64.
+ */
+const fittingBatch = (bytesEach: number) => Math.max(1, Math.min(64, Math.floor(freemem() / 4 / bytesEach)));
