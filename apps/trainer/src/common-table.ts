@@ -186,7 +186,7 @@ const last = {
     },
     features: {
       flag: '--features <name>',
-      does: `what they are judged by: ${featureNames.join(', ')} (the default); a run of --task classifier; or an ONNX file`,
+      does: `what they are judged by: ${featureNames.join(', ')}, or a run of --task classifier, or an ONNX file; by default fashion-mnist for images like its own, and pixels for others`,
       schema: z.string().min(1, 'must name features').optional(),
       changeable: true,
     },

@@ -2,7 +2,7 @@ import { UsageError } from '@ddpm/app-common';
 import type { Dataset, Examples } from '@ddpm/datasets';
 import { batchCount, examples, readExamples, withTokens } from '@ddpm/datasets';
 import type { FeatureNetwork } from '@ddpm/evaluation';
-import { openFeatures } from '@ddpm/evaluation';
+import { defaultFeatures, openFeatures } from '@ddpm/evaluation';
 import type { Execution } from '@ddpm/execution';
 import { prepareExecution } from '@ddpm/execution';
 import { loadParameters } from '@ddpm/layers';
@@ -78,7 +78,7 @@ export async function prepare(
   if (!training.images && settings.evaluateEvery)
     throw new UsageError(`--evaluate-every: --task ${settings.task} draws no images`);
   const judge = settings.evaluateEvery
-    ? await openFeatures(settings.features ?? 'fashion-mnist', execution)
+    ? await openFeatures(settings.features ?? defaultFeatures(dataset.shape), execution)
     : undefined;
   judge?.fit(dataset);
   for (const line of [training.description, ...(training.notes ?? [])]) reporter.say(line);
