@@ -13,6 +13,8 @@ export { autoencoderMeaningToJson, loadAutoencoder } from './load-autoencoder';
 export type { AutoencoderMeaning, LoadedAutoencoder } from './load-autoencoder';
 export { loadNoisedClassifier, noisedClassifierMeaningToJson } from './load-noised-classifier';
 export type { LoadedNoisedClassifier, NoisedClassifierMeaning } from './load-noised-classifier';
+export { clipMeaningToJson, loadClip } from './load-clip';
+export type { ClipMeaning, LoadedClip } from './load-clip';
 export { classifierGuidance } from './classifier-guidance';
 export type { ClassifierGuidance } from './classifier-guidance';
 export { compileNetwork } from './compile-network';

@@ -1,5 +1,5 @@
 import { namedParameters } from '@ddpm/layers';
-import type { Task } from '@ddpm/train';
+import type { Task, Variables } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 import type { EncodedText } from './text-transformer';
 
@@ -44,6 +44,11 @@ export class Clip {
     return tf.tidy(() => unit(this.text.apply(tokens).pooled));
   }
 
+  /** Scores of each image with each caption: [n, h, w, c] and [m, length] int32 → [n, m], their scaled products. */
+  apply(x: tf.Tensor4D, tokens: tf.Tensor2D): tf.Tensor2D {
+    return tf.tidy(() => tf.mul(tf.matMul(this.encodeImage(x), this.encodeText(tokens), false, true), this.scale()));
+  }
+
   /** The factor of products, []: at most 100. */
   scale(): tf.Scalar {
     return tf.tidy(() => tf.exp(tf.minimum(this.logScale, Math.log(LARGEST_SCALE))));
@@ -75,22 +80,24 @@ function logSumExp(x: tf.Tensor, axis: number): tf.Tensor1D {
 
 /**
  * Training of CLIP on examples with the fields `image` and `tokens`; a batch may not be cut, since each image is
- * compared with the captions of all.
+ * compared with the captions of all. Its losses are `loss`, and `found`, 1 where no other caption in the batch has a
+ * larger product with an image than its own.
+ * @param options.parameters its variables by name; by default by the paths of its fields
  */
-export function contrastive(clip: Clip): Task {
+export function contrastive(clip: Clip, { parameters = namedParameters(clip) }: { parameters?: Variables } = {}): Task {
   return {
-    parameters: namedParameters(clip),
+    parameters,
     coupled: true,
     draw: ({ image, tokens }) => {
       if (!image || !tokens) throw new RangeError('contrastive: expected examples with the fields image and tokens');
       return { image, tokens };
     },
-    loss: ({ image, tokens }) => ({
-      loss: contrastiveLoss(
-        clip.encodeImage(image as tf.Tensor4D),
-        clip.encodeText(tokens as tf.Tensor2D),
-        clip.scale(),
-      ),
-    }),
+    loss({ image, tokens }) {
+      const [a, b] = [clip.encodeImage(image as tf.Tensor4D), clip.encodeText(tokens as tf.Tensor2D)];
+      const best = tf.max(tf.matMul(a, b, false, true), 1);
+      // Equal captions are as near; rounding may make one of them nearer.
+      const found = tf.greaterEqual(tf.add(tf.sum(tf.mul(a, b), 1), 1e-5), best);
+      return { loss: contrastiveLoss(a, b, clip.scale()), found: tf.cast(found, 'float32') };
+    },
   };
 }

@@ -1,8 +1,14 @@
+import type { Clip } from './clip';
+import type { ClipOptions } from './clip-network';
+import { createClip } from './clip-network';
+
 export { Bert, bertFromTensors } from './bert';
 export type { BertOptions } from './bert';
 export { withCaptionDropout } from './caption-dropout';
 export { Clip, contrastive, contrastiveLoss } from './clip';
 export type { ImageEncoder, TextEncoder } from './clip';
+export { createClip } from './clip-network';
+export type { ClipOptions } from './clip-network';
 export { ClipText, clipTextFromConfig, toClipText } from './clip-text';
 export type { ClipTextConfig } from './clip-text';
 export { clipTokenizer } from './clip-tokenizer';
@@ -18,3 +24,12 @@ export { VisionTransformer } from './vision-transformer';
 export type { VisionTransformerOptions } from './vision-transformer';
 export { trainBytePairs, trainWords } from './vocabulary';
 export type { VocabularyOptions } from './vocabulary';
+
+/**
+ * A network package's default export makes its network from options: `ddpm-train --task clip --network-options
+ * '{"width": 128}'`. The trainer gives the images' `channels` and `imageSize`, the sizes of the vocabulary and of
+ * captions, and the `seed`.
+ */
+export default function createNetwork(options: ClipOptions): Clip {
+  return createClip(options);
+}

@@ -1,4 +1,5 @@
 import { autoencode } from './autoencode';
+import { clipTask } from './clip';
 import { classify } from './classify';
 import { denoise } from './denoise';
 import { superResolve } from './super-resolve';
@@ -6,7 +7,7 @@ import { textToImage } from './text-to-image';
 import type { Kind } from './training';
 
 /** The kinds of training; the first is the default. */
-const kinds: readonly Kind[] = [denoise, classify, textToImage, autoencode, superResolve];
+const kinds: readonly Kind[] = [denoise, classify, textToImage, autoencode, superResolve, clipTask];
 
 /** The kinds of training by the names that `--task` gives them. */
 export const tasks: Readonly<Record<string, Kind>> = Object.fromEntries(kinds.map((kind) => [kind.name, kind]));

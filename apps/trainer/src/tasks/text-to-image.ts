@@ -1,9 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { SettingsOf } from '@ddpm/app-common';
-import { fraction, number, oneOf, wholeNumber } from '@ddpm/app-common';
+import { fraction, number } from '@ddpm/app-common';
 import type { JsonObject, NetworkReference } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
-import type { Dataset } from '@ddpm/datasets';
 import type { Network } from '@ddpm/diffusion';
 import { denoising, l2 } from '@ddpm/diffusion';
 import { toImages } from '@ddpm/images';
@@ -11,47 +10,26 @@ import { captionedGrid } from '@ddpm/images/plot';
 import { namedParameters, parameterCount } from '@ddpm/layers';
 import { captionTokens, compileNetwork, draw, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
 import type { Tokenizer } from '@ddpm/text';
-import { tokenizerFromJson, trainBytePairs, trainWords, withCaptionDropout } from '@ddpm/text';
+import { tokenizerFromJson, withCaptionDropout } from '@ddpm/text';
 import { checkNetwork } from '../check-network';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
 import { once, quarters, toldOf } from './denoise';
 import { options as denoiseOptions } from './denoise-options';
+import { captionOptions, vocabularyOf } from './captions';
 import { objectiveOf, someLevels, wayTo } from './objective';
 import type { Ingredients, Preset, Training } from './training';
 import { kind } from './training';
 
 /** Images in a preview. */
 const COUNT = 16;
-/** As many images' captions make the vocabulary. */
-const COUNTED = 10_000;
-
-/** How a vocabulary is made of captions, by the names that the command line gives. */
-const vocabularies = { words: trainWords, 'byte-pairs': trainBytePairs };
-
 const { parameterisation } = denoiseOptions['What is learned'];
 const { schedule, timesteps } = denoiseOptions['Noise levels'];
 const options = {
   'What is learned': { parameterisation },
   'Noise levels': { schedule, timesteps },
   Captions: {
-    vocabulary: {
-      flag: '--vocabulary <name>',
-      does: 'what tokens are: words of the captions, or byte-pairs, pieces of them',
-      schema: oneOf(Object.keys(vocabularies) as (keyof typeof vocabularies)[]),
-    },
-    vocabularySize: {
-      flag: '--vocabulary-size <n>',
-      does: 'how many tokens there are at most',
-      schema: wholeNumber(4),
-      read: number,
-    },
-    captionLength: {
-      flag: '--caption-length <tokens>',
-      does: 'tokens of a caption; what is longer is cut',
-      schema: wholeNumber(2),
-      read: number,
-    },
+    ...captionOptions,
     captionDropout: {
       flag: '--caption-dropout <share>',
       does: 'how often the caption is left out, which guidance needs',
@@ -159,16 +137,6 @@ export const textToImage = kind({
   does: 'a network that makes images out of noise and captions',
   ...{ options, presets, make },
 });
-
-/** A vocabulary of the dataset's captions. */
-function vocabularyOf({ vocabulary, vocabularySize, captionLength }: Settings, dataset: Dataset): Tokenizer {
-  function* all() {
-    const { size } = dataset;
-    const n = Math.min(size, COUNTED);
-    for (let i = 0; i < n; i++) yield* dataset.captions!(Math.floor((i * size) / n));
-  }
-  return vocabularies[vocabulary](all(), { size: vocabularySize, length: captionLength });
-}
 
 /** The one that a checkpoint holds. */
 function tokenizerOf(meaning: Parameters<typeof meaningFromJson>[0]): Tokenizer {

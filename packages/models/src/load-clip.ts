@@ -1,0 +1,64 @@
+import type { Checkpoint, JsonObject, LoadNetworkOptions } from '@ddpm/checkpoint';
+import { loadNetwork } from '@ddpm/checkpoint';
+import { loadParameters, namedParameters } from '@ddpm/layers';
+import type { Clip } from '@ddpm/text';
+import type { Variables } from '@ddpm/train';
+import { z } from 'zod';
+import type { CaptionMeaning } from './meaning';
+
+const size = z.int().positive();
+const schema = z.strictObject({
+  task: z.literal('contrastive', { error: 'expected contrastive' }),
+  image: z.tuple([size, size, size]),
+  captions: z.strictObject({ length: size, tokenizer: z.record(z.string(), z.json()) }),
+});
+
+/** The images and captions that a CLIP compares. */
+export interface ClipMeaning {
+  /** The shape of its images. */
+  readonly image: readonly [h: number, w: number, c: number];
+  /** How captions become tokens. */
+  readonly captions: Pick<CaptionMeaning, 'length' | 'tokenizer'>;
+}
+
+/** A CLIP, ready to use. */
+export interface LoadedClip extends ClipMeaning {
+  /** With its weights. */
+  readonly clip: Clip;
+  /** Its variables by name, as in the checkpoint: `clip.text.finalNorm.weight`. */
+  readonly parameters: Variables;
+}
+
+/** A CLIP's meaning as a checkpoint holds it. */
+export const clipMeaningToJson = ({ image, captions: { length, tokenizer } }: ClipMeaning): JsonObject => ({
+  task: 'contrastive',
+  image: [...image],
+  captions: { length, tokenizer },
+});
+
+/**
+ * The CLIP that a checkpoint of `ddpm-train --task clip` holds.
+ * @param options where its network is looked up
+ * @throws Error in one line that says what of the checkpoint is not as expected
+ */
+export async function loadClip(
+  { networks, meaning, weights }: Checkpoint,
+  options: LoadNetworkOptions = {},
+): Promise<LoadedClip> {
+  const result = schema.safeParse(meaning);
+  if (!result.success) {
+    const [{ path, message }] = result.error.issues;
+    throw new Error(
+      `its ${['meaning', ...path].join('.')} is not a CLIP's: ${message.replace(/\s+/g, ' ').slice(0, 300)}`,
+    );
+  }
+  if (!Object.hasOwn(networks, 'clip'))
+    throw new Error(`it has no clip, but only ${Object.keys(networks).join(', ') || 'no network'}`);
+  const clip = await loadNetwork<Clip>(networks.clip, options);
+  for (const method of ['encodeImage', 'encodeText'] as const)
+    if (typeof clip[method] !== 'function')
+      throw new Error(`its network ${networks.clip.name} has no function ${method}`);
+  loadParameters({ clip }, weights);
+  const { image, captions } = result.data;
+  return { ...{ image, clip, captions }, parameters: namedParameters({ clip }) };
+}
