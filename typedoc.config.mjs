@@ -25,6 +25,7 @@ export default {
         '@ddpm/checkpoint/*': ['./packages/checkpoint/src/*.ts'],
         '@ddpm/diffusers/*': ['./packages/diffusers/src/*.ts'],
         '@ddpm/images/*': ['./packages/images/src/*.ts'],
+        '@ddpm/safetensors/*': ['./packages/safetensors/src/*.ts'],
         '@ddpm/torch-file/*': ['./packages/torch-file/src/*.ts'],
         '@ddpm/*': ['./packages/*/src/index.ts'],
       },

@@ -1,4 +1,5 @@
-import type { TensorValues } from './parameters';
+import { assignLazily } from './lazy-tensor';
+import type { StoredValues, TensorValues } from './parameters';
 import { assign, checkTensors, heldParameters, namedParameters } from './parameters';
 
 /**
@@ -22,13 +23,14 @@ export function torchAxes(module: object): Map<string, number[]> {
 
 /**
  * Sets a module's parameters, all or none, from the tensors of a PyTorch `state_dict`.
- * @param tensors float32 values by PyTorch's names, in PyTorch's layout
+ * @param tensors float32 values by PyTorch's names, in PyTorch's layout; those that are stored elsewhere are read when
+ * they are needed
  * @param nameOf PyTorch's name of the parameter at a path; the path itself by default
  * @throws Error that names tensors that are missing, unexpected, or not of their parameter's shape.
  */
 export function loadTorchTensors(
   module: object,
-  tensors: ReadonlyMap<string, TensorValues>,
+  tensors: ReadonlyMap<string, TensorValues | StoredValues>,
   nameOf = (path: string) => path,
 ): void {
   const allAxes = torchAxes(module);
@@ -39,30 +41,45 @@ export function loadTorchTensors(
   checkTensors('loadTorchTensors', new Map(parameters.map(({ name, shape }) => [name, shape])), tensors);
   for (const { name, variable, axes, shape } of parameters) {
     const inverse = axes.map((_, axis) => axes.indexOf(axis));
-    assign(variable, transposed(tensors.get(name)!.data, shape, inverse));
+    const tensor = tensors.get(name)!;
+    if ('read' in tensor) assignLazily(variable, () => transposed(tensor.read(), shape, inverse));
+    else assign(variable, transposed(tensor.data, shape, inverse));
   }
 }
 
+/** Rows and columns at a time, so that what is read and what is written stay in the cache. */
+const TILE = 32;
+
 /** Values of the given shape with their axes in another order, as `tf.transpose` does it; for millions of weights that is slow. */
-function transposed(data: Float32Array, shape: readonly number[], order: readonly number[]): Float32Array {
-  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
-  const [sizes, steps] = [order.map((axis) => shape[axis]), order.map((axis) => strides[axis])];
+export function transposed(data: Float32Array, shape: readonly number[], order: readonly number[]): Float32Array {
+  if (order.every((axis, i) => axis === i)) return data.slice();
+  const after = (sizes: readonly number[], axis: number) => sizes.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const sizes = order.map((axis) => shape[axis]);
+  /** By the axes of the input: how far apart its neighbours lie there, and in the output. */
+  const from = shape.map((_, axis) => after(shape, axis));
+  const to = shape.map((_, axis) => after(sizes, order.indexOf(axis)));
+  const [fast, slow] = [shape.length - 1, order[order.length - 1]];
+  const others = shape.map((_, axis) => axis).filter((axis) => axis !== fast && axis !== slow);
   const out = new Float32Array(data.length);
-  if (order.every((axis, i) => axis === i)) {
-    out.set(data);
-    return out;
-  }
-  const last = sizes.length - 1;
-  const [length, step] = [sizes[last], steps[last]];
-  const index = sizes.map(() => 0);
-  let from = 0;
-  for (let to = 0; to < out.length; to += length) {
-    for (let i = 0; i < length; i++) out[to + i] = data[from + i * step];
-    for (let axis = last - 1; axis >= 0; axis--) {
-      from += steps[axis];
-      if (++index[axis] < sizes[axis]) break;
-      from -= steps[axis] * sizes[axis];
-      index[axis] = 0;
+  const index = others.map(() => 0);
+  // Of the axis along which the output has its neighbours, and of the one along which the input has them.
+  const [rows, columns] = [shape[slow], slow === fast ? 1 : shape[fast]];
+  const [step, stride] = [from[slow], to[fast]];
+  for (let done = 0, read = 0, written = 0; done < data.length; done += rows * columns) {
+    for (let row = 0; row < rows; row += TILE)
+      for (let column = 0; column < columns; column += TILE)
+        for (let j = column; j < Math.min(columns, column + TILE); j++) {
+          const [place, source] = [written + j * stride, read + j];
+          for (let i = row; i < Math.min(rows, row + TILE); i++) out[place + i] = data[source + i * step];
+        }
+    for (let k = others.length - 1; k >= 0; k--) {
+      const axis = others[k];
+      read += from[axis];
+      written += to[axis];
+      if (++index[k] < shape[axis]) break;
+      read -= from[axis] * shape[axis];
+      written -= to[axis] * shape[axis];
+      index[k] = 0;
     }
   }
   return out;
