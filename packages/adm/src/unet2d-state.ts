@@ -1,5 +1,5 @@
 import { loadTorchTensors, toTorchTensors, zeroInit } from '@ddpm/layers';
-import type { TensorValues } from '@ddpm/layers';
+import type { StoredValues, TensorValues } from '@ddpm/layers';
 import type { AttentionLayer } from './attention';
 import type { Vocabulary } from './names';
 import { Places } from './names';
@@ -16,8 +16,10 @@ import type { Unet2dConfig } from './unet2d-config';
  * @throws RangeError that names the option and its value that is not carried; Error that names tensors that are
  * missing, unexpected or misshapen
  */
-export const unet2dFromConfig = (config: Unet2dConfig, tensors: ReadonlyMap<string, TensorValues>): Unet2d =>
-  loaded(new Unet2d(config, { init: zeroInit }), tensors);
+export const unet2dFromConfig = (
+  config: Unet2dConfig,
+  tensors: ReadonlyMap<string, TensorValues | StoredValues>,
+): Unet2d => loaded(new Unet2d(config, { init: zeroInit }), tensors);
 
 /**
  * diffusers' `UNet2DConditionModel` with given weights.
@@ -28,10 +30,13 @@ export const unet2dFromConfig = (config: Unet2dConfig, tensors: ReadonlyMap<stri
  */
 export const unet2dConditionFromConfig = (
   config: Unet2dConfig,
-  tensors: ReadonlyMap<string, TensorValues>,
+  tensors: ReadonlyMap<string, TensorValues | StoredValues>,
 ): Unet2dCondition => loaded(new Unet2dCondition(config, { init: zeroInit }), tensors);
 
-function loaded<U extends Unet2d | Unet2dCondition>(unet: U, tensors: ReadonlyMap<string, TensorValues>): U {
+function loaded<U extends Unet2d | Unet2dCondition>(
+  unet: U,
+  tensors: ReadonlyMap<string, TensorValues | StoredValues>,
+): U {
   const names = unet2dNames(unet);
   const own = new Map([...tensors].map(([name, tensor]) => [today(name), tensor]));
   loadTorchTensors(unet, own, (path) => names.get(path)!);

@@ -1,4 +1,4 @@
-import type { TensorValues } from '@ddpm/layers';
+import type { StoredValues, TensorValues } from '@ddpm/layers';
 import { loadTorchTensors, toTorchTensors } from '@ddpm/layers';
 import type { Autoencoder } from './autoencoder';
 import { AutoencoderKl } from './autoencoder-kl';
@@ -139,13 +139,16 @@ const olderNames: Readonly<Record<string, string>> = {
  * @param tensors float32 values by diffusers' names, in PyTorch's layout
  * @throws Error that names tensors that are missing, unexpected or misshapen
  */
-export function loadAutoencoder(autoencoder: Autoencoder, tensors: ReadonlyMap<string, TensorValues>): void {
+export function loadAutoencoder(
+  autoencoder: Autoencoder,
+  tensors: ReadonlyMap<string, TensorValues | StoredValues>,
+): void {
   const renamed = [...tensors].map(([name, tensor]) => {
     const [, start, older, end] = /^(.*\.attentions\.\d+\.)(query|key|value|proj_attn)(\..*)$/.exec(name) ?? [];
     if (older === undefined) return [name, tensor] as const;
-    const { shape, data } = tensor;
+    const { shape } = tensor;
     const matrix = shape.length === 4 && shape[2] === 1 && shape[3] === 1 ? shape.slice(0, 2) : shape;
-    return [`${start}${olderNames[older]}${end}`, { shape: matrix, data }] as const;
+    return [`${start}${olderNames[older]}${end}`, { ...tensor, shape: matrix }] as const;
   });
   loadTorchTensors(autoencoder, new Map(renamed), autoencoderTorchName);
 }

@@ -4,9 +4,14 @@ import { Unet2d } from '@ddpm/adm';
 export { schedulerFromConfig, trainingFromConfig } from './schedulers';
 export type { Scheduler, SchedulerRequest } from './schedulers';
 export { isPipelineFolder, readPipelineFolder } from './pipelines/files';
-export type { PipelineFiles } from './pipelines/files';
+export type { ModelFiles, PipelineFiles } from './pipelines/files';
+export type { Weights } from './pipelines/weights';
 export { imageOf, loadPipeline } from './pipelines/pipeline';
-export type { Pipeline, PipelineSampleOptions } from './pipelines/pipeline';
+export type { LoadPipelineOptions, Pipeline } from './pipelines/pipeline';
+export type { PipelineSampleOptions } from './pipelines/draw';
+export type { PipelineLatents } from './pipelines/latents';
+export type { PipelineText } from './pipelines/text';
+export type { Compiler } from './pipelines/runner';
 export { savePipeline } from './pipelines/save';
 
 /**

@@ -7,11 +7,14 @@ import { meaningToJson } from './meaning';
 /**
  * Reads the folder of a DDPM or DDIM pipeline that Python's diffusers saved, or of its U-Net alone, whose schedule is
  * then `DDPMScheduler`'s, as a checkpoint.
- * @throws Error in one line that names the file, option or value that is wrong or not carried
+ * @throws Error in one line that names the file, option or value that is wrong or not carried, or says that it is of
+ * latents
  */
 export async function pipelineCheckpoint(folder: string): Promise<Omit<Checkpoint, 'state'>> {
-  const { unet, config, scheduler, dispose } = await loadPipeline(folder);
+  const { unet, config, scheduler, latents, dispose } = await loadPipeline(folder);
   try {
+    if (latents)
+      throw new Error('its U-Net works on the latents of an autoencoder, which a checkpoint of a denoiser has not');
     const image = imageOf(config);
     if (!image) throw new Error(`its config.json says no sample_size, the size of its images`);
     const { parameterisation, schedule } = trainingFromConfig(scheduler);
@@ -36,6 +39,6 @@ export async function pipelineCheckpoint(folder: string): Promise<Omit<Checkpoin
   } catch (error) {
     throw new Error(`${folder} cannot be used: ${(error as Error).message}`, { cause: error });
   } finally {
-    dispose();
+    await dispose();
   }
 }

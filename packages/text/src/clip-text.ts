@@ -1,4 +1,4 @@
-import type { Init, TensorValues } from '@ddpm/layers';
+import type { Init, StoredValues, TensorValues } from '@ddpm/layers';
 import {
   causalMask,
   disposeParameters,
@@ -182,7 +182,10 @@ const nameOf = (path: string): string =>
  * @throws RangeError that names the option and its value that is not carried; Error that names tensors that are
  * missing, unexpected or misshapen
  */
-export function clipTextFromConfig(config: ClipTextConfig, tensors: ReadonlyMap<string, TensorValues>): ClipText {
+export function clipTextFromConfig(
+  config: ClipTextConfig,
+  tensors: ReadonlyMap<string, TensorValues | StoredValues>,
+): ClipText {
   const clip = new ClipText(config, { init: zeroInit });
   const own = [...tensors]
     .filter(([name]) => !name.endsWith('embeddings.position_ids'))

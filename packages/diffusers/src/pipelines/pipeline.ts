@@ -1,125 +1,141 @@
-import type { Unet2d } from '@ddpm/adm';
-import { unet2dFromConfig } from '@ddpm/adm';
+import type { Unet2d, Unet2dCondition } from '@ddpm/adm';
+import { unet2dConditionFromConfig, unet2dFromConfig } from '@ddpm/adm';
 import type { JsonObject } from '@ddpm/checkpoint';
-import type { AsyncNetworkFunction, Condition, Network, SampleStep } from '@ddpm/diffusion';
-import { sample } from '@ddpm/diffusion';
-import { disposeParameters } from '@ddpm/layers';
-import { Random, sideBySide } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import { schedulerFromConfig } from '../schedulers/scheduler-from-config';
+import type { PipelineSampleOptions } from './draw';
+import { draw, ofStableDiffusion } from './draw';
 import { readPipelineFolder } from './files';
+import type { PipelineLatents } from './latents';
+import { latentsOf } from './latents';
+import type { Compiler } from './runner';
+import { disposeAll, runner } from './runner';
+import type { PipelineText } from './text';
+import { textOf } from './text';
 
 /** A pipeline of diffusers, ready to draw with. */
 export interface Pipeline {
-  /** A network, with `apply(x, t, { label })`: x [n, h, w, c], diffusers' timestep [n] float32, classes [n] int32. */
-  readonly unet: Unet2d;
+  /**
+   * A network, with `apply(x, t, condition)`: x [n, h, w, c], diffusers' timestep [n] float32, and its conditions: `label`,
+   * classes [n] int32, or `context`, what it reads of words.
+   */
+  readonly unet: Unet2d | Unet2dCondition;
   /** Its `config.json`. */
   readonly config: JsonObject;
   /** The `scheduler_config.json`; where the folder has none, that of Ho et al. 2020, `DDPMScheduler` with its defaults. */
   readonly scheduler: JsonObject;
   /** The shape of its images, where the config says their size. */
   readonly image?: readonly [h: number, w: number, c: number];
+  /** Where the U-Net works on latents: what makes images of them. */
+  readonly latents?: PipelineLatents;
+  /** Where the U-Net reads words: what makes of them what it reads. */
+  readonly text?: PipelineText;
+  /** One line for each part of the folder that is not used. */
+  readonly notes: readonly string[];
   /** Draws images, [count, h, w, c] in about [−1, 1]; one depends on the seed and its number alone. */
   readonly sample: (options?: PipelineSampleOptions) => Promise<Float32Array>;
-  /** Frees the weights. */
-  readonly dispose: () => void;
+  /** Frees the weights, and what runs the networks. */
+  readonly dispose: () => Promise<void>;
 }
 
-/** How to draw; each has its default. */
-export interface PipelineSampleOptions {
-  /** How many images; 1 by default. */
-  count?: number;
-  /** Which; 0 by default. */
-  seed?: number;
-  /** diffusers' `num_inference_steps`; by default all timesteps of a `DDPMScheduler`, and 50 of another, as there. */
-  steps?: number;
-  /** `DDIMScheduler`'s η; 0 by default. */
-  eta?: number;
-  /** Options in place of the scheduler's own, or with `_class_name` another one with its noise. */
-  scheduler?: Readonly<Record<string, unknown>>;
-  /** Height and width, where they are not to be the config's. */
-  size?: readonly [h: number, w: number];
-  /** The class of each image, where the U-Net takes classes. */
-  label?: readonly number[];
-  /** A network to run instead of the U-Net, such as itself compiled. */
-  network?: Network | AsyncNetworkFunction;
-  /** How many at a time; it does not change them. All by default. */
-  batch?: number;
-  /** Called after every step of every batch, whose first image has the number `first`, and awaited. */
-  onStep?: (step: SampleStep & { readonly first: number }) => void | Promise<void>;
+/** How a pipeline is opened. */
+export interface LoadPipelineOptions {
+  /** What runs its networks, compiled: an `Execution` of @ddpm/execution. By default the active backend of tfjs does. */
+  readonly execution?: Compiler;
 }
 
 /**
- * Opens what Python's diffusers saved: the folder of a DDPM or DDIM pipeline, or of its U-Net alone.
+ * Opens what Python's diffusers saved: the folder of a DDPM, DDIM, latent or Stable Diffusion pipeline, or of a U-Net
+ * alone. Weights stay in their files until they are needed.
  * @throws Error in one line that names the file, option or value that is wrong or not carried
  */
-export async function loadPipeline(folder: string): Promise<Pipeline> {
-  const { unet, scheduler = { _class_name: 'DDPMScheduler' } } = await readPipelineFolder(folder);
-  const { config, tensors } = unet;
+export async function loadPipeline(folder: string, { execution }: LoadPipelineOptions = {}): Promise<Pipeline> {
+  const files = await readPipelineFolder(folder);
+  const { config, tensors } = files.unet;
+  const made: (() => unknown)[] = [];
+  const keep = <T>(part: T, dispose: (part: T) => unknown): T => {
+    made.push(() => dispose(part));
+    return part;
+  };
   try {
+    const saved = files.scheduler ?? { _class_name: 'DDPMScheduler' };
+    const scheduler = files.text ? ofStableDiffusion(saved) : saved;
     // What cannot be sampled is not opened either.
     schedulerFromConfig(scheduler, { steps: 1 + Number(scheduler.skip_prk_steps === false) * 3 });
-    return pipelineOf({ unet: unet2dFromConfig(config, tensors), config, scheduler });
+    const unet = keep<Unet2d | Unet2dCondition>(
+      (files.text ? unet2dConditionFromConfig : unet2dFromConfig)(config, tensors),
+      disposeAll,
+    );
+    const latents = files.autoencoder && keep(latentsOf(files.autoencoder, execution), (part) => part.dispose());
+    const text = files.text && keep(textOf(files.text, execution), (part) => part.dispose());
+    checkFit(unet, latents, text);
+    return pipelineOf({ unet, config, scheduler, latents, text }, { notes: files.notes, execution });
   } catch (error) {
+    for (const dispose of made) await dispose();
     throw new Error(`${folder} cannot be used: ${(error as Error).message}`, { cause: error });
   }
 }
 
-/** A pipeline of a U-Net with its config, and a scheduler's. */
-export function pipelineOf({ unet, config, scheduler }: Pick<Pipeline, 'unet' | 'config' | 'scheduler'>): Pipeline {
-  const image = imageOf(config);
-  return {
-    ...{ unet, config, scheduler },
+/** @throws Error unless the parts have as many channels and features as each other */
+function checkFit(unet: Unet2d | Unet2dCondition, latents?: PipelineLatents, text?: PipelineText): void {
+  const [, , channels] = unet.encoder.inConv.weight.shape;
+  const ofLatents = latents?.autoencoder.latentChannels;
+  if (ofLatents !== undefined && ofLatents !== channels)
+    throw new Error(`the U-Net takes ${channels} channels, and the autoencoder's latents have ${ofLatents}`);
+  if (text && unet.context?.width !== text.encoder.width)
+    throw new Error(
+      `the U-Net reads ${unet.context?.width} features, and the text encoder gives ${text.encoder.width}`,
+    );
+}
+
+/** A pipeline of networks, a U-Net's config, and a scheduler's. */
+export function pipelineOf(
+  { unet, config, scheduler, latents, text }: Pick<Pipeline, 'unet' | 'config' | 'scheduler' | 'latents' | 'text'>,
+  { notes = [], execution }: { notes?: readonly string[] } & LoadPipelineOptions = {},
+): Pipeline {
+  const image = imageOf(config, latents);
+  const { conditions } = unet;
+  const { run, dispose } = runner(
+    unet,
+    (x: tf.Tensor4D, t: tf.Tensor1D, ...given: tf.Tensor[]) =>
+      unet.apply(x, t, Object.fromEntries(conditions.map((name, i) => [name, given[i]]))),
+    execution,
+  );
+  const parts = {
+    unet,
+    config,
+    scheduler,
     ...(image && { image }),
-    sample: (options = {}) => draw({ unet, config, scheduler, ...(image && { image }) }, options),
-    dispose: () => disposeParameters(unet),
+    ...(latents && { latents }),
+    ...(text && { text }),
+  };
+  return {
+    ...parts,
+    notes,
+    sample: (options = {}) =>
+      draw(
+        // Without a compiler the U-Net itself checks what it is given.
+        {
+          ...parts,
+          run: async (x, t, condition = {}) =>
+            execution
+              ? run(x, t, ...conditions.map((name) => condition[name]))
+              : tf.tidy(() => unet.apply(x, t, condition)),
+        },
+        options,
+      ),
+    async dispose() {
+      disposeAll(unet);
+      await Promise.all([dispose(), latents?.dispose(), text?.dispose()]);
+    },
   };
 }
 
-/** The shape of a U-Net's images, where its config says their size. */
-export function imageOf({ sample_size: size, in_channels: channels = 3 }: JsonObject) {
+/** The shape of a U-Net's images, where its config says their size; of latents, where what makes images is given. */
+export function imageOf({ sample_size: size, in_channels: channels = 3 }: JsonObject, latents?: PipelineLatents) {
   const [height, width] = Array.isArray(size) ? size : [size, size];
-  return typeof height === 'number' && typeof width === 'number'
-    ? ([height, width, channels as number] as const)
-    : undefined;
-}
-
-async function draw(
-  { unet, config, scheduler, image }: Pick<Pipeline, 'unet' | 'config' | 'scheduler' | 'image'>,
-  options: PipelineSampleOptions,
-): Promise<Float32Array> {
-  const { count = 1, seed = 0, eta, label, network = unet, batch = count, onStep } = options;
-  const { in_channels: channels = 3 } = config;
-  const size = options.size ?? image?.slice(0, 2);
-  if (!size) throw new RangeError('Pipeline: the U-Net says no sample_size; give the size');
-  if (label && label.length !== count)
-    throw new RangeError(`Pipeline: label should be ${count} classes, as many as images, got ${label.length}`);
-  const chosen = { ...scheduler, ...options.scheduler };
-  const all = chosen._class_name === 'DDPMScheduler' ? Number(chosen.num_train_timesteps ?? 1000) : 50;
-  const { sampler, initialScale, denoise } = schedulerFromConfig(chosen, { steps: options.steps ?? all, eta });
-
-  const shape = [...size, channels as number] as [number, number, number];
-  const each = tf.util.sizeFromShape(shape);
-  const values = new Float32Array(count * each);
-  for (let first = 0; first < count; first += batch) {
-    const n = Math.min(batch, count - first);
-    const rng = sideBySide(Array.from({ length: n }, (_, i) => new Random([seed, 'sample', first + i])));
-    const noise = rng.normals(n * each).map((z) => initialScale * z);
-    const xT = tf.tensor4d(noise, [n, ...shape]);
-    const condition: Condition | undefined = label && {
-      label: tf.tensor1d(label.slice(first, first + n), 'int32'),
-    };
-    let x0: tf.Tensor4D | undefined;
-    try {
-      x0 = await sample(denoise(network, { condition }), xT, {
-        sampler,
-        rng,
-        onStep: (step) => onStep?.({ ...step, first }),
-      });
-      values.set(await x0.data<'float32'>(), first * each);
-    } finally {
-      tf.dispose([xT, x0, Object.values(condition ?? {})]);
-    }
-  }
-  return values;
+  if (typeof height !== 'number' || typeof width !== 'number') return undefined;
+  if (!latents) return [height, width, channels as number] as const;
+  const { factor, imageChannels } = latents.autoencoder;
+  return [height * factor, width * factor, imageChannels] as const;
 }

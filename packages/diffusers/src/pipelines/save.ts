@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Unet2d } from '@ddpm/adm';
-import { toUnet2d } from '@ddpm/adm';
+import type { Unet2dCondition } from '@ddpm/adm';
+import { toUnet2d, Unet2d } from '@ddpm/adm';
 import { createFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import { writeSafetensors } from '@ddpm/safetensors';
 import { readSchedulerConfig } from '../schedulers/config';
@@ -27,7 +27,7 @@ export async function savePipeline(
     config,
     scheduler,
   }: {
-    readonly unet: Unet2d;
+    readonly unet: Unet2d | Unet2dCondition;
     readonly config: Readonly<Record<string, unknown>>;
     readonly scheduler: Readonly<Record<string, unknown>>;
   },
@@ -38,6 +38,7 @@ export async function savePipeline(
     throw new RangeError(
       `savePipeline: pipelines are written with ${Object.keys(pipelines).join(' or ')}, not ${className}`,
     );
+  if (!(unet instanceof Unet2d)) throw new RangeError('savePipeline: pipelines are written with a UNet2DModel alone');
   const weights = writeSafetensors(await toUnet2d(unet), { format: 'pt' });
   await createFolder({ path: folder });
   const write = async (path: readonly string[], data: Uint8Array | Record<string, unknown>) => {
