@@ -46,6 +46,13 @@ export const readers = {
     fits: ({ width, height, channels, data }) => data.length === width * height * channels,
   },
   folder: { make: makePng, open: openFolder, fits: ({ dataset, pixels }) => pixels.length === product(dataset.shape) },
+  captions: {
+    make: makeCaptions,
+    open: openCaptions,
+    fits: ({ size, captions }) =>
+      size === 2 &&
+      (!captions || [0, 1].every((i) => captions(i).length > 0 && captions(i).every((one) => typeof one === 'string'))),
+  },
   idx: { make: makeIdx, open: async () => (await load('datasets')).readIdx, fits },
   cifar10: {
     make: makeCifar10,
@@ -371,6 +378,35 @@ async function openFolder() {
     const dataset = await open(folder);
     return { dataset, pixels: await dataset.image(0) };
   };
+}
+
+// Captions
+
+async function openCaptions() {
+  const { openFolder: open } = await load('datasets');
+  const { encodePng } = await import(new URL('../../packages/images/dist/png.js', import.meta.url));
+  const folder = temporaryFolder();
+  const png = encodePng({ width: 1, height: 1, channels: 1, data: new Uint8Array(1) });
+  for (const name of ['a.png', 'b.png']) writeFileSync(join(folder, name), png);
+  const [metadata, text] = ['metadata.jsonl', 'a.txt'].map((name) => join(folder, name));
+  return (bytes) => {
+    // Captions of all pictures in one file, or of one beside it.
+    const isText = bytes.length % 4 === 0;
+    writeFileSync(text, isText ? bytes : 'of a');
+    writeFileSync(metadata, isText ? '{"file_name": "b.png", "text": "of b"}' : bytes);
+    if (!isText) rmSync(text);
+    return open(folder, { onSkipped: () => {} });
+  };
+}
+
+function makeCaptions(random) {
+  const lines = ['a.png', 'b.png'].map((name) => {
+    const line = JSON.stringify({ file_name: name, text: `what ${name} shows`, other: [1, 2] });
+    return chance(random, 0.4) ? damageJson(random, line) : line;
+  });
+  if (chance(random, 0.1)) lines.push(pick(random, lines), '', 'null', '"x"');
+  const bytes = Buffer.from(lines.slice(random.integer(2)).join(pick(random, ['\n', '\r\n', '\n\n'])));
+  return chance(random, 0.2) ? damage(random, bytes) : bytes;
 }
 
 // IDX

@@ -56,7 +56,14 @@ test('names the line that is wrong', async () => {
     write('metadata.jsonl', `\n${line}`);
     await expect(openFolder(folder)).rejects.toThrow(`metadata.jsonl:2: ${message}`);
   };
-  await wrong('{"file_name": "b.png", "text": "x"}', 'b.png is not a picture in this folder');
+  await wrong('{"file_name": "b.png", "text": "x"}', '"b.png" is not a picture in this folder');
+  await wrong('{"file_name": "b\\n.png", "text": "x"}', '"b\\n.png" is not a picture in this folder');
+  await wrong(
+    `{"file_name": "a.png", "text": ${'['.repeat(9999)}${']'.repeat(9999)}}`,
+    'text must be a string, got a list',
+  );
+  await wrong(`{"file_name": "${'b'.repeat(999)}", "text": ""}`, `"${'b'.repeat(78)}… is not a picture in this folder`);
+  await wrong('{"file_name": "a\r.png"}', 'Bad control character in string literal in JSON');
   await wrong('{"file_name": "a.png", "text": 3}', 'text must be a string, got 3');
   await wrong('{"text": "x"}', 'expected an object with file_name, a string');
   await wrong('null', 'expected an object with file_name, a string');

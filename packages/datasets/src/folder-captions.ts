@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { concurrently } from './concurrent';
-import { firstLine } from './errors';
+import { firstLine, shown } from './errors';
 import type { ListedFile } from './list-files';
 
 /** How many files are opened at a time. */
@@ -44,9 +44,9 @@ export async function readFolderCaptions(
     const lines = linesOf(path, await readFile(path, 'utf8'));
     for (const [place, { file_name: name, text }] of lines) {
       if (text === undefined) continue;
-      if (typeof text !== 'string') throw new Error(`${place}: text must be a string, got ${JSON.stringify(text)}`);
+      if (typeof text !== 'string') throw new Error(`${place}: text must be a string, got ${shown(text)}`);
       const picture = besides(path, name);
-      if (!known.has(picture)) throw new Error(`${place}: ${name} is not a picture in this folder`);
+      if (!known.has(picture)) throw new Error(`${place}: ${shown(name)} is not a picture in this folder`);
       add(picture, [text.trim()], place);
       used.add(path);
     }
