@@ -2,6 +2,8 @@ import type { AdmUnet } from '@ddpm/adm';
 import type { GlideOptions } from './glide-unet';
 import { glideUnet } from './glide-unet';
 
+export { decoderUnet } from './decoder-unet';
+export type { DecoderOptions } from './decoder-unet';
 export { glideUnet, loadGlide } from './glide-unet';
 export type { GlideOptions, GlideTextOptions } from './glide-unet';
 

@@ -1,4 +1,5 @@
 import type { Batch, Task, Variables } from '@ddpm/train';
+import { count } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Clip } from './clip';
 
@@ -45,5 +46,37 @@ export function withImageEmbeddings(task: Task, { clip, parameters, features }: 
         image: embeddingImages(clip.encodeImage(picture as tf.Tensor4D)),
         textEmbedding: clip.encodeText(inputs.tokens as tf.Tensor2D),
       }),
+  };
+}
+
+/**
+ * A task of a decoder on examples with the field `image`: its condition `imageEmbedding` is CLIP's vector of each image, of
+ * length √features, or now and then zeros, so that it can be guided (Ramesh et al. 2022, §2.1). A draw for each example
+ * comes after all of the task's own.
+ * @param task such as `denoising` of a decoder
+ * @param options.probability how often there are zeros; 0.1 by default
+ * @throws RangeError unless probability is from 0 to 1
+ */
+export function withClipVectors(
+  task: Task,
+  { clip, parameters, features }: FrozenClip,
+  { probability = 0.1 }: { probability?: number } = {},
+): Task {
+  if (!(probability >= 0 && probability <= 1))
+    throw new RangeError(`withClipVectors: probability must be from 0 to 1, got ${probability}`);
+  return {
+    ...task,
+    frozen: new Map([...(task.frozen ?? []), ...parameters]),
+    draw(examples, rng): Batch {
+      const n = count(examples);
+      const imageEmbedding = { data: new Float32Array(n * features), item: [features] };
+      const { imageEmbedding: _, ...drawn } = task.draw({ ...examples, imageEmbedding }, rng);
+      const told = Float32Array.from({ length: n }, () => (rng.uniform() < probability ? 0 : 1));
+      return { ...drawn, told: { data: told, item: [] } };
+    },
+    loss: ({ told, ...inputs }) => {
+      const vectors = tf.mul(clip.encodeImage(inputs.image as tf.Tensor4D), Math.sqrt(features));
+      return task.loss({ ...inputs, imageEmbedding: tf.mul(vectors, tf.expandDims(told, 1)) });
+    },
   };
 }

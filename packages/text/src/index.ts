@@ -15,7 +15,7 @@ export { clipTokenizer } from './clip-tokenizer';
 export type { ClipTokenizer, ClipTokenizerFiles } from './clip-tokenizer';
 export { DiffusionPrior, nearestToText } from './diffusion-prior';
 export type { DiffusionPriorOptions } from './diffusion-prior';
-export { embeddingImages, withImageEmbeddings } from './image-embeddings';
+export { embeddingImages, withClipVectors, withImageEmbeddings } from './image-embeddings';
 export type { FrozenClip } from './image-embeddings';
 export { loadGlideText } from './glide';
 export { TextTransformer } from './text-transformer';
