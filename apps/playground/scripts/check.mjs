@@ -6,6 +6,7 @@ import { readCheckpoint } from '@ddpm/checkpoint';
 import { prepareExecution } from '@ddpm/execution';
 import { compileNetwork, draw, labels, loadDenoiser, samplerFor } from '@ddpm/models';
 import { checkpoint } from '@ddpm/pretrained-fashion-mnist';
+import '@tensorflow/tfjs-backend-cpu';
 import { openPage, servePage, startBrowser } from './browse.mjs';
 
 const webgpu = process.argv[2] === 'webgpu';
@@ -13,11 +14,11 @@ const [seed, steps, scale] = [1, webgpu ? 3 : 12, 2];
 const patience = 400_000;
 
 async function inNode(count) {
+  const execution = await prepareExecution('compiled');
   const { network, parameters, parameterisation, levels, image } = await loadDenoiser(
     await readCheckpoint(fileURLToPath(checkpoint)),
   );
   const condition = labels(count, { classes: 10 });
-  const execution = await prepareExecution('compiled');
   const run = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
   const sampler = samplerFor({ steps }, levels);
   const guidance = { scale, none: 10 };

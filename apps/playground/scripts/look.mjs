@@ -1,4 +1,4 @@
-/* global document, innerWidth */
+/* global document, innerWidth, fetch */
 // Opens each view of the built page, uses it, and takes pictures: node scripts/look.mjs <folder> [view …]
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
@@ -65,6 +65,35 @@ const views = {
   },
 };
 
+/** What a person may meet besides: a damaged file, a phone, and no network. */
+async function circumstances() {
+  const damaged = await openPage(browser, `${server.url}#denoise?url=offline.js`);
+  await damaged.getByRole('alert').filter({ hasText: /./ }).waitFor({ timeout: patience });
+  console.log(`damaged: ${await damaged.getByRole('alert').textContent()}`);
+  await damaged.locator('input[type=file]').setInputFiles({
+    ...{ name: 'cut.safetensors', mimeType: 'application/octet-stream' },
+    buffer: Buffer.from(await (await fetch(`${server.url}index.html`)).arrayBuffer()),
+  });
+  await damaged.getByText(/cut.safetensors cannot be used/).waitFor({ timeout: patience });
+  console.log(`dropped: ${await damaged.getByRole('alert').textContent()}`);
+  await damaged.close();
+
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  const phone = await context.newPage();
+  await phone.goto(`${server.url}#denoise?steps=4`);
+  await phone.locator('[data-done]').waitFor({ timeout: patience, state: 'attached' });
+  await picture(phone, 'phone');
+  // What has been loaded is kept by the service worker, from the second visit on.
+  await phone.reload();
+  await phone.locator('[data-done]').waitFor({ timeout: patience, state: 'attached' });
+  await context.setOffline(true);
+  server.close();
+  await phone.reload();
+  await phone.locator('[data-done]').waitFor({ timeout: patience, state: 'attached' });
+  console.log('offline: drawn again');
+  await context.close();
+}
+
 async function picture(page, name) {
   await page.waitForTimeout(300);
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
@@ -79,14 +108,20 @@ try {
       await use(page);
     } finally {
       await picture(page, name);
-      const tasks = await page.evaluate(() => globalThis.longTasks.map(({ duration }) => duration));
+      const tasks = await page.evaluate(() => globalThis.longTasks);
+      const longest = (some) => Math.max(0, ...some.map(({ duration }) => duration));
+      // The first three seconds are those of loading.
+      const [loading, working] = [(task) => task.startTime < 3000, (task) => task.startTime >= 3000].map((which) =>
+        longest(tasks.filter(which)),
+      );
       const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
       console.log(
-        `${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s, longest task ${Math.max(0, ...tasks)} ms${wide ? ', wider than the window' : ''}${page.problems.map((problem) => `\n  ${problem}`).join('')}`,
+        `${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s, longest task ${loading} ms while loading, ${working} ms after${wide ? ', wider than the window' : ''}${page.problems.map((problem) => `\n  ${problem}`).join('')}`,
       );
       await page.close();
     }
   }
+  if (only.length === 0 || only.includes('circumstances')) await circumstances();
 } finally {
   await browser.close();
   server.close();

@@ -26,7 +26,13 @@ async function fetched(url: string | URL): Promise<Uint8Array> {
 export function modelAt(url: string | undefined, runtime: Runtime): Promise<ModelFacts> {
   const key = JSON.stringify([url, runtime]);
   if (loaded?.key !== key) {
-    const facts = fetched(url ?? checkpoint).then((bytes) => drawing().ask<ModelFacts>('load', { bytes, ...runtime }));
+    const facts = fetched(url ?? checkpoint).then((bytes) =>
+      drawing()
+        .ask<ModelFacts>('load', { bytes, ...runtime })
+        .catch((error: Error) => {
+          throw new Error(`${url ?? checkpoint} cannot be used: ${error.message}`);
+        }),
+    );
     loaded = { key, facts };
     facts.catch(() => (loaded = undefined));
   }

@@ -18,24 +18,33 @@ const schedule = velocityCosineSchedule({ timesteps: 1000 });
 const levels = scheduleLevels(schedule);
 const image = [1, 1, 2] as const;
 const [width, batch] = [128, 256];
+/** The network's points are so many times the page's, so that they spread about as far as noise. */
+const scale = 2;
+/** Of the waves in a point's place that the network is told, beside the place itself: what lies close differs in them. */
+const frequencies = [1, 2, 4, 8];
 
 class PointNetwork {
   readonly enter: Linear;
-  readonly hidden: readonly Linear[];
+  readonly hidden: Linear;
   readonly leave: Linear;
 
   constructor(rng: Random) {
     const linear = (inFeatures: number, outFeatures: number) => new Linear({ inFeatures, outFeatures, rng });
-    this.enter = linear(2 + 32, width);
-    this.hidden = [linear(width, width), linear(width, width)];
+    this.enter = linear(2 + 4 * frequencies.length + 32, width);
+    this.hidden = linear(width, width);
     this.leave = linear(width, 2);
   }
 
   apply(x: tf.Tensor4D, t: tf.Tensor1D): tf.Tensor4D {
     const [n] = x.shape;
     const time = sinusoidalEmbedding(t, { dim: 32 });
-    let h = silu(this.enter.apply(tf.concat([tf.reshape(x, [n, 2]), time], 1)));
-    for (const layer of this.hidden) h = tf.add(h, silu(layer.apply(h)));
+    const place = tf.reshape(x, [n, 2]);
+    const waves = frequencies.flatMap((frequency) => {
+      const angle = tf.mul(place, frequency);
+      return [tf.sin(angle), tf.cos(angle)];
+    });
+    const entered = silu(this.enter.apply(tf.concat([place, ...waves, time], 1)));
+    const h = tf.add(entered, silu(this.hidden.apply(entered)));
     return tf.reshape(this.leave.apply(h), [n, 1, 1, 2]);
   }
 }
@@ -98,14 +107,18 @@ async function* batches(points: Float32Array, seed: number, start: number) {
   }
 }
 
-async function learn({ points, steps, seed, preview }: TrainRequest, asked: Asked<TrainProgress>): Promise<void> {
+async function learn(
+  { points: onPage, steps, seed, preview }: TrainRequest,
+  asked: Asked<TrainProgress>,
+): Promise<void> {
   assign(initial);
+  const points = onPage.map((v) => v * scale);
   const task = denoising({ network, parameters, levels: stratified(schedule), parameterisation: velocity, loss: l2 });
   const first = task.draw({ image: { data: new Float32Array(2 * batch), item: image } }, new Random(0));
   const gradients = await (await execution).gradients(task, first);
   const student = await learner({ task, gradients, optimizer: adam({ beta2: 0.99 }), emaDecay: 0.99 });
   try {
-    const rate = learningRate({ base: 4e-3, warmup: 20, steps, decay: 'cosine' });
+    const rate = learningRate({ base: 8e-3, warmup: 20, steps, decay: 'cosine' });
     const { progress, check } = asked;
     let [told, shown] = [0, -Infinity];
     for await (const { step, loss } of train({
@@ -132,6 +145,8 @@ async function learn({ points, steps, seed, preview }: TrainRequest, asked: Aske
   }
 }
 
+const toPage = (values: Float32Array) => values.map((v) => v / scale);
+
 async function walk(
   { sampler: name, steps, count, seed }: SampleRequest,
   { check }: Pick<Asked<never>, 'check'>,
@@ -143,12 +158,12 @@ async function walk(
   await draw({
     ...{ network: await compiled, parameterisation: velocity, sampler, image, count, seed, clip: false },
     begin({ xT }) {
-      xs.push(xT.dataSync<'float32'>().slice());
+      xs.push(toPage(xT.dataSync<'float32'>()));
       return tf.clone(xT);
     },
     async onStep({ index, x, x0 }) {
-      xs.push((await x.data<'float32'>()).slice());
-      x0s.push((await x0.data<'float32'>()).slice());
+      xs.push(toPage(await x.data<'float32'>()));
+      x0s.push(toPage(await x0.data<'float32'>()));
       if (index % 8 === 0) await check();
     },
   });
@@ -165,13 +180,13 @@ async function field({ time, side }: { time: number; side: number }): Promise<{ 
   const level = levelAt(schedule, index);
   const at = Float32Array.from({ length: side * side * 2 }, (_, i) => {
     const cell = i >> 1;
-    return ((((i & 1 ? Math.floor(cell / side) : cell % side) + 0.5) / side) * 2 - 1) * 1.6;
+    return ((((i & 1 ? Math.floor(cell / side) : cell % side) + 0.5) / side) * 2 - 1) * 1.6 * scale;
   });
   const x = tf.tensor4d(at, [side * side, ...image]);
   const { x0 } = await denoiser(run, { parameterisation: velocity })(x, level);
-  const values = x0.dataSync<'float32'>().slice();
+  const values = toPage(x0.dataSync<'float32'>());
   tf.dispose([x, x0]);
-  return { at, x0: values };
+  return { at: toPage(at), x0: values };
 }
 
 serve({ train: learn, walk, 'walk again': walk, field });
