@@ -60,34 +60,46 @@ const unused: Readonly<Record<string, string>> = {
   image_encoder: 'image_encoder is not used: it is for pictures as prompts',
 };
 
+/** The folder beside `unet` that training with a moving average saves it in. */
+const AVERAGE = 'unet_ema';
+/** Options of the average (`EMAModel`), which stand among those of the network there. */
+const ofAverage = [
+  ...['decay', 'min_decay', 'inv_gamma', 'power', 'use_ema_warmup', 'update_after_step', 'optimization_step'],
+];
+
 /** Whether a path is a folder that diffusers saved. A `config.json` alone is no sign: runs have one too. */
 export const isPipelineFolder = (path: string): boolean =>
-  ['model_index.json', join('unet', 'config.json')].some((file) => existsSync(join(path, file))) ||
+  ['model_index.json', join('unet', 'config.json'), join(AVERAGE, 'config.json')].some((file) =>
+    existsSync(join(path, file)),
+  ) ||
   (existsSync(join(path, 'config.json')) &&
     readdirSync(path).some((name) => name.startsWith('diffusion_pytorch_model.')));
 
 /**
  * Reads what diffusers' `save_pretrained` writes: a pipeline's folder with its `model_index.json`, one with `unet/` alone,
- * or that of a model, a `config.json` and weights.
+ * or that of a model, a `config.json` and weights. Of a checkpoint of diffusers' training scripts, which has `unet_ema/`
+ * too, that is taken.
  * @throws Error in one line that names the file and what is wrong with it, or the pipeline that is not carried
  */
 export async function readPipelineFolder(folder: string): Promise<PipelineFiles> {
   const index = join(folder, 'model_index.json');
   const { parts, notes } = existsSync(index) ? partsOf(index, await readJson(index)) : { parts: pixels, notes: [] };
+  const averaged = !existsSync(index) && existsSync(join(folder, AVERAGE));
   // As diffusers does, for the first pipelines have all of their files in one folder.
   const placeOf = (part: string) => (existsSync(join(folder, part)) ? join(folder, part) : folder);
   const model = async (place: string, names?: (typeof weightNames)[keyof typeof weightNames]): Promise<ModelFiles> => {
-    const config = join(place, 'config.json');
-    return { config: await readJson(config), tensors: await readWeights(place, names) };
+    const own = Object.entries(await readJson(join(place, 'config.json'))).filter(([key]) => !ofAverage.includes(key));
+    return { config: Object.fromEntries(own), tensors: await readWeights(place, names) };
   };
-  if (!existsSync(join(placeOf('unet'), 'config.json')))
+  const unet = placeOf(averaged ? AVERAGE : 'unet');
+  if (!existsSync(join(unet, 'config.json')))
     throw new Error(
       `${folder} holds nothing of diffusers: there is no model_index.json, unet/config.json or config.json`,
     );
   const scheduler = join(placeOf('scheduler'), 'scheduler_config.json');
   const autoencoder = parts.vae ? 'vae' : parts.vqvae ? 'vqvae' : undefined;
   return {
-    unet: await model(placeOf('unet')),
+    unet: await model(unet),
     ...(existsSync(scheduler) && { scheduler: await readJson(scheduler) }),
     ...(autoencoder && { autoencoder: await model(join(folder, autoencoder)) }),
     ...(parts.text_encoder && {
@@ -96,7 +108,7 @@ export async function readPipelineFolder(folder: string): Promise<PipelineFiles>
         tokenizer: await tokenizerFiles(join(folder, 'tokenizer')),
       },
     }),
-    notes,
+    notes: averaged ? [...notes, `unet is not used, but ${AVERAGE}, the average of its weights`] : notes,
   };
 }
 

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sample } from '@ddpm/diffusion';
@@ -6,7 +6,7 @@ import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import { readTorchFile, stateDict } from '@ddpm/torch-file';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { loadPipeline, schedulerFromConfig } from '../index';
+import { isPipelineFolder, loadPipeline, readPipelineFolder, schedulerFromConfig } from '../index';
 
 /**
  * A tiny model with attention's names of before 2023 (query, key, value, proj_attn), as diffusers 0.42.1 opens it: y =
@@ -33,7 +33,7 @@ test('ten steps of DDIM, by a model alone, end where they do in diffusers', asyn
   const xT = tf.slice(images('x'), 0, 1);
   const x0 = await sample(denoise(unet), xT, { sampler, rng: { normals: () => new Float32Array() } });
   expect(difference(x0, 'ddim10')).toBeLessThan(1e-4);
-  dispose();
+  await dispose();
 });
 
 test('attention’s old names are known in safetensors too', async () => {
@@ -45,5 +45,26 @@ test('attention’s old names are known in safetensors too', async () => {
   const { unet, dispose } = await loadPipeline(scratch);
   const t = tf.tensor1d(Array.from(io.get('t')!.data as BigInt64Array, Number));
   expect(difference(unet.apply(images('x'), t), 'y')).toBeLessThan(1e-5);
-  dispose();
+  await dispose();
+});
+
+test('of a checkpoint of diffusers’ training, the average of the weights is opened', async () => {
+  const training = join(scratch, 'checkpoint-500');
+  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as object;
+  // As `EMAModel.save_pretrained` writes it.
+  const average = {
+    ...{ decay: 0.9999, min_decay: 0, optimization_step: 500, update_after_step: 0 },
+    ...{ use_ema_warmup: true, inv_gamma: 1, power: 0.75 },
+  };
+  for (const [part, more] of Object.entries({ unet: {}, unet_ema: average })) {
+    mkdirSync(join(training, part), { recursive: true });
+    writeFileSync(join(training, part, 'config.json'), JSON.stringify({ ...config, ...more }));
+  }
+  const weights = 'diffusion_pytorch_model.bin';
+  copyFileSync(join(folder, weights), join(training, 'unet_ema', weights));
+  expect(isPipelineFolder(training)).toBe(true);
+  // unet has no weights here, and nobody asks for them.
+  const { unet, notes } = await readPipelineFolder(training);
+  expect(unet.config).toEqual(config);
+  expect(notes).toEqual(['unet is not used, but unet_ema, the average of its weights']);
 });
