@@ -14,8 +14,7 @@ import { compileNetwork, loadDenoiser } from '../packages/models/dist/index.js';
 import { Random } from '../packages/random/dist/index.js';
 import { cosineSchedule, linearSchedule } from '../packages/schedules/dist/index.js';
 
-const { clipped, ddim, denoiser, denoising, levelAt, minSnr, sample, signalToNoise, stack, trailing, uniform } =
-  diffusion;
+const { clipped, ddim, denoiser, denoising, levelAt, minSnr, sample, signalToNoise, stack, trailing } = diffusion;
 
 /**
  * Height and width of an image, in units of the SVG, and pixels to a unit: together a whole number for each pixel of an
@@ -34,7 +33,11 @@ if (!schedule)
   throw new Error(`make-pictures: the pictures are of a schedule, and ${run} has the levels of ${levels.kind}`);
 const execution = await prepareExecution('auto');
 const dataset = await openDataset('fashion-mnist-10k');
-const compiled = await compileNetwork(execution, network, { parameters, image });
+/** The class of each image, where the network takes one. */
+const classes = (labels) =>
+  network.conditions?.includes('label') ? { label: tf.tensor1d(Array.from(labels), 'int32') } : undefined;
+const example = classes([0]) && { label: { data: Int32Array.of(0), item: [] } };
+const compiled = await compileNetwork(execution, network, { parameters, image, condition: example });
 
 await pictureOfStep();
 await pictureOfLevels();
@@ -47,12 +50,12 @@ await compiled.dispose();
  * losses.
  */
 async function pictureOfStep() {
-  const { batchSize, seed, flip, loss, weighting: name, gamma } = checkpoint.settings;
+  const { batchSize, seed, flip, loss, levelSource, weighting: name, gamma } = checkpoint.settings;
   const weighting = name === 'min-snr' ? minSnr(parameterisation, { gamma }) : undefined;
   const task = denoising({
     network,
     parameters,
-    levels: uniform(schedule),
+    levels: diffusion[levelSource](schedule),
     parameterisation,
     loss: diffusion[loss],
     weighting,
@@ -68,14 +71,16 @@ async function pictureOfStep() {
   const [x0, noise] = [drawn.image, drawn.noise].map(({ data }) => tf.tensor(data, shape));
   const stacked = stack(levels);
   const x = diffusion.qSample(stacked, x0, noise);
-  const output = await compiled(x, stacked.time);
+  const output = await compiled(x, stacked.time, classes(drawn.label?.data ?? []));
   const guess = parameterisation.predict(stacked, x, output).x0;
+  // What is left of x without the image, whatever the network predicts.
+  const guessedNoise = tf.div(tf.sub(x, tf.mul(guess, stacked.signal)), stacked.sigma);
   const columns = [
     { title: ['image'], values: x0 },
     { title: ['noise'], values: tf.div(noise, 3) },
     { title: ['x at its level'], values: balanced(x, stacked) },
-    { title: ["the network's", 'guess of the noise'], values: tf.div(output, 3) },
-    { title: ['error'], values: tf.div(tf.sub(noise, output), 3) },
+    { title: ["the network's", 'guess of the noise'], values: tf.div(guessedNoise, 3) },
+    { title: ['error'], values: tf.div(tf.sub(noise, guessedNoise), 3) },
     { title: ['the image that', 'the guess means'], values: guess },
   ];
   const pictures = columns.map(({ values }) => toImages(values.dataSync(), shape));
@@ -166,7 +171,7 @@ async function pictureOfWalk() {
   const rng = new Random(25);
   const xT = tf.tensor(rng.normals(tf.util.sizeFromShape(image)), [1, ...image]);
   const [noisy, guesses] = [[xT], []];
-  const denoise = clipped(denoiser(compiled, { parameterisation }));
+  const denoise = clipped(denoiser(compiled, { parameterisation, condition: classes([0]) }));
   await sample(denoise, xT, {
     sampler,
     rng,
