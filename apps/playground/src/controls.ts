@@ -13,7 +13,7 @@ interface Slider {
 
 export const slider = ({ label, value, range: [min, max], step = 1, shown, change }: Slider): TemplateResult => html`
   <label>
-    <span>${label}</span><output>${shown ?? value}</output>
+    <span>${label}</span><span class="value">${shown ?? value}</span>
     <input
       type="range"
       min=${min}
