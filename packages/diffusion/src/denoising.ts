@@ -15,6 +15,7 @@ import type { Network } from './network';
 import { epsilon } from './parameterisations/epsilon';
 import type { Parameterisation } from './parameterisations/parameterisation';
 import { checkLevel, checkOutput, outputParts } from './parameterisations/parameterisation';
+import { column, conditioned, drawnInputs } from './task-inputs';
 import type { Weighting } from './weightings/weighting';
 
 /**
@@ -76,18 +77,13 @@ export function denoising({
   return {
     parameters,
     draw(examples: Batch, rng: Random): Batch {
-      const missing = ['image', ...conditions].find((name) => !(name in examples));
-      if (missing !== undefined)
-        throw new RangeError(
-          `denoising: the network needs '${missing}' of each example, which has only ${Object.keys(examples).join(', ')}`,
-        );
+      const given = conditioned('denoising', network, examples);
       const drawn = levels.draw(count(examples), rng);
       for (const { level } of drawn) checkLevel('denoising', parameterisation, level);
-      const row = (of: (drawn: DrawnLevel) => number) => ({ data: Float32Array.from(drawn, of), item: [] });
+      const row = (of: (drawn: DrawnLevel) => number) => column(drawn, of);
       const { data, item } = examples.image;
       return {
-        image: examples.image,
-        ...Object.fromEntries(conditions.map((name) => [name, examples[name]])),
+        ...given,
         noise: { data: rng.normals(data.length), item },
         signal: row(({ level }) => level.signal),
         sigma: row(({ level }) => level.sigma),
@@ -101,18 +97,13 @@ export function denoising({
           last: row(({ level }) => stepAt(level).last),
         }),
         ...(levels.observe && { index: { data: Int32Array.from(drawn, ({ index = -1 }) => index), item: [] } }),
-        ...Object.fromEntries(
-          Object.entries(trainingInputs(item)).map(([name, input]) => [
-            name,
-            { data: input.draw(rng, drawn.length * tf.util.sizeFromShape([...input.item])), item: input.item },
-          ]),
-        ),
+        ...(!evaluation && drawnInputs(network, item, drawn.length, rng)),
       };
     },
     loss(inputs: Inputs): Losses {
       const [xStart, noise] = [inputs.image as tf.Tensor4D, inputs.noise as tf.Tensor4D];
-      const column = (name: string) => tf.reshape<tf.Rank.R4>(inputs[name], [-1, 1, 1, 1]);
-      const level: Levels = { signal: column('signal'), sigma: column('sigma'), time: inputs.time as tf.Tensor1D };
+      const factor = (name: string) => tf.reshape<tf.Rank.R4>(inputs[name], [-1, 1, 1, 1]);
+      const level: Levels = { signal: factor('signal'), sigma: factor('sigma'), time: inputs.time as tf.Tensor1D };
       const x = qSample(level, xStart, noise);
       const given = [...conditions, ...Object.keys(trainingInputs(xStart.shape.slice(1)))];
       const condition = Object.fromEntries(given.map((name) => [name, inputs[name]]));
@@ -128,10 +119,10 @@ export function denoising({
       const weighted = tf.mul<tf.Tensor1D>(simple, inputs.weight);
       if (!bound) return { loss: weighted, simple };
       const steps = {
-        fromStart: column('fromStart'),
-        lower: column('lower'),
-        span: column('span'),
-        last: column('last'),
+        fromStart: factor('fromStart'),
+        lower: factor('lower'),
+        span: factor('span'),
+        last: factor('last'),
       };
       const said = bound.alone ? output : tf.concat([detached(main), values!], 3);
       const term = boundTerm(steps, xStart, parameterisation.predict(level, x, said), bound.variance);

@@ -172,7 +172,7 @@ describe('denoising', () => {
     const task = denoising({ network, parameters, levels, weighting: ({ time }) => time + 1 });
     const batch = task.draw(examples(3), new Random(1));
     const { losses } = await lossOf(task, batch);
-    task.observe!(batch, losses);
+    task.observe!(batch, losses, new Map());
     expect(told![0]).toEqual([0, 1, 2]);
     // As they count, but for the 2 that makes up for how often the source draws them.
     told![1].forEach((loss, i) => expect(2 * loss).toBeCloseTo(losses.get('loss')![i], 6));

@@ -107,7 +107,7 @@ export async function learner({
           clipNorm !== undefined && gradNorm > clipNorm ? scaled(unclipped, clipNorm / gradNorm) : unclipped;
         steps.update(parameters, clipped, learningRate);
         average?.update(parameters);
-        task.observe?.(inputs, losses);
+        task.observe?.(inputs, losses, weights);
       }
       const n = losses.get('loss')!.length;
       const ofEach = new Map([...losses].filter(([, values]) => values.length === n));

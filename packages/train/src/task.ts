@@ -39,10 +39,11 @@ export interface Task {
   /** A pure function of its inputs and the variables, so that it can be traced. Validation runs the same one. */
   readonly loss: (inputs: Inputs) => Losses;
   /**
-   * Told after each step that was taken what its inputs were and what losses they had, all terms of them; importance
-   * sampling learns from it, and so does a codebook.
+   * Told after each step that was taken what its inputs were, what losses they had, all terms of them, and the weights
+   * to use the model with, valid until the next step; importance sampling learns from it, and so do a codebook and a
+   * teacher that follows its student.
    */
-  observe?(inputs: Batch, losses: Arrays): void;
+  observe?(inputs: Batch, losses: Arrays, weights: Arrays): void;
   /**
    * The values of those frozen variables that `observe` changes, by name: they belong to the networks, and are saved
    * with the weights.

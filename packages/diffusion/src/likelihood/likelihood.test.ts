@@ -250,7 +250,7 @@ describe('as a loss', () => {
       });
       const inputs = task.draw({ image }, new Random(1));
       const { losses } = await eagerGradients(task)(values(0.3, -0.2), inputs);
-      task.observe!(inputs, losses);
+      task.observe!(inputs, losses, new Map());
       expect(told).toHaveLength(6);
       told.forEach((value, i) => {
         expect(value).toBe(counted(losses.get('simple')![i], losses.get('vlb')![i]));
