@@ -24,8 +24,15 @@ export { LinearAttention } from './linear-attention';
 export { causalMask, paddingMask } from './masks';
 export { MultiHeadAttention } from './multi-head-attention';
 export type { MultiHeadAttentionOptions } from './multi-head-attention';
-export { disposeParameters, loadParameters, namedParameters, parameterCount, parameterValues } from './parameters';
-export type { StoredValues, TensorValues } from './parameters';
+export {
+  disposeParameters,
+  heldParameters,
+  loadParameters,
+  namedParameters,
+  parameterCount,
+  parameterValues,
+} from './parameters';
+export type { HeldParameter, StoredValues, TensorValues } from './parameters';
 export { assignLazily } from './lazy-tensor';
 export { pixelShuffle, pixelUnshuffle } from './pixel-shuffle';
 export { PreNorm } from './pre-norm';

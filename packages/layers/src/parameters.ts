@@ -16,10 +16,13 @@ export interface StoredValues {
   read(): Float32Array;
 }
 
-/** A variable, the object that holds it, and the name of the field there. */
-interface Held {
+/** A parameter in its place. */
+export interface HeldParameter {
+  /** The parameter. */
   readonly variable: tf.Variable;
+  /** The object that holds it, such as a layer. */
   readonly owner: object;
+  /** The name of the field there. */
   readonly field: string;
 }
 
@@ -29,9 +32,12 @@ function fieldsOf(value: object): [name: string, child: unknown][] {
   return Object.entries(value instanceof Set ? [...(value as Set<unknown>)] : value);
 }
 
-/** The parameters that `namedParameters` finds, with the objects that hold them. */
-export function heldParameters(module: object): Map<string, Held> {
-  const parameters = new Map<string, Held>();
+/**
+ * The parameters that `namedParameters` finds, with the objects that hold them.
+ * @throws Error if two have the same path
+ */
+export function heldParameters(module: object): Map<string, HeldParameter> {
+  const parameters = new Map<string, HeldParameter>();
   const seen = new Set<object>();
   const visit = (value: unknown, path: string, owner: object, field: string) => {
     if (typeof value !== 'object' || value === null || seen.has(value)) return;
