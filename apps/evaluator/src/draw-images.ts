@@ -44,7 +44,7 @@ export async function prepareDrawing(
   const { network, parameters, image, parameterisation, levels } = denoiser;
   checkConditions(denoiser);
   for (const scale of scales) guidanceOf(denoiser, scale);
-  const { sampler, steps, spacing, eta, levels: visited, make } = chooseSampler(choice, levels);
+  const { sampler, steps, spacing, eta, levels: visited, make } = chooseSampler(choice, levels, denoiser.sampling);
   const chosen = make(visited);
   const { name: priorName, prior } = choosePrior(denoiser, asked);
   const example = conditionOf(denoiser, { count: batchSize, captions: [''] });

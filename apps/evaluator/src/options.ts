@@ -73,7 +73,7 @@ export const table = {
     },
     sampler: {
       flag: '--sampler <name>',
-      does: `${names(samplers).join(', ')}; dpm++2m by default`,
+      does: `${names(samplers).join(', ')}; dpm++2m by default, or what the model was tuned for`,
       schema: oneOf(names(samplers)).optional(),
     },
     steps: {

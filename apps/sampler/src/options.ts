@@ -61,12 +61,12 @@ export const table = {
   'How to draw': {
     sampler: {
       flag: '--sampler <name>',
-      does: `${Object.keys(samplers).join(', ')}; dpm++2m by default; ancestral is the whole chain of timesteps`,
+      does: `${Object.keys(samplers).join(', ')}; dpm++2m by default, or what the model was tuned for; ancestral is the whole chain of timesteps`,
       schema: oneOf(Object.keys(samplers)).optional(),
     },
     steps: {
       flag: '--steps <n>',
-      does: 'how many steps; by default 25, where a method does not look back 50, and all timesteps for ancestral',
+      does: 'how many steps; by default as many as the model was tuned for, or 25, where a method does not look back 50, and all timesteps for ancestral',
       schema: wholeNumber(1).optional(),
       read: number,
     },
@@ -91,6 +91,14 @@ export const table = {
       flag: '--prior <name>',
       does: 'where noise comes from: standard, N(0, 1), or matched, which is like the training images at the noisiest level; by default that where these show there',
       schema: oneOf<PriorName>(priorNames).optional(),
+    },
+  },
+  'Low-rank updates': {
+    lora: {
+      flag: '--lora <list>',
+      does: "LoRA files of the model, each with a colon and how much of it, 1 by default, such as a.safetensors:0.8,b.safetensors; ddpm-train's, diffusers', peft's or kohya's",
+      schema: z.array(z.string().min(1, 'must name files')).optional(),
+      read: list,
     },
   },
   'Guidance and limits': {

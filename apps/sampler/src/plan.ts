@@ -64,7 +64,7 @@ export async function planFor(
     },
     way({ sampler = settings.sampler, steps = settings.steps } = {}) {
       const { spacing, eta, churn } = settings;
-      const chosen = usage(() => chooseSampler({ sampler, steps, spacing, eta, churn }, levels));
+      const chosen = usage(() => chooseSampler({ sampler, steps, spacing, eta, churn }, levels, denoiser.sampling));
       return { chosen, way: usage(() => edit(chosen)) };
     },
     record: {

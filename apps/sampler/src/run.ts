@@ -10,6 +10,7 @@ import { choiceOf, comparisonOf, comparisonPng } from './compare';
 import { drawImages, withNetwork } from './draw-images';
 import { checkExportPath, exportModel } from './export';
 import { leadBy, openLead } from './lead';
+import { addLoras } from './lora';
 import { loadModel } from './model';
 import { encodeNpz } from './npz';
 import type { Settings } from './options';
@@ -27,6 +28,7 @@ export async function run(path: string, settings: Settings, captions: readonly s
   const warn = (line: string) => say(`Warning: ${line}`);
   for (const line of model.unusable) warn(line);
   say(`Model: ${model.description}`);
+  for (const line of await addLoras(model.denoiser.network, settings.lora ?? [])) say(`LoRA: ${line}`);
   if (settings.export !== undefined) {
     await exportModel(model, settings.export, warn);
     return say(`Exported: ${settings.export}`);
@@ -83,6 +85,7 @@ async function drawInto(
   }
   await writeRecord(folder, {
     ...{ model: model.description, ...plan.record },
+    ...(settings.lora && { lora: [...settings.lora] }),
     ...(led && { classifier: settings.classifier, guidance: guidance ?? 1, class: asked }),
     sampler: recordOf(chosen),
   });

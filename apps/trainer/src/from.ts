@@ -15,7 +15,7 @@ export interface Source {
   readonly path: string;
   /** The run folder that its networks' files are named from. */
   readonly folder: string;
-  readonly checkpoint: Pick<Checkpoint, 'networks' | 'meaning' | 'weights' | 'settings' | 'step'>;
+  readonly checkpoint: Omit<Checkpoint, 'state'>;
   /** One line for each newer checkpoint that cannot be used. */
   readonly unusable: readonly string[];
 }
@@ -35,8 +35,8 @@ export async function findSource(path: string): Promise<Source> {
   return { path, folder: path, checkpoint, unusable };
 }
 
-/** The fields of a meaning that are the data's, and may be others for other data. */
-const ofData = ['image', 'classNames', 'labelDropout', 'prior'];
+/** What of a meaning is the data's, and may be another for other data, or says how to draw. */
+const free = ['image', 'classNames', 'labelDropout', 'prior', 'sampling', 'lora'];
 
 /**
  * Gives a training's variables the weights of a source.
@@ -45,9 +45,10 @@ const ofData = ['image', 'classNames', 'labelDropout', 'prior'];
 export function beginWith({ path, checkpoint: { meaning, weights } }: Source, training: Training): void {
   const refuse = (why: string) => new Error(`--from ${path} does not fit: ${why}`);
   for (const key of new Set([...Object.keys(meaning), ...Object.keys(training.meaning)])) {
-    if (ofData.includes(key) || JSON.stringify(meaning[key]) === JSON.stringify(training.meaning[key])) continue;
+    if (free.includes(key) || JSON.stringify(meaning[key]) === JSON.stringify(training.meaning[key])) continue;
     throw refuse(`its ${key} is ${show(meaning[key])}, and this run's ${show(training.meaning[key])}`);
   }
+  if (training.begun) return;
   try {
     loadParameters(Object.fromEntries(training.task.parameters), weights);
   } catch (error) {

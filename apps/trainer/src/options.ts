@@ -63,9 +63,10 @@ export function readInvocation(
   }
   // A run's own config.json tells too what model the settings made.
   const { preset: filePreset, networks: _n, meaning: _m, ...fromFile } = config === undefined ? {} : readConfig(config);
-  const { task } = { ...source, ...fromFile, ...given };
-  const preset = presetOf(asked ?? filePreset, task);
-  const below = withModel(presetFor(preset, { ...fromFile, ...given }), source);
+  const named = asked ?? filePreset;
+  const { task } = { ...(named === undefined && source), ...fromFile, ...given };
+  const preset = presetOf(named, task);
+  const below = withModel(presetFor(preset, { ...fromFile, ...given }), source, { ...fromFile, ...given });
   const settings = over(config === undefined ? below : over(below, fromFile, `${config}: `), given);
   return { settings, preset, dryRun, output };
 }
@@ -95,16 +96,29 @@ function presetFor(name: string, { dataset }: Readonly<Record<string, unknown>>)
   return dataset === undefined || dataset === settings.dataset ? own : { ...own, flip: false };
 }
 
+/** The settings that say which data a model was trained on. */
+const ofData = ['dataset', 'dataDir', 'imageSize', 'channels', 'flip'];
+
 /**
- * A preset's settings with a model's in place of those that say what a model is.
- * @throws UsageError if the model is of another kind of training
+ * A preset's settings with a model's in place of those that say what a model is, and, for a kind of training that begins
+ * with models of others, what it was trained on.
+ * @throws UsageError if the model is of a kind of training that it does not begin with
  */
-function withModel(preset: Settings, model?: Readonly<Record<string, unknown>>): Settings {
+function withModel(
+  preset: Settings,
+  model: Readonly<Record<string, unknown>> | undefined,
+  given: Readonly<Record<string, unknown>>,
+): Settings {
   if (!model) return preset;
-  if (model.task !== preset.task)
-    throw new UsageError(`--from must name a model of --task ${preset.task}, got one of ${show(model.task)}`);
+  const { begins } = tasks[preset.task];
+  const allowed = begins ?? [preset.task];
+  if (!allowed.includes(String(model.task)))
+    throw new UsageError(`--from must name a model of --task ${allowed.join(' or ')}, got one of ${show(model.task)}`);
+  const data = begins && given.dataset === undefined ? ofData : [];
   const kept = Object.entries(preset).filter(([name]) => !inherited.includes(name));
-  const brought = Object.entries(model).filter(([name]) => inherited.includes(name));
+  const brought = Object.entries(model).filter(
+    ([name]) => [...inherited, ...data].includes(name) && isOf(preset.task, name),
+  );
   return Object.fromEntries([...kept, ...brought]) as unknown as Settings;
 }
 

@@ -1,10 +1,11 @@
 export { edmLevels, flowLevels, scheduleLevels } from './levels';
 export type { KnownLevels } from './levels';
 export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
-export type { CaptionMeaning, DenoiserMeaning, LowResMeaning } from './meaning';
+export type { CaptionMeaning, DenoiserMeaning, FewSteps, LowResMeaning } from './meaning';
 export { pipelineCheckpoint } from './pipeline-checkpoint';
 export { openModel } from './open-model';
 export type { Model, OpenModelOptions } from './open-model';
+export { loraNames } from './lora';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';
 export { classifierMeaningToJson, loadClassifier } from './load-classifier';

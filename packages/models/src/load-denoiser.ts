@@ -4,6 +4,7 @@ import type { Moments, Network } from '@ddpm/diffusion';
 import { superResolution } from '@ddpm/diffusion';
 import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Variables } from '@ddpm/train';
+import { isUpdate, mergeUpdates } from './lora';
 import type { DenoiserMeaning } from './meaning';
 import { meaningFromJson } from './meaning';
 import { momentsFromMeasured } from './prior';
@@ -19,20 +20,22 @@ export interface Denoiser extends DenoiserMeaning {
 }
 
 /**
- * The denoiser that a checkpoint holds.
+ * The denoiser that a checkpoint holds, its low-rank updates merged, if there are some.
+ * @param options.apart whether updates are left out
  * @param options where its network is looked up
  * @throws Error in one line that says what of the checkpoint is not as expected
  */
 export async function loadDenoiser(
-  { networks, meaning, weights, measured }: Checkpoint,
-  options: LoadNetworkOptions = {},
+  { networks, meaning, weights, measured }: Partial<Checkpoint> & Pick<Checkpoint, 'networks' | 'meaning' | 'weights'>,
+  { apart = false, ...options }: LoadNetworkOptions & { apart?: boolean } = {},
 ): Promise<Denoiser> {
-  const known = meaningFromJson(meaning);
+  const { lora, ...known } = meaningFromJson(meaning);
   if (!Object.hasOwn(networks, 'denoiser'))
     throw new Error(`it has no denoiser, but only ${Object.keys(networks).join(', ') || 'no network'}`);
   const loaded = await loadNetwork<Network>(networks.denoiser, options);
   const network = known.lowRes ? superResolution(loaded) : loaded;
-  loadParameters({ denoiser: network }, weights);
+  loadParameters({ denoiser: network }, new Map([...weights].filter(([name]) => !isUpdate(name))));
+  if (lora && !apart) mergeUpdates(network, weights, lora);
   const moments = momentsFromMeasured(measured, known.image);
   return { ...known, network, parameters: namedParameters({ denoiser: network }), ...(moments && { moments }) };
 }

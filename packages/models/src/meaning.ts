@@ -47,6 +47,8 @@ const schema = z.strictObject({
   captions: z
     .strictObject({ length: size, tokenizer: z.record(z.string(), z.json()), dropout: z.number().min(0).max(1) })
     .optional(),
+  lora: z.strictObject({ alpha: above0 }).optional(),
+  sampling: z.strictObject({ sampler: z.string(), steps: size, spacing: z.string() }).optional(),
   lowRes: z.strictObject({ size: z.tuple([size, size]), maxAugmentation: z.number().min(0).lt(1) }).optional(),
 });
 type Json = z.infer<typeof schema>;
@@ -67,6 +69,10 @@ export interface DenoiserMeaning {
   readonly captions?: CaptionMeaning;
   /** Of what small pictures it makes its images, if it is a stage of a cascade. */
   readonly lowRes?: LowResMeaning;
+  /** How it draws where nobody says, if it was tuned for few steps; as `chooseSampler` takes it. */
+  readonly sampling?: FewSteps;
+  /** What the low-rank updates count that a checkpoint holds apart from the network's own weights, if it does: α. */
+  readonly lora?: { readonly alpha: number };
 }
 
 /** What small pictures a super-resolution network takes. */
@@ -75,6 +81,13 @@ export interface LowResMeaning {
   readonly size: readonly [h: number, w: number];
   /** The noisiest that training made them: the level s of `augmented`. */
   readonly maxAugmentation: number;
+}
+
+/** A sampler with few steps, by the names of `samplers` and `spacings`. */
+export interface FewSteps {
+  readonly sampler: string;
+  readonly steps: number;
+  readonly spacing: string;
 }
 
 /** How captions become tokens. */
@@ -107,6 +120,8 @@ export function meaningToJson({
   classNames,
   labelDropout,
   captions,
+  sampling,
+  lora,
   lowRes,
 }: DenoiserMeaning): JsonObject {
   const { sigmaData, variance } = parameterisation;
@@ -120,6 +135,8 @@ export function meaningToJson({
     ...(classNames && { classNames: [...classNames] }),
     ...(labelDropout !== undefined && { labelDropout }),
     ...(captions && { captions: { ...captions } }),
+    ...(sampling && { sampling: { ...sampling } }),
+    ...(lora && { lora: { ...lora } }),
     ...(lowRes && { lowRes: { size: [...lowRes.size], maxAugmentation: lowRes.maxAugmentation } }),
   } satisfies Json;
 }
@@ -136,7 +153,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     throw unexpected(path, message);
   }
   const { image: shape, parameterisation, sigmaData, learnedVariance: variance, ...data } = result.data;
-  const { levels, classNames, labelDropout, captions, lowRes } = data;
+  const { levels, classNames, labelDropout, captions, lowRes, sampling, lora } = data;
   if ((parameterisation === 'edm') !== (sigmaData !== undefined))
     throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
   const fixed = parameterisations[parameterisation]({ sigmaData });
@@ -147,6 +164,8 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     ...(classNames && { classNames }),
     ...(labelDropout !== undefined && { labelDropout }),
     ...(captions && { captions: captions as CaptionMeaning }),
+    ...(sampling && { sampling }),
+    ...(lora && { lora }),
     ...(lowRes && { lowRes }),
   };
   checkMeaning(meaning);

@@ -1,5 +1,5 @@
 import type { Denoise } from '@ddpm/diffusion';
-import { sample } from '@ddpm/diffusion';
+import { clean, sample } from '@ddpm/diffusion';
 import { Random } from '@ddpm/random';
 import { stretchedLinearSchedule, velocityCosineSchedule, zeroTerminalSnr } from '@ddpm/schedules';
 import '@tensorflow/tfjs';
@@ -107,9 +107,36 @@ describe('samplers by name', () => {
       { sampler: 'ancestral' },
       "sampler ancestral takes all of a schedule's timesteps, and this model's levels have none",
     ],
-    [{ spacing: 'trailing' }, "spacing trailing is one of a schedule's timesteps, and this model's levels have none"],
+    [{ spacing: 'leading' }, "spacing leading is one of a schedule's timesteps, and this model's levels have none"],
   ])('%j is refused', (choice, message) => {
     expect(() => chooseSampler(choice, ofFlow)).toThrow(new RegExp(message));
+  });
+
+  test('what a model was tuned for is what is taken, but for what is said', () => {
+    const tuned = { sampler: 'ddim', steps: 4, spacing: 'linspace' };
+    expect(chooseSampler({}, ofSchedule, tuned)).toMatchObject(tuned);
+    expect(chooseSampler({ steps: 2 }, ofSchedule, tuned)).toMatchObject({ ...tuned, steps: 2 });
+    expect(chooseSampler({ sampler: 'heun' }, ofSchedule, tuned)).toMatchObject({
+      ...{ sampler: 'heun', steps: 25, spacing: 'uniform-log-snr' },
+    });
+  });
+
+  test.each([
+    ['a schedule', ofSchedule],
+    ['EDM', ofEdm],
+    ['a flow', ofFlow],
+  ])('every other level of 2n trailing steps is one of n, from the noisiest to the image: %s', (_, known) => {
+    const [four, two, one] = [4, 2, 1].map((steps) => spacings.trailing(known, steps));
+    expect(two).toEqual([four[0], four[2], four[4]]);
+    expect(one[0].sigma).toBeCloseTo(known.noisiest.sigma, 9);
+    expect(one.slice(1)).toEqual([clean]);
+    expect(four.every(({ sigma }, i) => i === 0 || sigma < four[i - 1].sigma)).toBe(true);
+  });
+
+  test('the consistency sampler is the image that the network says, noised to the next level', async () => {
+    const sampler = samplerFor({ sampler: 'lcm', steps: 2, spacing: 'trailing' }, edmLevels({ max: 0.1 }));
+    const says: Denoise = () => Promise.resolve({ x0: tf.fill([1, 1, 1, 1], 0.25) });
+    expect((await sample(says, tf.ones([1, 1, 1, 1]), { sampler, rng: new Random(1) })).dataSync()[0]).toBe(0.25);
   });
 
   test('exponential is what others call uniform-log-snr', () => {

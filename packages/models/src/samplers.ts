@@ -98,7 +98,8 @@ export const samplers: Readonly<Record<string, NamedSampler>> = {
   },
   lcm: {
     ...{ spacing: 'trailing', steps: 4, draws: true, does: 'of a consistency model' },
-    make: (levels) => lcm(levels),
+    // What the network says is the image, at every level: nothing of x is mixed in near the image.
+    make: (levels) => lcm(levels, { sigmaData: 0 }),
   },
 };
 
@@ -133,12 +134,17 @@ export interface ChosenSampler {
 
 /**
  * A sampler by its name, with what is not said filled in.
+ * @param preferred what a model was tuned for, which is taken where nothing is said: its `sampling`
  * @throws RangeError if there is no such sampler or spacing, or it does not fit what was chosen or the model's levels
  */
 export function chooseSampler(
-  { sampler: name = 'dpm++2m', steps, spacing, eta, churn }: SamplerChoice,
+  { sampler: asked, steps: askedSteps, spacing: askedSpacing, eta, churn }: SamplerChoice,
   known: KnownLevels,
+  preferred: SamplerChoice = {},
 ): ChosenSampler {
+  const name = asked ?? preferred.sampler ?? 'dpm++2m';
+  const own = name === preferred.sampler ? preferred : {};
+  const [steps, spacing] = [askedSteps ?? own.steps, askedSpacing ?? own.spacing];
   const named = lookUp('sampler', samplers, name);
   if (eta !== undefined && named.eta === undefined)
     throw new RangeError(`sampler ${name} has no η; ${listOf(samplers, (other) => other.eta !== undefined)} have`);
@@ -165,8 +171,8 @@ export function chooseSampler(
 }
 
 /** A sampler of all its levels, as `chooseSampler` chooses it. */
-export function samplerFor(choice: SamplerChoice, known: KnownLevels): Sampler {
-  const { levels, make } = chooseSampler(choice, known);
+export function samplerFor(choice: SamplerChoice, known: KnownLevels, preferred?: SamplerChoice): Sampler {
+  const { levels, make } = chooseSampler(choice, known, preferred);
   return make(levels);
 }
 

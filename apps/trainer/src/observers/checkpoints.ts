@@ -1,11 +1,13 @@
-import { saveCheckpoint } from '@ddpm/checkpoint';
+import { join } from 'node:path';
+import { saveCheckpoint, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Identity } from '../checkpoint';
 import { checkpointOf } from '../checkpoint';
 import type { Run } from '../prepare';
+import { useWeights } from '../prepare';
 import type { Observer, Tolerate } from './observer';
 import { isDue } from './observer';
 
-/** Numbered checkpoints in the run folder, every so many steps and at the end. */
+/** Numbered checkpoints in the run folder, and what a training writes beside them, every so many steps and at the end. */
 export function checkpoints(
   run: Run,
   { folder, identity, start, tolerate }: { folder: string; identity: Identity; start: number; tolerate: Tolerate },
@@ -18,6 +20,10 @@ export function checkpoints(
     if (done === saved) return;
     await saveCheckpoint(folder, checkpointOf(run, identity, done), settings);
     saved = done;
+    if (!run.training.files) return;
+    useWeights(run.learner);
+    for (const [name, bytes] of Object.entries(await run.training.files()))
+      await writeFileAtomic(join(folder, name), bytes);
   };
   return {
     async step({ done, last, skipped }) {

@@ -1,13 +1,26 @@
 import { autoencode } from './autoencode';
 import { clipTask } from './clip';
 import { classify } from './classify';
+import { consistent } from './consistent';
 import { denoise } from './denoise';
+import { distill } from './distill';
+import { lora } from './lora';
 import { superResolve } from './super-resolve';
 import { textToImage } from './text-to-image';
 import type { Kind } from './training';
 
 /** The kinds of training; the first is the default. */
-const kinds: readonly Kind[] = [denoise, classify, textToImage, autoencode, superResolve, clipTask];
+const kinds: readonly Kind[] = [
+  denoise,
+  classify,
+  textToImage,
+  autoencode,
+  superResolve,
+  clipTask,
+  distill,
+  consistent,
+  lora,
+];
 
 /** The kinds of training by the names that `--task` gives them. */
 export const tasks: Readonly<Record<string, Kind>> = Object.fromEntries(kinds.map((kind) => [kind.name, kind]));

@@ -15,6 +15,11 @@ export interface Kind<Settings = CommonSettings> {
   readonly options: OptionTable;
   /** Where its settings may start from, by names that no other kind has; the first is the default. */
   readonly presets: Readonly<Record<string, Preset<Settings>>>;
+  /**
+   * The kinds of training whose models `--from` may name, where they are others than its own: their data are its own
+   * then, unless others are asked for.
+   */
+  readonly begins?: readonly string[];
   /** The fields of an example that it cannot do without, beside the image, such as `label`. */
   readonly needs?: readonly string[];
   /**
@@ -63,6 +68,10 @@ export interface Training {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Measures of the data for those who use the networks, as checkpoints hold them. */
   readonly measured?: Checkpoint['measured'];
+  /** Whether its variables have their first values by themselves, and not those of `--from` by their names. */
+  readonly begun?: boolean;
+  /** Files that are written beside each checkpoint, by name, of the values that the task's variables have. */
+  files?(): Promise<Readonly<Record<string, Uint8Array>>>;
   /** One line that says what is trained. */
   readonly description: string;
   /** Lines with what else there is to know of it. */
@@ -91,5 +100,8 @@ export interface Ingredients<Settings = CommonSettings> {
   readonly dataset: Dataset;
   readonly execution: Execution;
   /** The run that is gone on with, or begun from: its folder, and its checkpoint, which says how networks are made. */
-  readonly before?: { readonly folder: string; readonly checkpoint: Pick<Checkpoint, 'networks' | 'meaning'> };
+  readonly before?: {
+    readonly folder: string;
+    readonly checkpoint: Pick<Checkpoint, 'networks' | 'meaning' | 'weights' | 'measured' | 'settings'>;
+  };
 }

@@ -1,0 +1,144 @@
+import { fileURLToPath } from 'node:url';
+import { kebab, UsageError } from '@ddpm/app-common';
+import type { Dataset } from '@ddpm/datasets';
+import { arrayDataset } from '@ddpm/datasets';
+import type { Network } from '@ddpm/diffusion';
+import { withLabelDropout } from '@ddpm/diffusion';
+import { enlarge, imageGrid, toBytes, toImages } from '@ddpm/images';
+import type { Denoiser, FewSteps } from '@ddpm/models';
+import {
+  captionTokens,
+  choosePrior,
+  compileNetwork,
+  draw,
+  labels,
+  loadDenoiser,
+  meaningToJson,
+  samplerFor,
+} from '@ddpm/models';
+import { tokenizerFromJson, withCaptionDropout } from '@ddpm/text';
+import type { Batch, Task, Variables } from '@ddpm/train';
+import type { CommonSettings } from '../common-table';
+import { once } from './denoise';
+import type { Ingredients, Training } from './training';
+
+/** Images in a preview, and how many are drawn at a time. */
+const [COUNT, BATCH] = [16, 64];
+
+/**
+ * Settings of a training whose stages are parts of its steps.
+ * @throws UsageError if epochs are asked for
+ */
+export function checkTuned<S extends CommonSettings>(settings: S): S {
+  if (settings.steps === undefined)
+    throw new UsageError('--epochs: stages are parts of --steps here; say how many steps to take');
+  return settings;
+}
+
+/** The denoiser that a training tunes, and another like it, where there is a teacher. */
+export interface Opened {
+  readonly denoiser: Denoiser;
+  /** The same, with variables of its own. */
+  readonly again: () => Promise<Denoiser>;
+}
+
+/**
+ * The denoiser of the run that a training begins with, or goes on with.
+ * @throws UsageError if there is none, and Error in one line if the dataset does not have what it takes
+ */
+export async function openTuned(
+  name: string,
+  { settings, before, dataset }: Ingredients,
+  { apart = false } = {},
+): Promise<Opened> {
+  if (!before) throw new UsageError(`--task ${name} begins with a denoiser: name its run by --from`);
+  for (const option of ['network', 'networkOptions'] as const)
+    if (JSON.stringify(settings[option]) !== JSON.stringify(before.checkpoint.settings[option]))
+      throw new UsageError(`--${kebab(option)}: --task ${name} takes the network of the run that --from names`);
+  const again = () =>
+    loadDenoiser(before.checkpoint, { apart, run: before.folder, bases: [fileURLToPath(import.meta.url)] });
+  const denoiser = await again();
+  const { image, network, classNames, captions } = denoiser;
+  const refuse = (why: string) => new Error(`--task ${name}: the model ${why}`);
+  if (image.join() !== dataset.shape.join())
+    throw refuse(`makes images of ${image.join('×')}, and the dataset has some of ${dataset.shape.join('×')}`);
+  for (const condition of network.conditions ?? []) {
+    if (condition === 'label' && classNames) {
+      if (dataset.classNames?.join() === classNames.join()) continue;
+      throw refuse(`knows the classes ${classNames.join(', ')}, and the dataset others or none`);
+    }
+    if (condition === 'tokens' && captions) {
+      if (dataset.captions) continue;
+      throw refuse('is told captions, and the dataset has none');
+    }
+    throw refuse(`takes the condition '${condition}', which the dataset does not give`);
+  }
+  return { denoiser, again };
+}
+
+/**
+ * What a training needs beside its task and its description, of a denoiser that draws.
+ * @param options.network what draws, where it is not the denoiser's own, and its variables
+ */
+export function tunedTraining(
+  { settings: { seed }, execution, before }: Ingredients<CommonSettings>,
+  {
+    denoiser,
+    task,
+    validation = task,
+    sampling = denoiser.sampling,
+    network = denoiser.network,
+    parameters = denoiser.parameters,
+  }: {
+    denoiser: Denoiser;
+    task: Task;
+    validation?: Task;
+    sampling?: FewSteps;
+    network?: Network;
+    parameters?: Variables;
+  },
+): Omit<Training, 'description'> {
+  const { parameterisation, image, levels, classNames, labelDropout = 0, captions } = denoiser;
+  const { networks, measured } = before!.checkpoint;
+  const told = network.conditions ?? [];
+  const tokenizer = captions && tokenizerFromJson(captions.tokenizer, { length: captions.length });
+  const { prior } = choosePrior(denoiser);
+  const sampler = samplerFor({}, levels, sampling);
+  /** Classes in turn, or no captions. */
+  const conditionOf = (count: number): Batch | undefined => {
+    if (told.includes('label')) return labels(count, { classes: classNames!.length });
+    return captions && told.includes('tokens') ? captionTokens(captions, [''], count) : undefined;
+  };
+  const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition: conditionOf(1) }));
+  const drawn = async (count: number, condition = conditionOf(count)) =>
+    draw({
+      ...{ network: await compiled.get(), parameterisation, image, count, seed, sampler, prior, batch: BATCH },
+      condition,
+    });
+  const dropped = (whole: Task): Task => {
+    if (tokenizer && captions.dropout > 0)
+      return withCaptionDropout(whole, tokenizer, { probability: captions.dropout });
+    return labelDropout > 0 && classNames
+      ? withLabelDropout(whole, { none: classNames.length, probability: labelDropout })
+      : whole;
+  };
+  return {
+    ...{ task: dropped(task), validation },
+    ...(tokenizer && { tokenizer }),
+    networks: { denoiser: networks.denoiser },
+    meaning: meaningToJson({ ...denoiser, ...(sampling && { sampling }) }),
+    ...(measured && { measured }),
+    async preview() {
+      return enlarge(imageGrid(toImages(await drawn(COUNT), [COUNT, ...image])), 2);
+    },
+    ...(!captions && {
+      async images(count): Promise<Dataset> {
+        const of = conditionOf(count)?.label.data as Int32Array | undefined;
+        const pixels = toBytes(await drawn(count));
+        return arrayDataset({ pixels, shape: image, ...(of && { labels: of, classNames }) });
+      },
+    }),
+    operations: async () => (await (await compiled.get()).cost()).operations,
+    dispose: () => compiled.dispose(),
+  };
+}

@@ -1,0 +1,46 @@
+import { Unet2d, Unet2dCondition, unet2dNames } from '@ddpm/adm';
+import type { TensorValues } from '@ddpm/layers';
+import type { Lora, LoraNames } from '@ddpm/lora';
+import { lora, mergeLora } from '@ddpm/lora';
+import { Random } from '@ddpm/random';
+import * as tf from '@tensorflow/tfjs-core';
+
+/** How a network's layers are called in a LoRA file: by diffusers' names where it is one of diffusers', or else our own. */
+export function loraNames(network: object): LoraNames {
+  if (!(network instanceof Unet2d || network instanceof Unet2dCondition)) return {};
+  const names = unet2dNames(network);
+  return { nameOf: (path) => names.get(path)! };
+}
+
+/** The tensors of a checkpoint that are updates, which are trained by themselves. */
+export const isUpdate = (name: string): boolean => name.startsWith('lora.');
+
+/**
+ * Adds the updates of a checkpoint to its network.
+ * @param alpha what they count, as its meaning says
+ * @throws RangeError if they are not those of the network
+ */
+export function mergeUpdates(
+  network: object,
+  weights: ReadonlyMap<string, TensorValues>,
+  { alpha }: { alpha: number },
+): void {
+  const paths = new Set(
+    [...weights.keys()].map((name) => /^lora\.(.*)\.down$/.exec(name)?.[1]).filter((path) => path !== undefined),
+  );
+  const [first] = paths;
+  if (first === undefined) return;
+  const [rank] = weights.get(`lora.${first}.down`)!.shape;
+  const updates: Lora = lora(network, { rank, alpha, layers: (path) => paths.has(path), rng: new Random(0) });
+  try {
+    for (const [path, { down, up }] of updates)
+      for (const [variable, name] of [
+        [down, `lora.${path}.down`],
+        [up, `lora.${path}.up`],
+      ] as const)
+        tf.tidy(() => variable.assign(tf.tensor(weights.get(name)!.data, variable.shape)));
+    mergeLora(network, [{ lora: updates }]);
+  } finally {
+    for (const { down, up } of updates.values()) tf.dispose([down, up]);
+  }
+}
