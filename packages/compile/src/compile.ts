@@ -18,14 +18,16 @@ import { asData, newData } from './run/data';
 import { fastTarget, portable } from './self-test';
 import type { Trace } from './trace';
 import { specOf, trace } from './trace';
+import { largeProgram, LargeExecutor, MANY_BYTES } from './run/large';
 import type { WeightSpec } from './run/weights';
-import { createWeights, WatchedVariables } from './run/weights';
+import { bytesOf, createWeights, WatchedVariables, weightSpecs } from './run/weights';
 
 /** How a compiled function runs. */
 export interface CompileOptions {
   /**
    * Variables that the function reads, by name: a call takes the values that they have when it is made, and calls do
-   * not overlap. Where they are given, all trainable ones must be among them; whatever else it captures becomes
+   * not overlap. In one graph, weights of more than 256 MB are read one after the other when the call's turn comes, and
+   * are not to be assigned until it has resolved. Where they are given, all trainable ones must be among them; whatever else it captures becomes
    * constants.
    */
   parameters?: ReadonlyMap<string, tf.Variable>;
@@ -99,12 +101,34 @@ function traceFunction({ fn, parameters, target }: Source, specs: readonly Tenso
   return { traced, structure: structure! };
 }
 
-function writeProgram({ weights }: Source, id: number, specs: readonly TensorSpec[], { traced }: Traced): ProgramSpec {
+const outputsOf = ({ outputs }: Trace) => outputs.map((value, i) => ({ name: `output${i}`, value }));
+
+function divide({ weights }: Source, specs: readonly TensorSpec[], traced: Trace) {
   const ports = [...specs, ...weights].map(({ name }, i) => ({ name, value: traced.inputs[i] }));
-  const outputs = traced.outputs.map((value, i) => ({ name: `output${i}`, value }));
   // What depends on constants alone ORT works out when it opens the graph, and lays out as suits it.
-  const divided = split(ports.slice(0, specs.length), ports.slice(specs.length), outputs, 'main');
-  return { id, ...modelsOf(divided), optimization: 'all', batch: specs, results: specsOf(outputs), sums: [] };
+  return split(ports.slice(0, specs.length), ports.slice(specs.length), outputsOf(traced), 'main');
+}
+
+function writeProgram(source: Source, id: number, specs: readonly TensorSpec[], { traced }: Traced): ProgramSpec {
+  const models = modelsOf(divide(source, specs, traced));
+  return { id, ...models, optimization: 'all', batch: specs, results: specsOf(outputsOf(traced)), sums: [] };
+}
+
+/** The same, with weights that are many. */
+function openLarge(
+  source: Source,
+  id: number,
+  specs: readonly TensorSpec[],
+  executor: LargeExecutor,
+): Promise<Program> {
+  const { traced, structure } = traceFunction(source, specs);
+  const program = largeProgram(divide(source, specs, traced), {
+    id,
+    batch: specs,
+    results: specsOf(outputsOf(traced)),
+  });
+  const { results } = program;
+  return Promise.resolve({ structure, results, run: (batch) => executor.run(program, batch) });
 }
 
 /** One graph for the whole inputs. */
@@ -210,12 +234,14 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
   await tf.ready();
   const target = { ...(path === 'fast' ? await fastTarget() : portable), inference: true };
   const shared = microBatch !== undefined;
-  const weights = createWeights(
-    [...parameters].map(([name, variable]) => specOf(variable, `parameter:${name}`)),
-    shared,
-  );
-  const variables = new WatchedVariables('compile', parameters, weights);
-  const source = { fn: fn as unknown as TensorFunction, parameters, weights: weights.specs, target };
+  const named = [...parameters].map(([name, variable]) => specOf(variable, `parameter:${name}`));
+  const specs = weightSpecs(named);
+  const many = !shared && bytesOf(specs) > MANY_BYTES;
+  const weights = createWeights(many ? [] : named, shared);
+  const variables = new WatchedVariables('compile', many ? new Map() : parameters, weights);
+  const source = { fn: fn as unknown as TensorFunction, parameters, weights: specs, target };
+  const large =
+    many && new LargeExecutor('compile', [...parameters.values()], specs, { threads: threadCount(threads) });
   const [executor, pool] = shared
     ? [undefined, new Pool('compile', threadCount(workers), weights)]
     : [startExecutor(weights, { threads: threadCount(threads) }), undefined];
@@ -228,11 +254,12 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
 
   const programFor = (inputs: readonly tf.Tensor[]): Promise<Program> =>
     programs.get(inputs.map(({ shape }) => (shared ? shape.slice(1) : shape).join()).join('|'), () => {
-      const specs = inputs.map((tensor, i) => specOf(tensor, `input${i}`));
+      const sized = inputs.map((tensor, i) => specOf(tensor, `input${i}`));
       const id = opened++;
+      if (large) return openLarge(source, id, sized, large);
       return microBatch === undefined
-        ? openWhole(source, id, specs, executor!)
-        : openShared(source, id, specs, microBatch, pool!);
+        ? openWhole(source, id, sized, executor!)
+        : openShared(source, id, sized, microBatch, pool!);
     });
   const run = async (...inputs: tf.Tensor[]): Promise<TensorResult> => {
     if (disposed) throw new Error('compile: this compiled function has been disposed');
@@ -266,6 +293,7 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
     await pool?.close();
     await last;
     await executor?.close();
+    if (large) await large.close();
   };
 
   try {

@@ -19,11 +19,13 @@ export interface SessionOptions {
    * that spin keep others from theirs.
    */
   readonly sleep?: boolean;
+  /** Whether memory for results goes back when it is free, where they are large; it is kept by default. */
+  readonly frugal?: boolean;
 }
 
 export function openSession(
   model: Uint8Array,
-  { threads, optimization, sleep = false }: SessionOptions,
+  { threads, optimization, sleep = false, frugal = false }: SessionOptions,
 ): Promise<InferenceSession> {
   return ort.InferenceSession.create(hostArray(model), {
     executionProviders: ['cpu'],
@@ -34,6 +36,7 @@ export function openSession(
     executionMode: 'sequential',
     // Otherwise ORT keeps what a first run took, and a second time as much in one piece.
     enableMemPattern: false,
+    enableCpuMemArena: !frugal,
     // What goes wrong is thrown; it need not be printed as well.
     logSeverityLevel: 4,
   });

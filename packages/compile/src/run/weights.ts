@@ -20,17 +20,30 @@ export interface WeightMemory {
   readonly versions: Int32Array;
 }
 
-/** @param shared whether workers are to see the values */
-export function createWeights(weights: Iterable<Omit<WeightSpec, 'offset'>>, shared: boolean): WeightMemory {
+/** Bytes of weights that lie one after the other. */
+export const bytesOf = (specs: readonly WeightSpec[]): number => {
+  const last = specs.at(-1);
+  return last ? last.offset + bytesEach(last) : 0;
+};
+
+// Whole words, so that each begins at one.
+const bytesEach = ({ shape, dtype }: TensorSpec) => 4 * Math.ceil((sizeOf(shape) * (dtype === 'bool' ? 1 : 4)) / 4);
+
+/** Weights, each behind the one before it. */
+export function weightSpecs(weights: Iterable<TensorSpec>): WeightSpec[] {
   let offset = 0;
-  const specs = Array.from(weights, ({ name, shape, dtype }) => {
+  return Array.from(weights, ({ name, shape, dtype }) => {
     const spec = { name, shape: [...shape], dtype, offset };
-    // Whole words, so that each begins at one.
-    offset += 4 * Math.ceil((sizeOf(shape) * (dtype === 'bool' ? 1 : 4)) / 4);
+    offset += bytesEach(spec);
     return spec;
   });
+}
+
+/** @param shared whether workers are to see the values */
+export function createWeights(weights: Iterable<TensorSpec>, shared: boolean): WeightMemory {
+  const specs = weightSpecs(weights);
   const memory = (bytes: number) => (shared ? sharedMemory(bytes) : new ArrayBuffer(bytes));
-  return { specs, values: memory(offset), versions: new Int32Array(memory(4 * specs.length)) };
+  return { specs, values: memory(bytesOf(specs)), versions: new Int32Array(memory(4 * specs.length)) };
 }
 
 /** Writes values, of whatever array, where nothing that reads them is running. */
