@@ -7,6 +7,8 @@ import type { CompiledNetwork, Model } from '@ddpm/models';
 import { compileNetwork, draw } from '@ddpm/models';
 import * as tf from '@tensorflow/tfjs';
 import type { Way } from './edit';
+import type { LatentModel } from './latents';
+import { imagesOf, isLatent } from './latents';
 import type { Lead } from './lead';
 import type { Settings } from './options';
 import type { Plan } from './plan';
@@ -14,13 +16,16 @@ import type { Drawn } from './write';
 
 /** Does what needs the model's network compiled, with as many images at a time as there is room for. */
 export async function withNetwork<T>(
-  { denoiser: { network, parameters, image } }: Model,
+  model: Model,
   { count, options: { condition, guidance } }: Plan,
   execution: Execution,
   { batchSize }: Settings,
   work: (network: CompiledNetwork, batch: number) => Promise<T>,
 ): Promise<T> {
-  const compiled = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
+  const { network, parameters, image } = model.denoiser;
+  // A large network's weights are there once, in one graph.
+  const weights = isLatent(model) ? { coupled: true } : { fixed: true };
+  const compiled = await compileNetwork(execution, network, { parameters, image, condition, ...weights });
   try {
     // Guidance asks for each image twice.
     const bytes = (await compiled.cost()).bytes * (guidance ? 2 : 1);
@@ -40,31 +45,35 @@ export async function drawImages(
     trajectory: wantsTrajectory,
     label = 'Sampling',
     lead,
-  }: { batch: number; trajectory: boolean; label?: string; lead?: Lead['lead'] },
+    latent,
+  }: { batch: number; trajectory: boolean; label?: string; lead?: Lead['lead']; latent?: LatentModel },
 ): Promise<Drawn> {
   const { image } = options;
   const size = tf.util.sizeFromShape([...image]);
-  const toByteImages = (data: Float32Array) => toImages(data, [data.length / size, ...image]);
+  const shape = latent?.picture ?? image;
+  const each = tf.util.sizeFromShape([...shape]);
+  const toByteImages = (data: Float32Array) => toImages(data, [data.length / each, ...shape]);
   const length = sampler.levels.length - 1;
   const trajectory = wantsTrajectory ? new Float32Array(length * count * size) : undefined;
   const chain: ByteImage[] = [];
   const progress = createProgress({ label, total: Math.ceil(count / batch) * length });
   let done = 0;
   try {
-    const values = await draw({
+    const drawn = await draw({
       ...{ ...options, network, sampler, batch },
       ...(stream && { stream }),
       ...(begin && { begin }),
       ...(lead && { lead }),
       onStep: async ({ first, index, x }) => {
         const data = await x.data<'float32'>();
-        if (first === 0) chain.push(...toByteImages(data.subarray(0, size)));
+        if (first === 0 && !latent) chain.push(...toByteImages(data.subarray(0, size)));
         trajectory?.set(data, (index * count + first) * size);
         progress.update(++done);
       },
     });
+    const values = latent ? await imagesOf(latent, drawn, batch) : drawn;
     return {
-      ...{ values, shape: [count, ...image], images: toByteImages(values), chain },
+      ...{ values, shape: [count, ...shape], images: toByteImages(values), chain },
       ...(trajectory && { trajectory: { data: trajectory, shape: [length, count, ...image] } }),
     };
   } finally {

@@ -15,7 +15,7 @@ import type { ChosenSampler, DrawOptions } from '@ddpm/models';
 import { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs';
 import type { Settings } from './options';
-import { readImage, readMasked } from './pictures';
+import type { Pictures } from './pictures';
 
 type Shape = readonly [h: number, w: number, c: number];
 
@@ -33,19 +33,19 @@ const STRENGTH = 0.6;
 const JUMPS = 25;
 
 /** The edit that is asked for; noise to images if none is. */
-export async function editFor(settings: Settings, image: Shape, count: number): Promise<Edit> {
+export async function editFor(settings: Settings, image: Shape, count: number, pictures: Pictures): Promise<Edit> {
   const { from, mask, interpolate, strength, resample } = settings;
   if (mask !== undefined && from === undefined) throw new UsageError('--mask is of a picture: name it by --from');
   if (resample !== undefined && mask === undefined) throw new UsageError('--resample is for --mask');
   if (from !== undefined && interpolate)
     throw new UsageError('--interpolate names its own pictures, and --from goes without it');
-  if (interpolate) return interpolation(interpolate, settings, image, count);
+  if (interpolate) return interpolation(interpolate, settings, image, count, pictures);
   if (from === undefined) {
     if (strength !== undefined) throw new UsageError('--strength is for --from and --interpolate');
     return ({ levels, make }) => ({ sampler: make(levels) });
   }
-  if (mask === undefined) return variations(await readImage(from, image), strength ?? STRENGTH, image);
-  return inpainting(await readMasked(from, mask, image), { strength, times: resample }, image);
+  if (mask === undefined) return variations(await pictures.readImage(from, image), strength ?? STRENGTH, image);
+  return inpainting(await pictures.readMasked(from, mask, image), { strength, times: resample }, image);
 }
 
 /** x of a picture at a level, [n, h, w, c]. */
@@ -87,6 +87,7 @@ async function interpolation(
   { seed, strength }: Settings,
   shape: Shape,
   count: number,
+  { readImage }: Pictures,
 ): Promise<Edit> {
   if (count < 2) throw new UsageError(`--interpolate needs a --count of at least 2, its ends; got ${count}`);
   const share = (number: number) => number / (count - 1);
@@ -102,10 +103,8 @@ async function interpolation(
   }
   if (seeds.some((end) => end !== undefined))
     throw new UsageError(`--interpolate goes from seed to seed or from picture to picture, got ${ends.join(' and ')}`);
-  const pictures = [await readImage(ends[0], shape), await readImage(ends[1], shape)] as const;
-  return strength === undefined
-    ? throughNoise(pictures, share, shape)
-    : mixed(pictures, { share, strength, seed }, shape);
+  const pair = [await readImage(ends[0], shape), await readImage(ends[1], shape)] as const;
+  return strength === undefined ? throughNoise(pair, share, shape) : mixed(pair, { share, strength, seed }, shape);
 }
 
 /** Both pictures at a level, among the same noise, mixed there and drawn from (Ho et al. 2020, §4.4). */

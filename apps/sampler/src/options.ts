@@ -104,7 +104,7 @@ export const table = {
   'Guidance and limits': {
     guidance: {
       flag: '--guidance <s>',
-      does: 'of a model with classes, trained to do without: how much they count; 1 is the model as it is, by default, 0 without classes, 2 to 4 plainer ones',
+      does: 'of a model with classes, trained to do without: how much they count; 1 is the model as it is, by default, 0 without classes, 2 to 4 plainer ones; of one that draws from words 3 by default, of a Stable Diffusion 7.5',
       schema: finite('must be a number').optional(),
       read: number,
     },
@@ -112,6 +112,11 @@ export const table = {
       flag: '--classifier <run>',
       does: 'of a model without classes: lead images to them by this run of ddpm-train --task classifier --noised, as much as --guidance says, 1 by default',
       schema: z.string().min(1, 'must name a run').optional(),
+    },
+    negative: {
+      flag: '--negative <caption>',
+      does: 'of a Stable Diffusion: what guidance leads away from; nothing in particular by default',
+      schema: z.string().optional(),
     },
     guidanceRescale: {
       flag: '--guidance-rescale <phi>',
@@ -235,7 +240,7 @@ export const table = {
     },
     imageSize: {
       flag: '--image-size <pixels>',
-      does: 'height and width; 28 by default',
+      does: "height and width; 28 by default; also of a Stable Diffusion's images, whose own it is by default",
       schema: wholeNumber(1).optional(),
       read: number,
     },
@@ -257,7 +262,7 @@ export function sampleCommand(): Command {
     .description('Draws images from a trained model.')
     .argument(
       '[model]',
-      "run folder, checkpoint, folder of diffusers' DDPM or DDIM pipeline, or PyTorch state_dict (safetensors, .pt, .pth, .bin) of the tutorial's U-Net",
+      "run folder, checkpoint, folder of diffusers' DDPM, DDIM, latent or Stable Diffusion pipeline, or PyTorch state_dict (safetensors, .pt, .pth, .bin) of the tutorial's U-Net",
     )
     .argument(
       '[captions...]',

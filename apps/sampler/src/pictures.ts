@@ -3,6 +3,16 @@ import { fromBytes } from '@ddpm/images';
 
 type Shape = readonly [h: number, w: number, c: number];
 
+/** Where pictures come from, as a model has its images. */
+export interface Pictures {
+  readonly readImage: (path: string, shape: Shape) => Promise<Float32Array>;
+  readonly readMasked: (
+    path: string,
+    maskPath: string,
+    shape: Shape,
+  ) => Promise<{ image: Float32Array; mask: Float32Array }>;
+}
+
 /** A picture of somebody's, as a model has its images: [h, w, c] in [−1, 1]. */
 export async function readImage(path: string, shape: Shape): Promise<Float32Array> {
   return fromBytes((await readPicture(path, { shape })).pixels);

@@ -5,6 +5,9 @@ import { captionTokens, chooseSampler, choosePrior, classNumber, labels } from '
 import type { LowRes } from './cascade';
 import type { Way } from './edit';
 import { editFor } from './edit';
+import { isLatent, latentPictures } from './latents';
+import { readImage, readMasked } from './pictures';
+import type { LatentModel } from './latents';
 import type { Settings } from './options';
 
 /** A drawing that was asked for: which images, and how. */
@@ -12,6 +15,8 @@ export interface Plan {
   readonly count: number;
   /** The words that each image is drawn from, if any. */
   readonly captions?: readonly string[];
+  /** One line for each thing that was asked for and cannot be done whole. */
+  readonly notes: readonly string[];
   /** All that `draw` is told but for the network and the way. */
   readonly options: Omit<DrawOptions, 'network' | 'sampler' | 'begin' | 'stream' | 'batch' | 'onStep'>;
   /** A sampler, and where images begin with it. */
@@ -26,19 +31,31 @@ export interface Plan {
  * @throws UsageError in one line where they do not fit each other or the model
  */
 export async function planFor(
-  { denoiser }: Pick<Model, 'denoiser'>,
+  model: Pick<Model, 'denoiser'>,
   settings: Settings,
   captions: readonly string[] = [],
   low?: Pick<LowRes, 'condition' | 'record'>,
 ): Promise<Plan> {
+  const { denoiser } = model;
+  const latent = isLatent(model) ? model : undefined;
   const { image, levels, parameterisation } = denoiser;
-  const { seed, clip, threshold, from, mask, strength, interpolate } = settings;
-  const count = settings.count ?? (settings.compare ? 4 : interpolate ? 8 : captions.length > 0 ? 16 : 64);
-  const words = wordsFor(denoiser, count, captions, settings);
+  const { seed, threshold, from, mask, strength, interpolate } = settings;
+  // Latents go beyond −1 and 1.
+  const clip = settings.clip && !latent;
+  const count =
+    settings.count ??
+    (settings.compare ? 4 : interpolate ? 8 : latent ? Math.max(1, captions.length) : captions.length > 0 ? 16 : 64);
+  const words = latent?.pipeline.text
+    ? await contextFor(latent.pipeline.text, count, captions, settings)
+    : wordsFor(denoiser, count, captions, settings);
   const label = words ? undefined : labelsFor(denoiser, count, settings, Object.keys(low?.condition ?? {}));
   const own = words?.condition ?? label;
   const condition = own || low ? { ...own, ...low?.condition } : undefined;
   const guidance = words ? words.guidance : guidanceFor(denoiser, settings);
+  if (threshold !== undefined && latent)
+    throw new UsageError('--threshold is for images, and this model draws latents');
+  if (settings.negative !== undefined && !latent?.pipeline.text)
+    throw new UsageError("--negative is for diffusers' Stable Diffusion, and this is none");
   if (threshold !== undefined && !clip) throw new UsageError('--threshold and --no-clip contradict each other');
   if (settings.compareSteps && !settings.compare) throw new UsageError('--compare-steps is for --compare');
   if (settings.compare && (settings.sampler !== undefined || settings.steps !== undefined))
@@ -50,12 +67,13 @@ export async function planFor(
     mask === undefined
   )
     throw new UsageError('--prior is for images that begin as noise, and these begin as pictures');
-  const edit = await editFor(settings, image, count);
+  const edit = await editFor(settings, image, count, latent ? latentPictures(latent) : { readImage, readMasked });
 
   const classes = label && Array.from(label.label.data, (number) => denoiser.classNames![number]);
   return {
     count,
     ...(words && { captions: words.captions }),
+    notes: words?.notes ?? [],
     options: {
       ...{ parameterisation, image, count, seed, clip, prior: prior.prior },
       ...(condition && { condition }),
@@ -72,7 +90,7 @@ export async function planFor(
       ...(low && { base: low.record }),
       ...(classes && { classes }),
       ...(words && { captions: [...captions] }),
-      ...(guidance && { guidance: { ...guidance, ...(words && { none: '' }) } as JsonObject }),
+      ...(guidance && { guidance: { ...guidance, ...(words && { none: settings.negative ?? '' }) } as JsonObject }),
       ...(threshold !== undefined ? { threshold } : { clip }),
       ...(from !== undefined && { from }),
       ...(mask !== undefined && { mask }),
@@ -95,6 +113,53 @@ function usage<T>(work: () => T): T {
 
 /** How much captions count where nobody says, if the model was trained to do without. */
 const GUIDANCE = 3;
+
+/** How much captions count for a Stable Diffusion where nobody says, as in diffusers. */
+const STABLE_GUIDANCE = 7.5;
+
+/** Each image's caption as the network reads it, of what a pipeline has for words. */
+async function contextFor(
+  { embed, tokenizer }: NonNullable<LatentModel['pipeline']['text']>,
+  count: number,
+  captions: readonly string[],
+  {
+    class: asked,
+    interpolate,
+    negative = '',
+    guidanceRescale: rescale,
+    guidanceInterval: interval,
+    ...settings
+  }: Settings,
+) {
+  if (asked !== undefined) throw new UsageError('--class is for a model that takes classes, and this one takes words');
+  if (captions.length === 0)
+    throw new UsageError(
+      'this model draws from words: say what is to be seen, such as ddpm-sample <model> "a red hat"',
+    );
+  if (interpolate && captions.length > 1) throw new UsageError('--interpolate stays with one caption');
+  const context = await embed([...captions, negative]);
+  const [, length, width] = context.shape;
+  const values = await context.data<'float32'>();
+  context.dispose();
+  const item = [length, width];
+  const each = length * width;
+  const row = (i: number) => values.subarray(i * each, (i + 1) * each);
+  const data = new Float32Array(count * each);
+  for (let i = 0; i < count; i++) data.set(row(i % captions.length), i * each);
+  const scale = settings.guidance ?? STABLE_GUIDANCE;
+  const none = { context: { data: row(captions.length), item } };
+  return {
+    condition: { context: { data, item } },
+    captions: Array.from({ length: count }, (_, i) => captions[i % captions.length]),
+    notes: [...captions, negative].flatMap((caption) => {
+      const lost = tokenizer.cut(caption);
+      return lost ? [`a caption is longer than ${tokenizer.length} tokens; this of it is not read: '${lost}'`] : [];
+    }),
+    ...(scale !== 1 && {
+      guidance: { scale, none, ...(rescale !== undefined && { rescale }), ...(interval && { interval }) },
+    }),
+  };
+}
 
 /** The caption of each image, where the network takes some. */
 function wordsFor(
@@ -126,6 +191,7 @@ function wordsFor(
   return {
     condition: captionTokens(known, captions, count),
     captions: Array.from({ length: count }, (_, i) => captions[i % captions.length]),
+    notes: [],
     ...(known.dropout > 0 && { guidance }),
   };
 }

@@ -13,7 +13,8 @@ import { leadBy, openLead } from './lead';
 import { addLoras } from './lora';
 import { loadModel } from './model';
 import { encodeNpz } from './npz';
-import type { Settings } from './options';
+import { isLatent } from './latents';
+import type { Format, Settings } from './options';
 import type { Plan } from './plan';
 import { planFor } from './plan';
 import { writers } from './write';
@@ -24,15 +25,19 @@ const say = (line: string) => void process.stdout.write(`${line}\n`);
 export async function run(path: string, settings: Settings, captions: readonly string[] = []): Promise<void> {
   if (settings.export !== undefined) checkExportPath(settings.export);
   const execution = await prepareExecution(settings.backend);
-  const model = await loadModel(path, settings);
+  const model = await loadModel(path, settings, { execution });
   const warn = (line: string) => say(`Warning: ${line}`);
   for (const line of model.unusable) warn(line);
   say(`Model: ${model.description}`);
   for (const line of await addLoras(model.denoiser.network, settings.lora ?? [])) say(`LoRA: ${line}`);
   if (settings.export !== undefined) {
+    if (isLatent(model))
+      throw new UsageError('--export is for a denoiser of images, and this is a pipeline of latents');
     await exportModel(model, settings.export, warn);
     return say(`Exported: ${settings.export}`);
   }
+  if (settings.classifier !== undefined && isLatent(model))
+    throw new UsageError('--classifier is for a denoiser of images, and this one is of latents');
   const classifier = await openLead(model, settings);
   // The classes and the guidance are the classifier's.
   const asked = classifier ? { ...settings, class: undefined, guidance: undefined } : settings;
@@ -41,6 +46,7 @@ export async function run(path: string, settings: Settings, captions: readonly s
   const plan = low
     ? await planFor(model, { ...asked, count: low.count, class: undefined, guidance: undefined }, [], low)
     : await planFor(model, asked, captions);
+  for (const line of plan.notes) warn(line);
   say(execution.reason);
   // What is drawn by an installed model does not go beside it.
   const beside = settings.pretrained === undefined ? model.folder : '.';
@@ -72,12 +78,15 @@ async function drawInto(
   const led = classifier && (await leadBy(classifier, execution, way, named));
   say(`Sampler: ${described(chosen)}${plan.record.prior === 'matched' ? ', from noise matched to the images' : ''}`);
   const drawn = await withNetwork(model, plan, execution, settings, (network, batch) =>
-    drawImages(network, plan, way, { batch, trajectory: settings.trajectory, lead: led?.lead }),
+    drawImages(network, plan, way, {
+      ...{ batch, trajectory: settings.trajectory, lead: led?.lead },
+      ...(isLatent(model) && { latent: model }),
+    }),
   ).finally(() => led?.dispose());
   const folder = await newFolder();
   say(`Images: ${plan.count} in ${folder}`);
   const columns = settings.interpolate ? plan.count : undefined;
-  for (const format of new Set(settings.format))
+  for (const format of formatsOf(model, settings))
     await writers[format](folder, { ...drawn, columns, captions: plan.captions }, say);
   if (drawn.trajectory) {
     await writeFileAtomic(join(folder, 'trajectory.npz'), encodeNpz({ trajectory: drawn.trajectory }));
@@ -89,6 +98,15 @@ async function drawInto(
     ...(led && { classifier: settings.classifier, guidance: guidance ?? 1, class: asked }),
     sampler: recordOf(chosen),
   });
+}
+
+/** The formats to write: of latents no animation, each picture of which would be as much work as an image. */
+function formatsOf(model: Model, { format }: Settings): Set<Format> {
+  const asked = new Set<Format>(format);
+  if (!isLatent(model)) return asked;
+  const left = [...asked].filter((name) => name !== 'gif' && name !== 'apng');
+  if (left.length < asked.size) say('Animation: none, since there are latents between noise and images');
+  return new Set(left);
 }
 
 /** The same noise under several samplers and numbers of steps. */
@@ -116,6 +134,7 @@ async function compare(
         const { images } = await drawImages(network, plan, planned.way, {
           batch,
           trajectory: false,
+          ...(isLatent(model) && { latent: model }),
           label: `${sampler}, ${steps}`,
         });
         row.push({ images, seconds: (performance.now() - start) / 1000 });

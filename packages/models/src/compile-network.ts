@@ -19,6 +19,7 @@ export interface CompiledNetwork extends AsyncNetworkFunction {
  * by a little faster.
  * @param options.image the shape of its images
  * @param options.condition examples of what else it is given; their values do not matter
+ * @param options.coupled whether all images go through one graph, with one copy of the weights, for large networks
  * @throws RangeError if the condition is not what the network takes
  */
 export async function compileNetwork(
@@ -29,7 +30,14 @@ export async function compileNetwork(
     image,
     condition = {},
     fixed = false,
-  }: { parameters: Variables; image: readonly [h: number, w: number, c: number]; condition?: Batch; fixed?: boolean },
+    coupled = false,
+  }: {
+    parameters: Variables;
+    image: readonly [h: number, w: number, c: number];
+    condition?: Batch;
+    fixed?: boolean;
+    coupled?: boolean;
+  },
 ): Promise<CompiledNetwork> {
   checkCondition('compileNetwork', network, condition);
   const names = network.conditions ?? [];
@@ -52,7 +60,9 @@ export async function compileNetwork(
       tf.dispose(examples);
     }
   };
-  const compiled = await withExamples((examples) => execution.compile(fn, examples, fixed ? {} : { parameters }));
+  const compiled = await withExamples((examples) =>
+    execution.compile(fn, examples, { ...(!fixed && { parameters }), coupled }),
+  );
   const run: AsyncNetworkFunction = async (x, told, given = {}) => {
     checkCondition('compileNetwork', network, given);
     return compiled(x, told, ...names.map((name) => given[name]));

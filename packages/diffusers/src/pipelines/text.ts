@@ -10,7 +10,7 @@ export interface PipelineText {
   readonly tokenizer: ClipTokenizer;
   readonly encoder: ClipText;
   /** Captions as the U-Net's `context`, [as many, length, width]. */
-  embed(captions: readonly string[]): Promise<tf.Tensor3D>;
+  readonly embed: (captions: readonly string[]) => Promise<tf.Tensor3D>;
   /** Frees what runs the encoder, and its weights. */
   readonly dispose: () => Promise<void>;
 }
