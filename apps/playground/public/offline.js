@@ -1,6 +1,6 @@
 /* global self, caches, fetch, Response, URL */
-// Keeps every file of this page that has been loaded: files with a hash in their names never change, the page itself is
-// fetched anew where there is a network.
+// Keeps every file of this page that has been loaded: those in assets have a hash in their names and never change, the page
+// itself is fetched anew where there is a network. What else there is, such as checkpoints or a run that trains, is not kept.
 const name = 'playground-1';
 
 self.addEventListener('install', () => self.skipWaiting());
@@ -20,6 +20,8 @@ async function answer(request) {
 }
 
 self.addEventListener('fetch', (event) => {
-  const { method, url } = event.request;
-  if (method === 'GET' && new URL(url).origin === self.location.origin) event.respondWith(answer(event.request));
+  const { method, mode, url } = event.request;
+  const { origin, pathname } = new URL(url);
+  const own = origin === self.location.origin && (mode === 'navigate' || pathname.includes('/assets/'));
+  if (method === 'GET' && own) event.respondWith(answer(event.request));
 });

@@ -13,21 +13,25 @@ const views: readonly {
   { name: 'paint', title: 'Paint it', load: () => import('./views/paint') },
   { name: 'train', title: 'Train it', load: () => import('./views/train') },
 ];
+/** Only where `ddpm-train --view` serves the page. */
+const ofRun = { name: 'run', title: 'The run', load: () => import('./views/run') };
 
 const main = document.querySelector('main')!;
 const nav = document.querySelector('nav')!;
 const link = document.querySelector<HTMLAnchorElement>('a.link')!;
+let served = views;
 let current: { readonly name: string; readonly view: View } | undefined;
 /** The newest link that this page has written itself. */
 let written = '';
 
 async function open(): Promise<void> {
   const { view: asked, settings } = parseHash(location.hash);
-  const { name, title, load } = views.find((view) => view.name === asked) ?? views[0];
+  if (asked === 'run') served = [ofRun, ...views];
+  const { name, title, load } = served.find((view) => view.name === asked) ?? served[0];
   current?.view.leave();
   current = undefined;
   render(
-    views.map(
+    served.map(
       (view) => html`<a href="#${view.name}" aria-current=${view.name === name ? 'page' : 'false'}>${view.title}</a>`,
     ),
     nav,

@@ -11,9 +11,11 @@ import { readInvocation, sourceOf } from './options';
 import { prepare, stepsOf } from './prepare';
 import { createReporter } from './reporter';
 import { checkLength, findRun, rateJump } from './resume';
+import { findPage, viewRun } from './view';
 
 /** Does what the command line asks for. */
 export async function execute(options: CommandOptions): Promise<void> {
+  const page = options.view ? findPage() : undefined;
   const found = options.resume === undefined ? undefined : await findRun(options.resume);
   const asked = sourceOf(options);
   const source = typeof asked === 'string' ? await findSource(asked) : undefined;
@@ -48,8 +50,10 @@ export async function execute(options: CommandOptions): Promise<void> {
       found?.folder ??
       (await createFolder(settings.out === undefined ? { prefix: join('runs', preset) } : { path: settings.out }));
     const release = await lockFolder(folder);
+    const view = page === undefined ? undefined : await viewRun(folder, { page, steps });
     try {
       reporter.say(found ? `Going on with ${folder} after ${start} steps` : `Run folder: ${folder}`);
+      if (view) reporter.say(`View: ${view.url}`);
       const networks = Object.fromEntries(
         Object.entries(run.training.networks).map(([part, network]) => [
           part,
@@ -62,6 +66,7 @@ export async function execute(options: CommandOptions): Promise<void> {
       await writeFileAtomic(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
       await trainInto(folder, run, start, identity, reporter);
     } finally {
+      await view?.close();
       await release();
     }
   } finally {

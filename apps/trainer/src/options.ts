@@ -22,6 +22,7 @@ export interface CommandOptions {
   readonly config?: string;
   readonly resume?: string;
   readonly dryRun?: boolean;
+  readonly view?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
   readonly [setting: string]: unknown;
@@ -47,7 +48,16 @@ export function readInvocation(
   saved?: Readonly<Record<string, unknown>>,
   source?: Readonly<Record<string, unknown>>,
 ): Invocation {
-  const { preset: asked, config, resume, dryRun = false, quiet = false, json: asJson = false, ...given } = options;
+  const {
+    preset: asked,
+    config,
+    resume,
+    dryRun = false,
+    view: _v,
+    quiet = false,
+    json: asJson = false,
+    ...given
+  } = options;
   if (quiet && asJson) throw new UsageError('--quiet and --json exclude each other');
   const output = quiet ? 'quiet' : asJson ? 'json' : 'lines';
   if (resume !== undefined) {

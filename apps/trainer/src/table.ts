@@ -79,6 +79,11 @@ export const invocationTable = {
       does: 'show the plan, with the time that a few steps take, and stop',
       schema: z.boolean().optional(),
     },
+    view: {
+      flag: '--view',
+      does: 'show curves and previews while it trains, in a page that this machine alone can open',
+      schema: z.boolean().optional(),
+    },
     quiet: { flag: '--quiet', does: 'print nothing but errors', schema: z.boolean().optional() },
     json: { flag: '--json', does: 'print JSON lines for machines', schema: z.boolean().optional() },
   },
