@@ -1,5 +1,6 @@
 import { samplers } from '../samplers';
 import { html, render } from 'lit-html';
+import { live } from 'lit-html/directives/live.js';
 import { check, choice, mayMove, onceAFrame, seedField, slider } from '../controls';
 import { numberIn } from '../hash';
 import { drawing, modelAt, modelIn, runtimeOf } from '../model';
@@ -34,6 +35,7 @@ export const show: Show = (root, { settings, remember }) => {
     seed: numberIn(settings.seed, [0, 2 ** 31], 1),
     count: numberIn(settings.count, [1, 100], 10),
     url: settings.url ?? '',
+    words: settings.words ?? '',
     time: 1,
     model: undefined as ModelFacts | undefined,
     status: 'Loading the model …',
@@ -66,6 +68,7 @@ export const show: Show = (root, { settings, remember }) => {
         ...{ compare: '1', sampler2: state.ways[1].sampler, steps2: String(state.ways[1].steps) },
         guidance2: String(state.ways[1].guidance),
       }),
+      ...(state.words && { words: state.words }),
       ...(state.url && { url: state.url }),
       ...Object.fromEntries(Object.entries(runtime).map(([key, value]) => [key, String(value)])),
     });
@@ -82,6 +85,7 @@ export const show: Show = (root, { settings, remember }) => {
     const { sampler, steps, guidance } = state.ways[i];
     const request: DrawRequest = {
       ...{ sampler, guidance, seed: state.seed, count: state.count, label: state.label },
+      words: state.words,
       steps: samplers[sampler].steps === 'all' ? undefined : steps,
     };
     const frames: Frame[] = [];
@@ -132,6 +136,35 @@ export const show: Show = (root, { settings, remember }) => {
   };
 
   const names = Object.entries(samplers).map(([name, { does }]) => [name, `${name}: ${does}`] as const);
+  const say = (words: string) => {
+    state.words = words;
+    runAll();
+  };
+  const wordsControls = (known: readonly string[]) => {
+    const said = state.words.split(/\s+/).filter((word) => word !== '');
+    return html`
+      <label>
+        <span>What is to be seen</span>
+        <input
+          type="text"
+          .value=${live(state.words)}
+          @change=${(event: Event) => say((event.target as HTMLInputElement).value)}
+        />
+      </label>
+      <div class="chips" role="group" aria-label="Words that the model knows">
+        ${known.map(
+          (word) => html`
+            <button
+              aria-pressed=${said.includes(word)}
+              @click=${() => say((said.includes(word) ? said.filter((other) => other !== word) : [...said, word]).join(' '))}
+            >
+              ${word}
+            </button>
+          `,
+        )}
+      </div>
+    `;
+  };
   const wayControls = (i: number) => {
     const own = state.ways[i];
     const set = (change: Partial<Way>) => {
@@ -212,7 +245,7 @@ export const show: Show = (root, { settings, remember }) => {
                   })
                 : ''
             }
-            ${wayControls(0)}
+            ${model?.words ? wordsControls(model.words) : ''} ${wayControls(0)}
             ${seedField(state.seed, (seed) => {
               state.seed = seed;
               runAll();

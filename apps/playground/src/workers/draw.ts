@@ -2,8 +2,9 @@ import '@tensorflow/tfjs-backend-cpu';
 import { decodeCheckpoint } from '@ddpm/checkpoint/format';
 import { fromStrength } from '@ddpm/diffusion';
 import { toBytes } from '@ddpm/images';
-import type { CompiledNetwork, Denoiser } from '@ddpm/models';
-import { chooseSampler, compileNetwork, draw, labels, loadDenoiser } from '@ddpm/models';
+import type { CaptionMeaning, CompiledNetwork, Denoiser, Guidance } from '@ddpm/models';
+import { captionTokens, chooseSampler, compileNetwork, draw, loadDenoiser } from '@ddpm/models';
+import type { Batch } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 import { serve } from '../rpc';
 import type { Asked } from '../rpc';
@@ -22,7 +23,9 @@ export interface LoadRequest {
 export interface ModelFacts {
   readonly image: readonly [h: number, w: number, c: number];
   readonly classNames?: readonly string[];
-  /** Whether training left classes out, so that there is guidance. */
+  /** The words that it knows, where it draws from words; none where they are too many to show. */
+  readonly words?: readonly string[];
+  /** Whether training left classes or captions out, so that there is guidance. */
   readonly guided: boolean;
   readonly step: number;
   readonly parameters: number;
@@ -36,6 +39,8 @@ export interface DrawRequest {
   readonly count: number;
   /** A class for all, or −1 for each in turn. */
   readonly label: number;
+  /** What is to be seen, for a model that draws from words. */
+  readonly words?: string;
   /** A picture [h, w, c] in [−1, 1] to change, and by how much. */
   readonly picture?: Float32Array;
   readonly strength?: number;
@@ -62,39 +67,63 @@ async function load({ bytes, device, threads }: LoadRequest): Promise<ModelFacts
   const execution = await startExecution({ device, threads });
   const denoiser = await loadDenoiser(checkpoint, { packages });
   const { network, parameters, image, classNames, captions } = denoiser;
-  if (captions) throw new Error('its images are drawn from captions, which this page does not take');
-  const condition = classNames && labels(1, { classes: classNames.length });
+  const conditions = conditionsOf(denoiser, { label: 0, words: '', count: 1 });
+  const { condition } = conditions;
   const run = await compileNetwork(execution, network, { parameters, image, condition, fixed: true });
   await model?.run.dispose();
   model = { denoiser, run };
   return {
     image,
     classNames,
-    guided: classNames !== undefined && (denoiser.labelDropout ?? 0) > 0,
+    ...(captions && { words: vocabulary(captions) }),
+    guided: conditions.none !== undefined,
     step: checkpoint.step,
     parameters: [...parameters.values()].reduce((sum, { size }) => sum + size, 0),
   };
 }
 
+/** A tokenizer's whole words, if they are few. */
+function vocabulary({ tokenizer }: CaptionMeaning): readonly string[] {
+  const { vocab } = tokenizer.model as { vocab?: Readonly<Record<string, number>> };
+  const words = Object.keys(vocab ?? {}).filter((word) => /^\w/.test(word));
+  return words.length <= 60 ? words : [];
+}
+
+/** What the network is told of each image, and what stands for nothing of it, where training has left it out. */
+function conditionsOf(
+  { network, classNames, labelDropout = 0, captions }: Denoiser,
+  { label, words, count }: Required<Pick<DrawRequest, 'label' | 'words' | 'count'>>,
+): { condition?: Batch; none?: Guidance['none'] } {
+  const asked = network.conditions?.join() ?? '';
+  if (asked === 'tokens' && captions)
+    return {
+      condition: captionTokens(captions, [words], count),
+      ...(captions.dropout > 0 && { none: captionTokens(captions, ['']) }),
+    };
+  if (asked === 'label' && classNames) {
+    const { length } = classNames;
+    const each = Int32Array.from({ length: count }, (_, i) => (label < 0 ? i % length : label));
+    return { condition: { label: { data: each, item: [] } }, ...(labelDropout > 0 && { none: length }) };
+  }
+  if (asked !== '') throw new Error(`it has to be told ${asked}, which this page cannot`);
+  return {};
+}
+
 async function drawImages(
-  { sampler, steps, guidance, seed, count, label, picture, strength = 1 }: DrawRequest,
+  { sampler, steps, guidance: guidanceScale, seed, count, label, words = '', picture, strength = 1 }: DrawRequest,
   { progress, check }: Asked<Frame>,
 ): Promise<Drawing> {
   if (!model) throw new Error('there is no model');
   const { denoiser, run } = model;
-  const { parameterisation, image, levels, classNames, labelDropout = 0 } = denoiser;
+  const { parameterisation, image, levels } = denoiser;
   const chosen = chooseSampler({ sampler, steps }, levels);
   const way = chosen.make(picture ? fromStrength(chosen.levels, strength) : chosen.levels);
-  const classes = classNames?.length ?? 0;
-  const condition =
-    classes > 0
-      ? { label: { data: Int32Array.from({ length: count }, (_, i) => (label < 0 ? i % classes : label)), item: [] } }
-      : undefined;
+  const { condition, none } = conditionsOf(denoiser, { label, words, count });
   const begun = performance.now();
   const values = await draw({
     ...{ network: run, parameterisation, sampler: way, image, count, seed },
     ...(condition && { condition }),
-    ...(condition && labelDropout > 0 && guidance !== 1 && { guidance: { scale: guidance, none: classes } }),
+    ...(none !== undefined && guidanceScale !== 1 && { guidance: { scale: guidanceScale, none } }),
     ...(picture && {
       begin: ({ noise }) =>
         tf.tidy(() => {

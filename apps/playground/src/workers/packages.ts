@@ -1,2 +1,6 @@
 /** The networks that this page knows, by the names that checkpoints give them. */
-export const packages = { '@ddpm/adm': () => import('@ddpm/adm'), '@ddpm/unet': () => import('@ddpm/unet') };
+export const packages = {
+  '@ddpm/adm': () => import('@ddpm/adm'),
+  '@ddpm/glide': () => import('@ddpm/glide'),
+  '@ddpm/unet': () => import('@ddpm/unet'),
+};

@@ -1,0 +1,8 @@
+import { expect, test } from '@jest/globals';
+import * as browser from './browser';
+import * as node from './index';
+
+test('pages have all but what reads files', () => {
+  const ofFiles = ['openModel', 'pipelineCheckpoint'];
+  expect(Object.keys(browser)).toEqual(Object.keys(node).filter((name) => !ofFiles.includes(name)));
+});
