@@ -59,3 +59,12 @@ export const runtimeOf = ({ device, threads }: Readonly<Record<string, string>>)
   ...(device && { device }),
   ...(threads && { threads: Number(threads) }),
 });
+
+/** Whether WebGPU has a graphics processor here, and not software in its place. */
+export async function hasAdapter(): Promise<boolean> {
+  const { gpu } = navigator as {
+    gpu?: { requestAdapter(): Promise<{ info?: { isFallbackAdapter?: boolean } } | null> };
+  };
+  const adapter = await gpu?.requestAdapter().catch(() => null);
+  return adapter !== null && adapter !== undefined && adapter.info?.isFallbackAdapter !== true;
+}

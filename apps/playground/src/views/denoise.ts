@@ -3,7 +3,7 @@ import { html, render } from 'lit-html';
 import { live } from 'lit-html/directives/live.js';
 import { check, choice, mayMove, onceAFrame, seedField, slider } from '../controls';
 import { numberIn } from '../hash';
-import { drawing, modelAt, modelIn, runtimeOf } from '../model';
+import { drawing, hasAdapter, modelAt, modelIn, runtimeOf } from '../model';
 import { showGrid } from '../pictures';
 import { Superseded } from '../rpc';
 import type { Show } from '../view';
@@ -38,10 +38,12 @@ export const show: Show = (root, { settings, remember }) => {
     words: settings.words ?? '',
     time: 1,
     model: undefined as ModelFacts | undefined,
+    /** Whether there is a graphics processor to run on. */
+    adapter: runtimeOf(settings).device === 'webgpu',
     status: 'Loading the model …',
     error: '',
   };
-  const runtime = runtimeOf(settings);
+  let runtime = runtimeOf(settings);
   let gone = false;
 
   const paint = onceAFrame(() => {
@@ -272,7 +274,7 @@ export const show: Show = (root, { settings, remember }) => {
               <button @click=${play}>Play</button>
             </div>
             <details>
-              <summary>Another model</summary>
+              <summary>Another model, or device</summary>
               <p>Drop a checkpoint on this page, or give its address.</p>
               <label>
                 <span>Address</span>
@@ -288,6 +290,24 @@ export const show: Show = (root, { settings, remember }) => {
                   }}
                 />
               </label>
+              ${
+                state.adapter
+                  ? choice({
+                      label: 'Runs on',
+                      value: runtime.device ?? 'wasm',
+                      options: [
+                        ['wasm', 'the processor (WebAssembly)'],
+                        ['webgpu', 'the graphics processor (WebGPU)'],
+                      ],
+                      change(device) {
+                        runtime = { ...runtime, device };
+                        state.status = 'Loading the model …';
+                        draw();
+                        void use(modelAt(state.url || undefined, runtime));
+                      },
+                    })
+                  : ''
+              }
               <label>
                 <span>File</span>
                 <input
@@ -316,6 +336,10 @@ export const show: Show = (root, { settings, remember }) => {
     void use(modelIn(file, runtime));
   }
 
+  void hasAdapter().then((there) => {
+    state.adapter ||= there;
+    draw();
+  });
   draw();
   void use(modelAt(state.url || undefined, runtime));
   return {
