@@ -39,7 +39,18 @@ async function cell(row, column, test) {
 }
 
 function printTable() {
-  const columns = ['install', 'import', 'require', 'NodeNext', 'Bundler', 'page', 'train', 'resume', 'sample'];
+  const columns = [
+    'install',
+    'import',
+    'require',
+    'NodeNext',
+    'Bundler',
+    'page',
+    'train',
+    'resume',
+    'sample',
+    'evaluate',
+  ];
   const shown = columns.filter((column) => [...rows.values()].some((row) => row[column]));
   const width = Math.max(...[...rows.keys()].map((name) => name.length));
   console.log(['', ...shown].map((name, i) => (i === 0 ? ''.padEnd(width) : name)).join('  '));

@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 import { npm, npx } from './execute.mjs';
 
 /** The packages that the page uses. */
-export const pagePackages = ['checkpoint', 'schedules', 'random', 'layers', 'unet', 'diffusion', 'images'].map(
+export const pagePackages = ['checkpoint', 'schedules', 'random', 'layers', 'unet', 'adm', 'diffusion', 'images'].map(
   (name) => `@ddpm/${name}`,
 );
 
