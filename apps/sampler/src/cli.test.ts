@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Unet2d } from '@ddpm/adm';
+import type { JsonObject } from '@ddpm/checkpoint';
 import { readCheckpoint, writeCheckpoint } from '@ddpm/checkpoint';
 import { savePipeline } from '@ddpm/diffusers';
+import createGlide from '@ddpm/glide';
 import { decodePng, encodePng } from '@ddpm/images/png';
 import type { Network } from '@ddpm/diffusion';
 import { epsilon, superResolution } from '@ddpm/diffusion';
@@ -14,6 +16,7 @@ import { meaningToJson, noisedClassifierMeaningToJson, scheduleLevels } from '@d
 import { Random } from '@ddpm/random';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
+import { createClip, trainWords } from '@ddpm/text';
 import { toTorchStateDict, Unet } from '@ddpm/unet';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -487,6 +490,59 @@ test('a cascade of three stages is drawn whole, each stage from what lies in its
     'base draws images of 2×2×1, and the model takes 4×4×1'.replace('base', join('cascade', 'base', 'base')),
   );
   expect(run('run', '--base', 'cascade').stderr).toContain('--base is for a model that makes large images of small');
+});
+
+test('a decoder makes variations of a picture, and what lies between two', async () => {
+  const tokenizer = trainWords(['dark', 'light'], { size: 8, length: 2 });
+  const clipOptions = {
+    ...{ imageSize: 4, channels: 1, patchSize: 2, vocabularySize: tokenizer.vocabularySize, length: 2 },
+    ...{ width: 4, layers: 1, heads: 1, features: 4 },
+  };
+  const decoderOptions = {
+    ...{ channels: 1, features: 4, contextWidth: 4, modelChannels: 4, channelMult: [1], numResBlocks: 1, groups: 2 },
+  };
+  const networks = { denoiser: createGlide(decoderOptions), clip: createClip(clipOptions) };
+  // Its last convolution begins with zeros.
+  const weights = new Map(
+    [...(await parameterValues(networks))].map(([name, value], k) => [
+      name,
+      { ...value, data: value.data.map((old, i) => old + 0.2 * Math.sin(7 * i + k)) },
+    ]),
+  );
+  const captions = { length: 2, tokenizer: tokenizer.json as JsonObject };
+  mkdirSync(join(folder, 'decoder'));
+  await writeCheckpoint(join(folder, 'decoder', 'checkpoint.safetensors'), {
+    ...{ step: 1, settings: {}, state: new Map(), weights },
+    networks: {
+      denoiser: { name: '@ddpm/glide', options: decoderOptions },
+      clip: { name: '@ddpm/text', options: clipOptions },
+    },
+    meaning: meaningToJson({
+      ...{ image: [4, 4, 1], parameterisation: epsilon, levels: scheduleLevels(cosineSchedule({ timesteps: 5 })) },
+      clip: { features: 4, dropout: 0.1, image: [4, 4, 1], captions },
+    }),
+  });
+  for (const [name, of] of [
+    ['a.png', (i: number) => 15 * i],
+    ['b.png', (i: number) => 255 - 40 * (i % 4)],
+  ] as const) {
+    const data = Uint8Array.from({ length: 16 }, (_, i) => of(i));
+    writeFileSync(join(folder, name), encodePng({ width: 4, height: 4, channels: 1, data }));
+  }
+  const draw = (out: string, ...args: string[]) => {
+    const given = ['--count', '3', '--steps', '2', '--sampler', 'ddim', '--format', 'png', '--out', out];
+    expect(run('decoder', ...args, ...given)).toMatchObject({ status: 0, stderr: '' });
+    return [0, 1, 2].map((k) => file(out, `${k}.png`));
+  };
+  const [ofA, ofB] = [draw('of-a', '--from', 'a.png'), draw('of-b', '--from', 'b.png')];
+  const between = draw('between', '--interpolate', 'a.png,b.png');
+  expect(between[0]).toEqual(ofA[0]);
+  expect(between[2]).toEqual(ofB[2]);
+  expect(between[1]).not.toEqual(ofA[1]);
+  expect(between[1]).not.toEqual(ofB[1]);
+  expect(run('decoder').stderr).toContain("this model draws from CLIP's vectors of pictures: name one by --from");
+  expect(run('decoder', '--from', 'a.png', '--strength', '0.5').stderr).toContain('--strength is not for a model');
+  expect(run('decoder', 'dark').stderr).toContain("this model draws from pictures; it was asked for 'dark'");
 });
 
 describe('what is wrong is one line', () => {

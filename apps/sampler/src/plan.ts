@@ -9,6 +9,7 @@ import { isLatent, latentPictures } from './latents';
 import { readImage, readMasked } from './pictures';
 import type { LatentModel } from './latents';
 import type { Settings } from './options';
+import { vectorsFor } from './vectors';
 
 /** A drawing that was asked for: which images, and how. */
 export interface Plan {
@@ -45,6 +46,7 @@ export async function planFor(
   const count =
     settings.count ??
     (settings.compare ? 4 : interpolate ? 8 : latent ? Math.max(1, captions.length) : captions.length > 0 ? 16 : 64);
+  if (denoiser.clip) return planVectors(denoiser, count, settings, captions);
   const words = latent?.pipeline.text
     ? await contextFor(latent.pipeline.text, count, captions, settings)
     : wordsFor(denoiser, count, captions, settings);
@@ -96,6 +98,37 @@ export async function planFor(
       ...(mask !== undefined && { mask }),
       ...(interpolate && { interpolate: [...interpolate] }),
       ...(strength !== undefined && { strength }),
+    },
+  };
+}
+
+/** Plans what a decoder makes of pictures: variations of one, or what lies between two. */
+async function planVectors(
+  denoiser: Denoiser,
+  count: number,
+  settings: Settings,
+  captions: readonly string[],
+): Promise<Plan> {
+  const { image, levels, parameterisation } = denoiser;
+  const { seed, clip, threshold } = settings;
+  if (captions.length > 0) throw new UsageError(`this model draws from pictures; it was asked for '${captions[0]}'`);
+  const prior = usage(() => choosePrior(denoiser, settings.prior));
+  const { condition, guidance, record } = await vectorsFor(denoiser, count, settings);
+  return {
+    count,
+    options: {
+      ...{ parameterisation, image, count, seed, clip, prior: prior.prior, condition },
+      ...(guidance && { guidance }),
+      ...(threshold !== undefined && { threshold }),
+    },
+    way({ sampler = settings.sampler, steps = settings.steps } = {}) {
+      const { spacing, eta, churn } = settings;
+      const chosen = usage(() => chooseSampler({ sampler, steps, spacing, eta, churn }, levels));
+      return { chosen, way: { sampler: chosen.make(chosen.levels) } };
+    },
+    record: {
+      ...{ seed, count, prior: prior.name, ...record },
+      ...(threshold !== undefined ? { threshold } : { clip }),
     },
   };
 }

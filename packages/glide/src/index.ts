@@ -1,4 +1,6 @@
 import type { AdmUnet } from '@ddpm/adm';
+import type { DecoderOptions } from './decoder-unet';
+import { decoderUnet } from './decoder-unet';
 import type { GlideOptions } from './glide-unet';
 import { glideUnet } from './glide-unet';
 
@@ -8,9 +10,14 @@ export { glideUnet, loadGlide } from './glide-unet';
 export type { GlideOptions, GlideTextOptions } from './glide-unet';
 
 /**
- * A network package's default export makes its network from options; `ddpm-train --task text-to-image` gives the images'
- * `channels`, the sizes of its vocabulary and of captions, and the `seed`.
+ * A network package's default export makes its network from options. `ddpm-train --task text-to-image` gives the images'
+ * `channels`, the sizes of its vocabulary and of captions, and the `seed`; `--task decoder` gives the `features` of
+ * CLIP's vectors instead of these sizes.
  */
-export default function createNetwork({ channels, ...options }: GlideOptions & { channels?: number }): AdmUnet {
-  return glideUnet({ ...options, imageChannels: options.imageChannels ?? channels });
+export default function createNetwork({
+  channels,
+  ...options
+}: (GlideOptions | DecoderOptions) & { channels?: number }): AdmUnet {
+  const imageChannels = options.imageChannels ?? channels;
+  return 'features' in options ? decoderUnet({ ...options, imageChannels }) : glideUnet({ ...options, imageChannels });
 }

@@ -1,7 +1,7 @@
 export { edmLevels, flowLevels, scheduleLevels } from './levels';
 export type { KnownLevels } from './levels';
 export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
-export type { CaptionMeaning, DenoiserMeaning, FewSteps, LowResMeaning } from './meaning';
+export type { CaptionMeaning, DenoiserMeaning, FewSteps, LowResMeaning, VectorMeaning } from './meaning';
 export { pipelineCheckpoint } from './pipeline-checkpoint';
 export { openModel } from './open-model';
 export type { Model, OpenModelOptions } from './open-model';

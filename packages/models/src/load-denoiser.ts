@@ -3,6 +3,7 @@ import { loadNetwork } from '@ddpm/checkpoint';
 import type { Moments, Network } from '@ddpm/diffusion';
 import { superResolution } from '@ddpm/diffusion';
 import { loadParameters, namedParameters } from '@ddpm/layers';
+import type { Clip } from '@ddpm/text';
 import type { Variables } from '@ddpm/train';
 import { isUpdate, mergeUpdates } from './lora';
 import type { DenoiserMeaning } from './meaning';
@@ -17,6 +18,8 @@ export interface Denoiser extends DenoiserMeaning {
   readonly parameters: Variables;
   /** Mean and covariance of the images that it was trained on, if they were measured. */
   readonly moments?: Moments;
+  /** The CLIP whose vectors it decodes, if it does. */
+  readonly encoder?: Clip;
 }
 
 /**
@@ -34,8 +37,14 @@ export async function loadDenoiser(
     throw new Error(`it has no denoiser, but only ${Object.keys(networks).join(', ') || 'no network'}`);
   const loaded = await loadNetwork<Network>(networks.denoiser, options);
   const network = known.lowRes ? superResolution(loaded) : loaded;
-  loadParameters({ denoiser: network }, new Map([...weights].filter(([name]) => !isUpdate(name))));
+  if (known.clip && !Object.hasOwn(networks, 'clip')) throw new Error('it decodes the vectors of a CLIP, and has none');
+  const encoder = known.clip ? await loadNetwork<Clip>(networks.clip, options) : undefined;
+  loadParameters(
+    { denoiser: network, ...(encoder && { clip: encoder }) },
+    new Map([...weights].filter(([name]) => !isUpdate(name))),
+  );
   if (lora && !apart) mergeUpdates(network, weights, lora);
   const moments = momentsFromMeasured(measured, known.image);
-  return { ...known, network, parameters: namedParameters({ denoiser: network }), ...(moments && { moments }) };
+  const parameters = namedParameters({ denoiser: network });
+  return { ...known, network, parameters, ...(moments && { moments }), ...(encoder && { encoder }) };
 }

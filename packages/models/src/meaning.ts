@@ -49,6 +49,14 @@ const schema = z.strictObject({
     .optional(),
   lora: z.strictObject({ alpha: above0 }).optional(),
   sampling: z.strictObject({ sampler: z.string(), steps: size, spacing: z.string() }).optional(),
+  clip: z
+    .strictObject({
+      features: size,
+      dropout: z.number().min(0).max(1),
+      image: z.tuple([size, size, size]),
+      captions: z.strictObject({ length: size, tokenizer: z.record(z.string(), z.json()) }),
+    })
+    .optional(),
   lowRes: z.strictObject({ size: z.tuple([size, size]), maxAugmentation: z.number().min(0).lt(1) }).optional(),
 });
 type Json = z.infer<typeof schema>;
@@ -67,12 +75,26 @@ export interface DenoiserMeaning {
   readonly labelDropout?: number;
   /** How captions become its condition `tokens`, if it takes one. */
   readonly captions?: CaptionMeaning;
+  /** Which vectors its condition `imageEmbedding` takes, if it is a decoder of CLIP's. */
+  readonly clip?: VectorMeaning;
   /** Of what small pictures it makes its images, if it is a stage of a cascade. */
   readonly lowRes?: LowResMeaning;
   /** How it draws where nobody says, if it was tuned for few steps; as `chooseSampler` takes it. */
   readonly sampling?: FewSteps;
   /** What the low-rank updates count that a checkpoint holds apart from the network's own weights, if it does: α. */
   readonly lora?: { readonly alpha: number };
+}
+
+/** The vectors of a CLIP that a decoder takes, and what that CLIP compares. */
+export interface VectorMeaning {
+  /** Features of a vector. */
+  readonly features: number;
+  /** How often training left it out, being zeros; above 0, the network can do without, which guidance needs. */
+  readonly dropout: number;
+  /** The shape of the images that CLIP takes. */
+  readonly image: readonly [h: number, w: number, c: number];
+  /** How captions become its tokens. */
+  readonly captions: Pick<CaptionMeaning, 'length' | 'tokenizer'>;
 }
 
 /** What small pictures a super-resolution network takes. */
@@ -122,6 +144,7 @@ export function meaningToJson({
   captions,
   sampling,
   lora,
+  clip,
   lowRes,
 }: DenoiserMeaning): JsonObject {
   const { sigmaData, variance } = parameterisation;
@@ -137,6 +160,7 @@ export function meaningToJson({
     ...(captions && { captions: { ...captions } }),
     ...(sampling && { sampling: { ...sampling } }),
     ...(lora && { lora: { ...lora } }),
+    ...(clip && { clip: { ...clip, image: [...clip.image], captions: { ...clip.captions } } }),
     ...(lowRes && { lowRes: { size: [...lowRes.size], maxAugmentation: lowRes.maxAugmentation } }),
   } satisfies Json;
 }
@@ -153,7 +177,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     throw unexpected(path, message);
   }
   const { image: shape, parameterisation, sigmaData, learnedVariance: variance, ...data } = result.data;
-  const { levels, classNames, labelDropout, captions, lowRes, sampling, lora } = data;
+  const { levels, classNames, labelDropout, captions, clip, lowRes, sampling, lora } = data;
   if ((parameterisation === 'edm') !== (sigmaData !== undefined))
     throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
   const fixed = parameterisations[parameterisation]({ sigmaData });
@@ -166,6 +190,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     ...(captions && { captions: captions as CaptionMeaning }),
     ...(sampling && { sampling }),
     ...(lora && { lora }),
+    ...(clip && { clip: clip as VectorMeaning }),
     ...(lowRes && { lowRes }),
   };
   checkMeaning(meaning);

@@ -2,6 +2,7 @@ import { autoencode } from './autoencode';
 import { clipTask } from './clip';
 import { classify } from './classify';
 import { consistent } from './consistent';
+import { decode } from './decode';
 import { denoise } from './denoise';
 import { distill } from './distill';
 import { lora } from './lora';
@@ -17,6 +18,7 @@ const kinds: readonly Kind[] = [
   autoencode,
   superResolve,
   clipTask,
+  decode,
   distill,
   consistent,
   lora,
