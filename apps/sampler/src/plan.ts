@@ -116,6 +116,7 @@ async function planVectors(
   const { condition, guidance, record } = await vectorsFor(denoiser, count, settings);
   return {
     count,
+    notes: [],
     options: {
       ...{ parameterisation, image, count, seed, clip, prior: prior.prior, condition },
       ...(guidance && { guidance }),
@@ -123,7 +124,7 @@ async function planVectors(
     },
     way({ sampler = settings.sampler, steps = settings.steps } = {}) {
       const { spacing, eta, churn } = settings;
-      const chosen = usage(() => chooseSampler({ sampler, steps, spacing, eta, churn }, levels));
+      const chosen = usage(() => chooseSampler({ sampler, steps, spacing, eta, churn }, levels, denoiser.sampling));
       return { chosen, way: { sampler: chosen.make(chosen.levels) } };
     },
     record: {
