@@ -5,6 +5,7 @@ import type { CompileGradientsOptions } from './gradients';
 import { compileGradients } from './gradients';
 import { reachable } from './graph';
 import { values } from '../test/compare';
+import { together } from '../test/together';
 import { Pool } from './run/pool';
 import type { ProgramSpec } from './plan/program';
 import type { Request } from './run/protocol';
@@ -113,6 +114,37 @@ describe('compileGradients', () => {
       await compiled.dispose();
     }
     expect(new Set(results).size).toBe(1);
+    parameters.forEach((variable) => variable.dispose());
+    tf.engine().endScope();
+  });
+
+  test('is the same to the bit where 2, 3 and 4 compute a batch together', async () => {
+    tf.engine().startScope();
+    const { parameters, errors } = network();
+    const alone: string[] = [];
+    for (const size of [1, 2, 3, 4]) {
+      const all = await Promise.all(
+        together(size).map(async (among) => {
+          const compiled = await compileGradients(errors, parameters, [values([2, 5, 5, 2], 1), values([2], 2)], {
+            microBatch: 2,
+            workers: 1,
+          });
+          const results: string[] = [];
+          // Eleven micro-batches and a rest, and no more than one.
+          for (const n of [23, 2]) {
+            expect(compiled.groups!(n)).toBe(n === 23 ? 8 : 1);
+            const result = await compiled.run(current(parameters), data(n), size > 1 ? among : undefined);
+            const { loss, gradients, losses } = result;
+            results.push([loss, ...[...gradients.values(), ...losses.values()].map(bytes)].join());
+          }
+          await compiled.dispose();
+          return { results, model: Buffer.from(compiled.model).toString('latin1') };
+        }),
+      );
+      expect(new Set(all.map(({ model }) => model)).size).toBe(1);
+      if (size === 1) alone.push(...all[0].results);
+      for (const { results } of all) expect(results).toEqual(alone);
+    }
     parameters.forEach((variable) => variable.dispose());
     tf.engine().endScope();
   });

@@ -15,6 +15,7 @@ import { closeProgram, finishGradients, openProgram } from './run/gradient-progr
 import { fastTarget, portable } from './self-test';
 import type { TensorData } from './run/data';
 import { Summation } from './run/summation';
+import type { Among } from './run/tree';
 import { specOf } from './trace';
 import type { Column, LossResult, LossTrace } from './trace-loss';
 import { traceLoss } from './trace-loss';
@@ -76,11 +77,18 @@ export interface CompiledGradients {
    * Loss and gradients of a batch of any size. Calls do not overlap: a second waits for the first.
    * @param parameters current values by name, in the variables' layout
    * @param inputs one array for each example input, the batch on its first axis
+   * @param among the processes that compute the batch together, if this one does not alone: each gives the same
+   * parameters and the whole batch, computes its share of it, and gets the whole's result, to the bit
    */
   run(
     parameters: ReadonlyMap<string, Float32Array>,
     inputs: readonly (Float32Array | Int32Array)[],
+    among?: Among,
   ): Promise<Gradients>;
+  /** In how many groups a batch of n examples is computed, which processes can share; absent where it is not cut. */
+  readonly groups?: (n: number) => number;
+  /** What runs for each micro-batch: whoever computes the same in the same way has the same bytes. */
+  readonly model: Uint8Array;
   /** Ends the workers. */
   dispose(): Promise<void>;
 }
@@ -226,6 +234,7 @@ interface StepOptions {
 /** A training step, run as often as one likes. */
 class Step implements CompiledGradients {
   readonly microBatch?: number;
+  model: Uint8Array = new Uint8Array();
   private readonly items: readonly TensorSpec[];
   private readonly parameters: Variables;
   private readonly weights: WeightMemory;
@@ -259,14 +268,28 @@ class Step implements CompiledGradients {
   /** Opens the program for whole micro-batches where those of such a batch will run. */
   async prepare(batch: number, open: () => Promise<GradientProgram>): Promise<void> {
     const size = this.microBatch ?? batch;
-    await this.summation.open(await this.programs.get(size, open), Math.floor(batch / size));
+    const program = await this.programs.get(size, open);
+    await this.summation.open(program, Math.floor(batch / size));
+    this.model = program.spec.main;
   }
 
-  run(current: ReadonlyMap<string, Float32Array>, inputs: readonly (Float32Array | Int32Array)[]): Promise<Gradients> {
+  get groups(): ((n: number) => number) | undefined {
+    const { microBatch } = this;
+    if (microBatch === undefined) return undefined;
+    return (n) => this.summation.groups(Math.max(1, Math.floor(n / microBatch))).length;
+  }
+
+  run(
+    current: ReadonlyMap<string, Float32Array>,
+    inputs: readonly (Float32Array | Int32Array)[],
+    among?: Among,
+  ): Promise<Gradients> {
+    if (among && this.microBatch === undefined)
+      return Promise.reject(new TypeError('compileGradients: a coupled batch is not shared among processes'));
     const reading = this.frozen.read();
     // Whoever waits for the result hears of it.
     reading.catch(() => {});
-    const result = this.last.then(async () => this.runNow(current, inputs, await reading));
+    const result = this.last.then(async () => this.runNow(current, inputs, await reading, among));
     this.last = result.catch(() => {});
     return result;
   }
@@ -283,6 +306,7 @@ class Step implements CompiledGradients {
     current: ReadonlyMap<string, Float32Array>,
     inputs: readonly (Float32Array | Int32Array)[],
     changes: readonly Change[],
+    among?: Among,
   ): Promise<Gradients> {
     if (this.disposed) throw new Error('compileGradients: it has been disposed');
     const n = checkInputs(this.items, inputs);
@@ -295,7 +319,7 @@ class Step implements CompiledGradients {
     const losses: Losses[] = [];
     const found = new Map<string, Float32Array>();
     for (const { program, ...part } of parts) {
-      const values = await this.summation.run(program, part, inputs);
+      const values = await this.summation.run(program, part, inputs, among);
       losses.push({ values: values.flatMap((data) => [...data]), microBatch: program.microBatch });
       await finishGradients(program, found);
     }

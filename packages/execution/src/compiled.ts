@@ -1,4 +1,5 @@
 import { prepareBackend } from '@ddpm/backend';
+import type { Among } from '@ddpm/compile';
 import type { Arrays, Batch, Task, Variables } from '@ddpm/train';
 import { checkLosses, count, recorded, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
@@ -7,9 +8,10 @@ import type { Execution } from './execution';
 /**
  * Execution by ONNX Runtime.
  * @param why what its `reason` says
+ * @param workers how many threads may share micro-batches
  * @throws Error in one line if it does not load
  */
-export async function compiled(why: string): Promise<Execution> {
+export async function compiled(why: string, workers: 'auto' | number): Promise<Execution> {
   const { compile, compileGradients, measure } = await import('@ddpm/compile').catch((error: Error) => {
     throw new Error(
       `Backend compiled cannot start: ONNX Runtime does not load here (${error.message.split('\n', 1)[0]}); choose the backend wasm`,
@@ -20,7 +22,7 @@ export async function compiled(why: string): Promise<Execution> {
 
   const compileFunction: Execution['compile'] = (fn, examples, { parameters, coupled = false } = {}) =>
     // In micro-batches, an example does not depend on how many others it is run with.
-    compile(fn, examples, { parameters, ...(!coupled && { microBatch: 'auto' }) });
+    compile(fn, examples, { parameters, ...(!coupled && { microBatch: 'auto', workers }) });
 
   return {
     name: 'compiled',
@@ -28,13 +30,19 @@ export async function compiled(why: string): Promise<Execution> {
     async gradients({ loss, parameters, frozen, coupled }, example) {
       const [fn, examples] = positional(loss, example);
       try {
-        const program = await compileGradients(fn, parameters, examples, { frozen, coupled });
-        const run = async (values: Arrays, batch: Batch) =>
-          program.run(
-            values,
-            Object.values(ordered(example, batch)).map(({ data }) => data),
-          );
-        return Object.assign(run, { dispose: () => program.dispose() });
+        const program = await compileGradients(fn, parameters, examples, {
+          frozen,
+          coupled,
+          ...(!coupled && { workers }),
+        });
+        const inputs = (batch: Batch) => Object.values(ordered(example, batch)).map(({ data }) => data);
+        const run = async (values: Arrays, batch: Batch) => program.run(values, inputs(batch));
+        const { groups, model } = program;
+        const divisible = groups && {
+          ...{ groups, model },
+          among: async (values: Arrays, batch: Batch, others: Among) => program.run(values, inputs(batch), others),
+        };
+        return Object.assign(run, divisible, { dispose: () => program.dispose() });
       } finally {
         tf.dispose(examples);
       }

@@ -1,4 +1,5 @@
-import type { Arrays, Batch, Gradients, Task, Variables } from '@ddpm/train';
+import type { Among } from '@ddpm/compile';
+import type { Arrays, Batch, Gradients, GradientsResult, Task, Variables } from '@ddpm/train';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Cost } from './cost';
 
@@ -12,7 +13,7 @@ export interface Execution {
    * A task's loss and gradients.
    * @param example inputs like those of a step, as `task.draw` gives them; their values do not matter
    */
-  gradients(task: Task, example: Batch): Promise<Gradients>;
+  gradients(task: Task, example: Batch): Promise<Gradients | DivisibleGradients>;
   /**
    * A task's losses alone, those that are one number for each example, by the values that its variables have at each
    * call: what validation needs.
@@ -36,6 +37,20 @@ export interface Execution {
    * @param examples one example of each of its inputs
    */
   cost(fn: TensorFunction, examples: readonly tf.Tensor[], options?: CompileOptions): Promise<Cost>;
+}
+
+/** Gradients of a batch that several processes can compute together. */
+export interface DivisibleGradients extends Gradients {
+  /** In how many groups a batch of n examples is computed, which the processes share. */
+  groups(n: number): number;
+  /**
+   * The same as a call alone, to the bit, where all processes make it.
+   * @param batch the whole batch
+   * @param others the processes
+   */
+  among(parameters: Arrays, batch: Batch, others: Among): Promise<GradientsResult>;
+  /** What runs, which those that compute together must have alike. */
+  readonly model: Uint8Array;
 }
 
 /** How a function is to be compiled. */

@@ -14,9 +14,9 @@ export interface GradientProgram {
   readonly microBatch: number;
   /** The columns of the losses; none where there is only their mean. */
   readonly columns: readonly Column[];
-  /** The sums of all groups so far, and those of another. */
-  readonly sums: { readonly total: Float32Array; readonly more: Float32Array };
-  /** total + more: twice as fast as a loop. */
+  /** The sums of all groups. */
+  readonly total: Float32Array;
+  /** a + b of vectors as long as the total: twice as fast as a loop. */
   readonly add: ort.InferenceSession;
   /** Arranges the total, where that is needed: always the same tensors. */
   readonly finish?: { readonly session: ort.InferenceSession; readonly feeds: Tensors; readonly fetches: Tensors };
@@ -30,7 +30,7 @@ export async function openProgram(
   _executor: Executor,
 ): Promise<GradientProgram> {
   const size = spec.sums.reduce((sum, shape) => sum + sizeOf(shape), 0);
-  const [total, more] = [new Float32Array(size), new Float32Array(size)];
+  const total = new Float32Array(size);
   const tensors: Record<string, ort.Tensor> = {};
   const shapes = parts.map(({ shape }) => shape);
   for (const [i, tensor] of tensorsOf(total, shapes).entries()) tensors[parts[i].name] = tensor;
@@ -41,7 +41,7 @@ export async function openProgram(
     spec,
     microBatch,
     columns,
-    sums: { total, more },
+    total,
     add: await open(add),
     finish: finish && {
       session: await open(finish.model),
@@ -52,16 +52,11 @@ export async function openProgram(
   };
 }
 
-/** Adds the sums of a group to those of the groups before it. */
-export async function addSums(
-  { sums: { total, more }, add: session }: GradientProgram,
-  sums: Float32Array,
-  first: boolean,
-): Promise<void> {
-  if (first) return total.set(sums);
-  more.set(sums);
-  const [a, b] = [total, more].map((data) => ortTensor(data, [data.length], 'float32'));
-  await runInto(session, { a, b }, { total: a });
+/** a + b, in the place of a. */
+export async function addTo({ add }: GradientProgram, a: Float32Array, b: Float32Array): Promise<Float32Array> {
+  const [first, second] = [a, b].map((data) => ortTensor(data, [data.length], 'float32'));
+  await runInto(add, { a: first, b: second }, { total: first });
+  return a;
 }
 
 /** Arranges the total of the sums as gradients, and adds them to those there already are. */

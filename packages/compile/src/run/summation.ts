@@ -3,10 +3,12 @@ import type { Executor } from './executor';
 import { reasonOf } from './realm';
 import type { Pool } from './pool';
 import type { GradientProgram } from './gradient-program';
-import { addSums } from './gradient-program';
+import { addTo } from './gradient-program';
 import type { ProgramSpec } from '../plan/program';
 import type { TensorData } from './data';
 import { sharedMemory } from './threads';
+import type { Among, Node } from './tree';
+import { halves, nodesOf, shareOf, sumOf } from './tree';
 
 /**
  * How many micro-batches each group has; as even as can be, and the same for any number of workers, so that sums are
@@ -29,13 +31,24 @@ export interface Part {
   readonly microBatches: number;
 }
 
-/** Runs programs over micro-batches, in groups that workers share. */
+/** What a process has computed of a part: its losses, and the sums of nodes of the tree over the part's groups. */
+interface Computed {
+  readonly losses: readonly TensorData[];
+  readonly sums: readonly Float32Array[];
+}
+
+/**
+ * Runs programs over micro-batches, in groups that workers share. What groups give is summed up one fixed tree, so that
+ * it is the same whoever computes which of them.
+ */
 export class Summation {
   /** One micro-batch alone is not worth sending away. */
   private readonly executor: Executor;
   private readonly pool?: Pool;
-  /** Memory for the sums of a group. */
+  /** Memory for the sums of groups, as workers write them. */
   private readonly free = new Map<ProgramSpec, ArrayBufferLike[]>();
+  /** Memory for the sums of nodes beside the total. */
+  private readonly spare = new Map<ProgramSpec, Float32Array[]>();
 
   constructor(executor: Executor, pool?: Pool) {
     this.executor = executor;
@@ -44,21 +57,66 @@ export class Summation {
 
   /** Opens a program where so many micro-batches of it will run. */
   async open({ spec }: GradientProgram, microBatches: number): Promise<void> {
-    if (microBatches > 1 && this.pool) await this.pool.open(spec, groupSizes(microBatches).length);
+    if (microBatches > 1 && this.pool) await this.pool.open(spec, this.groups(microBatches).length);
     else await this.executor.open(spec).catch(rethrow);
   }
 
-  /** Leaves the sums of the micro-batches in the program's total. @returns the losses, in order */
-  async run(program: GradientProgram, part: Part, inputs: readonly TensorData[]): Promise<readonly TensorData[]> {
-    if (part.microBatches > 1 && this.pool) return this.onWorkers(this.pool, program, part, inputs);
-    return this.onThisThread(program, part, inputs).catch(rethrow);
+  /** The sizes of the groups that so many micro-batches are computed in. */
+  groups(microBatches: number): readonly number[] {
+    return microBatches > 1 && this.pool ? groupSizes(microBatches) : [microBatches];
   }
 
-  private async onThisThread(program: GradientProgram, { start, microBatches }: Part, inputs: readonly TensorData[]) {
-    const { spec, sums } = program;
+  /**
+   * Leaves the sums of the micro-batches in the program's total.
+   * @param among who computes them, if this process does not alone
+   * @returns the losses, in order
+   */
+  async run(
+    program: GradientProgram,
+    part: Part,
+    inputs: readonly TensorData[],
+    among?: Among,
+  ): Promise<readonly TensorData[]> {
+    const sizes = this.groups(part.microBatches);
+    const range = among ? shareOf(sizes.length, among) : { from: 0, to: sizes.length };
+    const { losses, sums } =
+      part.microBatches > 1 && this.pool
+        ? await this.onWorkers(this.pool, program, part, inputs, range)
+        : await this.onThisThread(program, part, inputs, range).catch(rethrow);
+    if (!among) return losses;
+
+    const ranges = Array.from({ length: among.size }, (_, rank) => shareOf(sizes.length, { ...among, rank }));
+    const nodes = ranges.map((each) => nodesOf(sizes.length, each));
+    const all = nodes.flat();
+    await among.reduce(
+      sums,
+      nodes.map(({ length }) => length),
+      (vectors) =>
+        sumOf(
+          sizes.length,
+          vectors.map((sum, i) => ({ ...all[i], sum })),
+        ),
+      program.total,
+    );
+    this.giveBack(program, sums);
+    const each = program.spec.results.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    const counts = ranges.map(({ from, to }) => each * sizes.slice(from, to).reduce((sum, size) => sum + size, 0));
+    const mine = losses.flatMap((data) => [...data]);
+    return [await among.gather(Float32Array.from(mine), counts)];
+  }
+
+  private async onThisThread(
+    program: GradientProgram,
+    { start, microBatches }: Part,
+    inputs: readonly TensorData[],
+    { from, to }: Node,
+  ): Promise<Computed> {
+    if (from === to) return { losses: [], sums: [] };
+    const { spec, total } = program;
     await this.executor.open(spec);
     const batch = rows(program, inputs, start, microBatches);
-    return this.executor.run({ kind: 'run', program: spec.id, batch, microBatches, sums: sums.total.buffer });
+    const losses = await this.executor.run({ kind: 'run', program: spec.id, batch, microBatches, sums: total.buffer });
+    return { losses, sums: [total] };
   }
 
   private async onWorkers(
@@ -66,20 +124,21 @@ export class Summation {
     program: GradientProgram,
     { start, microBatches }: Part,
     inputs: readonly TensorData[],
-  ) {
-    const { spec, microBatch } = program;
+    { from, to }: Node,
+  ): Promise<Computed> {
+    const { spec, microBatch, total } = program;
     const free = this.free.get(spec) ?? [];
     this.free.set(spec, free);
-    let next = start;
-    const groups = groupSizes(microBatches).map(async (count) => {
-      const from = next;
-      next += count * microBatch;
+    this.spare.set(spec, this.spare.get(spec) ?? []);
+    const sizes = groupSizes(microBatches);
+    const starts = sizes.map((_, i) => start + microBatch * sizes.slice(0, i).reduce((sum, size) => sum + size, 0));
+    const groups = sizes.slice(from, to).map(async (count, i) => {
       const {
         results: [losses],
         sums,
       } = await pool.run(spec, () => {
-        const batch = rows(program, inputs, from, count).map((data) => data.slice());
-        const memory = free.pop() ?? sharedMemory(program.sums.total.byteLength);
+        const batch = rows(program, inputs, starts[from + i], count).map((data) => data.slice());
+        const memory = free.pop() ?? sharedMemory(total.byteLength);
         return { kind: 'run', program: spec.id, batch, microBatches: count, sums: memory };
       });
       return { losses, sums: sums! };
@@ -87,16 +146,35 @@ export class Summation {
     // Where one fails, the others are waited for, so that the next call finds the workers idle.
     const settled = Promise.allSettled(groups);
     const losses: TensorData[] = [];
-    for (const [i, pending] of groups.entries()) {
-      const group = await pending.catch(async (error: unknown) => {
+    let totalIsFree = true;
+    const sumUp = async (node: Node): Promise<Float32Array> => {
+      const both = halves(node);
+      if (both) {
+        const left = await sumUp(both[0]);
+        const right = await sumUp(both[1]);
+        await addTo(program, left, right);
+        this.giveBack(program, [right]);
+        return left;
+      }
+      const group = await groups[node.from - from].catch(async (error: unknown) => {
         await settled;
         throw error;
       });
       losses.push(group.losses);
-      await addSums(program, new Float32Array(group.sums), i === 0);
+      // The first is that of the first node, which is all of them where nobody else computes any.
+      const sum = totalIsFree ? total : (this.spare.get(spec)!.pop() ?? new Float32Array(total.length));
+      totalIsFree = false;
+      sum.set(new Float32Array(group.sums));
       free.push(group.sums);
-    }
-    return losses;
+      return sum;
+    };
+    const sums: Float32Array[] = [];
+    for (const node of nodesOf(sizes.length, { from, to })) sums.push(await sumUp(node));
+    return { losses, sums };
+  }
+
+  private giveBack({ spec, total }: GradientProgram, sums: readonly Float32Array[]): void {
+    this.spare.get(spec)?.push(...sums.filter((sum) => sum !== total));
   }
 }
 

@@ -14,8 +14,8 @@ export interface GradientProgram {
   readonly microBatch: number;
   /** The columns of the losses; none where there is only their mean. */
   readonly columns: readonly Column[];
-  /** The sums of all groups so far. */
-  readonly sums: { readonly total: Float32Array };
+  /** The sums of all groups. */
+  readonly total: Float32Array;
   /** The parts that the sums consist of. */
   readonly parts: ReadonlyMap<string, Float32Array>;
   /** Arranges parts, where that is needed. */
@@ -34,7 +34,7 @@ export function openProgram(
   );
   const shapes = new Map(parts.map(({ name, shape }) => [name, shape]));
   return Promise.resolve({
-    ...{ spec, microBatch, columns, gradients, sums: { total }, parts: views },
+    ...{ spec, microBatch, columns, gradients, total, parts: views },
     finish: finish && {
       executor,
       spec: {
@@ -49,11 +49,10 @@ export function openProgram(
   });
 }
 
-/** Adds the sums of a group to those of the groups before it. */
-export function addSums({ sums: { total } }: GradientProgram, sums: Float32Array, first: boolean): Promise<void> {
-  if (first) total.set(sums);
-  else for (let i = 0; i < total.length; i++) total[i] += sums[i];
-  return Promise.resolve();
+/** a + b, in the place of a. */
+export function addTo(_: GradientProgram, a: Float32Array, b: Float32Array): Promise<Float32Array> {
+  for (let i = 0; i < a.length; i++) a[i] += b[i];
+  return Promise.resolve(a);
 }
 
 /** Arranges the total of the sums as gradients, and adds them to those there already are. */
