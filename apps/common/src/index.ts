@@ -1,4 +1,5 @@
-export { Interrupted, runMain, UsageError } from './main';
+export { Interrupted, UsageError } from './errors';
+export { runMain } from './main';
 export { createProgress, formatRate, formatSeconds } from './progress';
 export type { Progress } from './progress';
 export { addOptions, checkSettings, missingRows, readmeTable, schemaOf } from './option-table';
@@ -12,3 +13,14 @@ export type { How, Result } from './results';
 export { attributeTable, resultTable } from './result-table';
 export { evaluationSection, withEvaluation } from './evaluation-section';
 export { escapeHtml } from './escape-html';
+export {
+  agree,
+  arraysHash,
+  datasetHash,
+  fileHash,
+  firstOf,
+  isFirst,
+  openExecution,
+  stopOf,
+  undivided,
+} from './together';

@@ -1,11 +1,12 @@
+import { hostname } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { CommanderError } from 'commander';
+import { Interrupted, UsageError } from './errors';
+import { isFirst, leave, processes, rank } from './together';
 
-/** A mistake in how a command was called: exit code 2, where other errors are 1. */
-export class UsageError extends Error {}
-
-/** Work that was stopped on request, with what was done kept: exit code 130. */
-export class Interrupted extends Error {}
+/** Milliseconds in which a first process that fails alike ends all the others. */
+const SAME_FAILURE = 5000;
 
 /** Runs a command; an error becomes one line and the exit code. */
 export async function runMain(command: Command): Promise<void> {
@@ -15,18 +16,24 @@ export async function runMain(command: Command): Promise<void> {
       if (error.code !== 'EPIPE') throw error;
     });
   }
+  if (!isFirst) process.stdout.write = () => true;
   try {
     await command
       .exitOverride()
       .configureOutput({ outputError: () => undefined })
       .parseAsync();
+    await leave();
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return; // --help and --version
+    if (!isFirst) await setTimeout(SAME_FAILURE);
     const usage = error instanceof CommanderError || error instanceof UsageError;
     const message = (error instanceof Error ? error.message : String(error))
       .replace(/^error: /, '')
       .replace(/\s*\n\s*/g, ' ');
-    process.stderr.write(`${command.name()}: ${message}\n`);
-    process.exitCode = error instanceof Interrupted ? 130 : usage ? 2 : 1;
+    const who = isFirst ? command.name() : `${command.name()}, process ${rank} on ${hostname()}`;
+    process.stderr.write(`${who}: ${message}\n`);
+    process.exitCode = error instanceof Interrupted ? error.exitCode : usage ? 2 : 1;
+    // The launcher then ends the others, which may be waiting for this one.
+    if (processes > 1) process.exit();
   }
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { z } from 'zod';
-import { UsageError } from './main';
+import { UsageError } from './errors';
 import { kebab, show } from './settings';
 
 /** One option: all that the command line, the checks, the config file and the README say of it. */

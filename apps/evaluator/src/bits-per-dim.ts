@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { createProgress, UsageError } from '@ddpm/app-common';
+import { createProgress, isFirst, UsageError } from '@ddpm/app-common';
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import { readExamples } from '@ddpm/datasets';
@@ -64,6 +64,7 @@ export async function measureBits(
         `${subject.name}: ${bits.total.toFixed(4)} bits per dimension (noise ${bits.prior.toExponential(1)}, steps ${between.toFixed(4)}, image ${decoder.toFixed(4)}) of ${n} ${split} images, ${bits.steps} steps, variance ${variance}`,
       );
     }
+    if (!isFirst) continue;
     const folder = out ?? subject.run;
     if (folder === undefined) continue;
     await makeFolder(folder);

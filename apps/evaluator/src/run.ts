@@ -5,13 +5,18 @@ import {
   UsageError,
   addResults,
   attributeTable,
+  agree,
+  arraysHash,
   createEventWriter,
   createProgress,
   curvesOf,
   evaluationSection,
   formatSeconds,
+  isFirst,
+  openExecution,
   readResults,
   resultTable,
+  undivided,
   withEvaluation,
 } from '@ddpm/app-common';
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
@@ -31,7 +36,6 @@ import {
   someOf,
 } from '@ddpm/evaluation';
 import type { Execution } from '@ddpm/execution';
-import { prepareExecution } from '@ddpm/execution';
 import { enlarge } from '@ddpm/images';
 import { encodePng } from '@ddpm/images/png';
 import { measureBits } from './bits-per-dim';
@@ -55,15 +59,16 @@ const ENOUGH = 1000;
 
 /** Measures models and pictures, prints what comes out, and writes it. */
 export async function run(paths: readonly string[], settings: Settings): Promise<void> {
-  const execution = await prepareExecution(settings.backend);
+  const execution = await openExecution(settings.backend, () => ({ ...settings, paths }));
   const subjects: Subject[] = [];
   for (const path of paths) subjects.push(await openSubject(path, settings, warn));
+  await agree(() => Object.fromEntries(subjects.map((subject) => [subject.name, weightsOf(subject)])));
   say(execution.reason);
   const images = await openReal(settings, subjects);
   const { bitsPerDim } = settings;
   if (bitsPerDim !== undefined) return measureBits(subjects, { ...settings, bitsPerDim }, execution, images, say);
   const { layout, range, output, features = defaultFeatures(images.train.shape) } = settings;
-  const network = await openFeatures(features, execution, { onnx: { layout, range, output } });
+  const network = await openFeatures(features, undivided(execution), { onnx: { layout, range, output } });
   for (const { name, shape } of subjects) {
     if (shape.join() !== images.train.shape.join())
       throw new Error(
@@ -93,6 +98,12 @@ export async function run(paths: readonly string[], settings: Settings): Promise
     await network.dispose();
   }
 }
+
+/** A hash of what draws, where a model does. */
+const weightsOf = (subject: Subject) =>
+  subject.kind === 'model'
+    ? arraysHash([...subject.denoiser.parameters].map(([name, value]) => [name, value.dataSync()]))
+    : subject.images.size;
 
 /** A subject, and which images of it are measured. */
 interface Work {
@@ -215,7 +226,7 @@ async function evaluate(work: Work, real: Real, network: FeatureNetwork, setting
       floor: await floorOf(network, real, n, { seed }),
     };
     results.push(result);
-    if (folder === undefined) continue;
+    if (folder === undefined || !isFirst) continue;
     await makeFolder(folder);
     say(`Results: ${await addResults(folder, [result])}`);
     // Pictures and curves are of the first.

@@ -1,5 +1,5 @@
 import { freemem } from 'node:os';
-import { createProgress } from '@ddpm/app-common';
+import { createProgress, firstOf } from '@ddpm/app-common';
 import type { Execution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
 import { toImages } from '@ddpm/images';
@@ -29,7 +29,7 @@ export async function withNetwork<T>(
   try {
     // Guidance asks for each image twice.
     const bytes = (await compiled.cost()).bytes * (guidance ? 2 : 1);
-    return await work(compiled, Math.min(count, batchSize ?? fittingBatch(bytes)));
+    return await work(compiled, Math.min(count, batchSize ?? (await firstOf(fittingBatch(bytes)))));
   } finally {
     await compiled.dispose();
   }

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import { UsageError } from '@ddpm/app-common';
+import { agree, arraysHash, isFirst, openExecution, UsageError } from '@ddpm/app-common';
 import { createFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Execution } from '@ddpm/execution';
-import { prepareExecution } from '@ddpm/execution';
 import type { ChosenSampler, LoadedNoisedClassifier, Model } from '@ddpm/models';
 import { drawLowRes, openBase } from './cascade';
 import type { Cell } from './compare';
@@ -24,8 +23,10 @@ const say = (line: string) => void process.stdout.write(`${line}\n`);
 /** Draws images from a model, and writes them; or writes the model. */
 export async function run(path: string, settings: Settings, captions: readonly string[] = []): Promise<void> {
   if (settings.export !== undefined) checkExportPath(settings.export);
-  const execution = await prepareExecution(settings.backend);
+  const execution = await openExecution(settings.backend, () => ({ ...settings, model: path, captions }));
   const model = await loadModel(path, settings, { execution });
+  const { parameters } = model.denoiser;
+  await agree(() => ({ 'the model': arraysHash([...parameters].map(([name, value]) => [name, value.dataSync()])) }));
   const warn = (line: string) => say(`Warning: ${line}`);
   for (const line of model.unusable) warn(line);
   say(`Model: ${model.description}`);
@@ -33,6 +34,7 @@ export async function run(path: string, settings: Settings, captions: readonly s
   if (settings.export !== undefined) {
     if (isLatent(model))
       throw new UsageError('--export is for a denoiser of images, and this is a pipeline of latents');
+    if (!isFirst) return;
     await exportModel(model, settings.export, warn);
     return say(`Exported: ${settings.export}`);
   }
@@ -83,6 +85,7 @@ async function drawInto(
       ...(isLatent(model) && { latent: model }),
     }),
   ).finally(() => led?.dispose());
+  if (!isFirst) return;
   const folder = await newFolder();
   say(`Images: ${plan.count} in ${folder}`);
   const columns = settings.interpolate ? plan.count : undefined;
@@ -144,6 +147,7 @@ async function compare(
     return rows;
   });
   const png = comparisonPng(comparison, cells);
+  if (!isFirst) return;
   const folder = await newFolder();
   await writeFileAtomic(join(folder, 'compare.png'), png);
   say(`Comparison: ${join(folder, 'compare.png')}`);

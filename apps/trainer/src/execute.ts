@@ -1,10 +1,11 @@
 import { join } from 'node:path';
+import { isFirst } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
 import { createFolder, lockFolder, referenceIn, writeFileAtomic } from '@ddpm/checkpoint';
 import { restore } from './checkpoint';
 import { dryRun } from './dry-run';
 import { findSource, referenceFrom } from './from';
-import { trainInto } from './loop';
+import { trainAlong, trainInto } from './loop';
 import { historySteps } from './metrics';
 import type { CommandOptions } from './options';
 import { readInvocation, sourceOf } from './options';
@@ -25,7 +26,7 @@ export async function execute(options: CommandOptions): Promise<void> {
     dryRun: dry,
     output,
   } = readInvocation(options, found?.checkpoint.settings, source?.checkpoint.settings);
-  const reporter = createReporter(output);
+  const reporter = createReporter(isFirst ? output : 'lines');
   for (const line of (found ?? source)?.unusable ?? []) reporter.warn(line);
   const run = await prepare(settings, reporter, { resumed: found, source });
   const { steps } = run;
@@ -45,6 +46,7 @@ export async function execute(options: CommandOptions): Promise<void> {
       if (jump !== undefined) reporter.warn(jump);
     }
     if (dry) return await dryRun(run, reporter, start);
+    if (!isFirst) return await trainAlong(run, start, reporter);
 
     const folder =
       found?.folder ??

@@ -1,10 +1,9 @@
-import { UsageError } from '@ddpm/app-common';
+import { arraysHash, datasetHash, openExecution, undivided, UsageError } from '@ddpm/app-common';
 import type { Dataset, Examples } from '@ddpm/datasets';
 import { batchCount, examples, readExamples, withTokens } from '@ddpm/datasets';
 import type { FeatureNetwork } from '@ddpm/evaluation';
 import { defaultFeatures, openFeatures } from '@ddpm/evaluation';
 import type { Execution } from '@ddpm/execution';
-import { prepareExecution } from '@ddpm/execution';
 import { loadParameters } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
 import type { Batch, Learner, Task } from '@ddpm/train';
@@ -67,9 +66,16 @@ export async function prepare(
       `--task ${settings.task} needs the ${missing.join(' and the ')} of each image, which ${settings.dataset} does not have here, only ${fields.join(', ')}`,
     );
 
-  const execution = await prepareExecution(settings.backend);
+  const begun = resumed ?? source;
+  const facts = async () => ({
+    ...settings,
+    'the dataset': await datasetHash(pictures),
+    'the images held out': heldOutPictures && (await datasetHash(heldOutPictures)),
+    'the checkpoint to begin with': begun && checkpointHash(begun.checkpoint),
+  });
+  const execution = await openExecution(settings.backend, facts, { interruptible: true });
   reporter.say(execution.reason);
-  const training = await kind.make({ settings, dataset: pictures, execution, before: resumed ?? source });
+  const training = await kind.make({ settings, dataset: pictures, execution, before: begun });
   const told = (images: Dataset) => (training.tokenizer ? withTokens(images, training.tokenizer) : images);
   const dataset = told(pictures);
   const validation = heldOutPictures && told(heldOutPictures);
@@ -78,7 +84,7 @@ export async function prepare(
   if (!training.images && settings.evaluateEvery)
     throw new UsageError(`--evaluate-every: --task ${settings.task} draws no images`);
   const judge = settings.evaluateEvery
-    ? await openFeatures(settings.features ?? defaultFeatures(dataset.shape), execution)
+    ? await openFeatures(settings.features ?? defaultFeatures(dataset.shape), undivided(execution))
     : undefined;
   judge?.fit(dataset);
   for (const line of [training.description, ...(training.notes ?? [])]) reporter.say(line);
@@ -109,6 +115,9 @@ export async function prepare(
     },
   };
 }
+
+const checkpointHash = ({ step, weights }: Pick<Resumed['checkpoint'], 'step' | 'weights'>) =>
+  `step ${step}, ${arraysHash([...weights].map(([name, { data }]) => [name, data]))}`;
 
 /** The length of a run. */
 export const stepsOf = ({ steps, epochs = 1 }: Pick<Settings, 'steps' | 'epochs'>, stepsPerEpoch: number) =>

@@ -1,3 +1,4 @@
+import { stopOf } from '@ddpm/app-common';
 import type { Tolerate } from './observers/observer';
 import type { Reporter } from './reporter';
 
@@ -9,6 +10,7 @@ export function tolerant(reporter: Reporter): Tolerate {
       await work();
       return true;
     } catch (error) {
+      if (stopOf(error)) throw error;
       const { message } = error as Error;
       const kind = message.replace(/\d+/g, '');
       if (!said.has(kind)) reporter.warn(`${message}; training goes on`);

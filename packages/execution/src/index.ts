@@ -1,3 +1,4 @@
+export type { Among } from '@ddpm/compile';
 export type { Cost } from './cost';
 export { executionNames } from './execution';
 export type {

@@ -1,41 +1,29 @@
-import { join } from 'node:path';
-import type { EventWriter } from '@ddpm/app-common';
-import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
-import { encodePng } from '@ddpm/images/png';
+import type { ByteImage } from '@ddpm/images';
 import type { Run } from '../prepare';
 import { useWeights } from '../prepare';
-import type { Reporter } from '../reporter';
 import type { Observer, Tolerate } from './observer';
 import { isDue } from './observer';
 
-/** A picture of what has been learned every so many steps and at the end: `previews/step-<step>.png`. */
+/**
+ * A picture of what has been learned every so many steps and at the end.
+ * @param options.show what becomes of it
+ */
 export function previews(
   { training, learner, settings, stepsPerEpoch }: Run,
-  {
-    folder,
-    writer,
-    reporter,
-    tolerate,
-  }: { folder: string; writer: EventWriter; reporter: Reporter; tolerate: Tolerate },
+  { show, tolerate }: { show: (done: number, image: ByteImage) => Promise<void>; tolerate: Tolerate },
 ): Observer {
   const every = settings.sampleEvery ?? stepsPerEpoch;
   if (!training.preview) return {};
-  const write = async (done: number) => {
+  const draw = async (done: number) => {
     useWeights(learner);
-    const image = await training.preview!();
-    const png = encodePng(image);
-    const path = join(folder, 'previews', `step-${String(done).padStart(6, '0')}.png`);
-    await makeFolder(join(folder, 'previews'));
-    await writeFileAtomic(path, png);
-    writer.image('samples', done, { ...image, png });
-    reporter.say(`Samples after ${done} steps: ${path}`);
+    await show(done, await training.preview!());
   };
   return {
     async step({ done, last }) {
-      if (isDue(every, done) && !last) await tolerate(() => write(done));
+      if (isDue(every, done) && !last) await tolerate(() => draw(done));
     },
     async keep(done, finished) {
-      if (finished && every > 0) await write(done);
+      if (finished && every > 0) await draw(done);
     },
   };
 }

@@ -2,9 +2,6 @@ import type { Dataset } from '@ddpm/datasets';
 import { readExamples } from '@ddpm/datasets';
 import { Random } from '@ddpm/random';
 import type { Arrays, Batch, Task } from '@ddpm/train';
-import type { Identity } from '../checkpoint';
-import { bestLoss, checkpointOf, saveBest } from '../checkpoint';
-import type { MetricsFile } from '../metrics';
 import type { Run } from '../prepare';
 import { exampleOf, useWeights } from '../prepare';
 import type { Reporter } from '../reporter';
@@ -17,16 +14,22 @@ const BATCH = 64;
 /**
  * Measures the task's own loss on the held-out images now and then, by the averaged weights, and keeps the best
  * weights.
+ * @param options.least the least loss so far
+ * @param options.keep keeps the weights as they are after so many steps, with their loss
  */
 export function validation(
   run: Run,
   {
-    folder,
-    identity,
-    metrics,
+    least,
+    keep,
     reporter,
     tolerate,
-  }: { folder: string; identity: Identity; metrics: MetricsFile; reporter: Reporter; tolerate: Tolerate },
+  }: {
+    least: () => number | Promise<number>;
+    keep: (done: number, loss: number) => Promise<void>;
+    reporter: Reporter;
+    tolerate: Tolerate;
+  },
 ): Observer {
   const { validation: dataset, execution, settings, stepsPerEpoch, learner, training } = run;
   if (!dataset) return {};
@@ -43,12 +46,11 @@ export function validation(
       const others = Object.fromEntries(Object.entries(terms).filter(([, value]) => value !== loss));
       measured.validationLoss = loss;
       for (const [name, value] of Object.entries(others)) measured[`validation/${name}`] = value;
-      // Where the metrics were lost, the file itself still tells.
-      best ??= metrics.history.best?.loss ?? (await bestLoss(folder));
+      best ??= await least();
       const better = loss < best;
       if (better) {
         best = loss;
-        await tolerate(() => saveBest(folder, checkpointOf(run, identity, done), loss));
+        await tolerate(() => keep(done, loss));
       }
       const also = Object.entries(others).map(([name, value]) => `, ${name} ${value.toFixed(4)}`);
       reporter.say(

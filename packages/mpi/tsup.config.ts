@@ -1,0 +1,3 @@
+import base from '../../tsup.base';
+
+export default { ...base, platform: 'node' };
