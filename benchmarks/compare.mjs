@@ -25,6 +25,18 @@ export function comparing(python, rounds) {
   return (model, request, { names, times = rounds } = {}) => compare(sides, model, request, { names, times });
 }
 
+/** The same on a GPU: ours by a backend, and PyTorch's eager, in channels_last, and compiled. */
+export function comparingOnGpu(python, rounds, backend) {
+  const torch = (...how) => start(python, [file('pytorch.py'), threads, 'cuda', ...how]);
+  const sides = {
+    ours: () => start(process.execPath, [file('ours.mjs'), backend]),
+    eager: () => torch(),
+    channelsLast: () => torch('channels_last'),
+    compiled: () => torch('channels_last', 'compile'),
+  };
+  return (model, request) => compare(sides, model, request, { times: rounds });
+}
+
 /**
  * Of each side, taken in turn so many times: the median of its seconds, that of their ratio to ours, and its peak
  * memory.

@@ -12,7 +12,7 @@ import { Unet } from '@ddpm/unet';
 import * as tf from '@tensorflow/tfjs';
 import { createInterface } from 'node:readline';
 
-const execution = await prepareExecution('compiled');
+const execution = await prepareExecution(process.argv[2] ?? 'compiled');
 const schedule = linearSchedule({ timesteps: 200 });
 const rng = new Random(0);
 

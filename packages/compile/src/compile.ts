@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { Device, Runner } from './run/device';
+import { deviceMicroBatch, onDevice } from './run/device';
 import type { Executor } from './run/executor';
 import { startExecutor } from './run/threads';
 import type { DType, Target, TensorSpec } from './graph';
@@ -15,7 +17,7 @@ import type { Structure, TensorResult } from './tensor-result';
 import { flatten, unflatten } from './tensor-result';
 import type { TensorData } from './run/data';
 import { asData, newData } from './run/data';
-import { fastTarget, portable } from './self-test';
+import { fastTarget, portable, portableOnDevice } from './self-test';
 import type { Trace } from './trace';
 import { specOf, trace } from './trace';
 import { largeProgram, LargeExecutor, MANY_BYTES } from './run/large';
@@ -50,6 +52,11 @@ export interface CompileOptions {
   workers?: 'auto' | number;
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
   path?: 'fast' | 'portable';
+  /**
+   * What computes: the processor, or a GPU, through WebGPU or CUDA, on which micro-batches are larger and run one after
+   * the other.
+   */
+  device?: Device;
 }
 
 /**
@@ -136,14 +143,17 @@ async function openWhole(
   source: Source,
   id: number,
   specs: readonly TensorSpec[],
-  executor: Executor,
+  runner: Executor | Runner,
 ): Promise<Program> {
   const traced = traceFunction(source, specs);
   const { structure } = traced;
   const spec = writeProgram(source, id, specs, traced);
   const { results } = spec;
-  await executor.open(spec);
-  return { structure, results, run: (batch) => executor.run({ kind: 'run', program: id, batch, microBatches: 1 }) };
+  await runner.open(spec, 1);
+  const request = (batch: readonly TensorData[]) => ({ kind: 'run', program: id, batch, microBatches: 1 }) as const;
+  const run = async (batch: readonly TensorData[]) =>
+    'size' in runner ? (await runner.run(spec, () => request(batch))).results : runner.run(request(batch));
+  return { structure, results, run };
 }
 
 /** A function of so many examples as keep its largest result small, or of as many as asked for. */
@@ -151,6 +161,7 @@ function traceMicroBatch(
   source: Source,
   specs: readonly TensorSpec[],
   microBatch: 'auto' | number,
+  device: Device,
 ): Traced & { specs: TensorSpec[] } {
   const traceFor = (n: number) => {
     const sized = specs.map(({ name, dtype, shape }) => ({ name, dtype, shape: [n, ...shape.slice(1)] }));
@@ -158,7 +169,8 @@ function traceMicroBatch(
   };
   if (microBatch !== 'auto') return traceFor(microBatch);
   const guess = traceFor(guessedMicroBatch);
-  const chosen = microBatchFor(resultBytes(guess.traced, specs.length));
+  const bytes = resultBytes(guess.traced, specs.length);
+  const chosen = device === 'cpu' ? microBatchFor(bytes) : deviceMicroBatch(bytes.largest);
   return chosen === guessedMicroBatch ? guess : traceFor(chosen);
 }
 
@@ -168,9 +180,10 @@ async function openShared(
   id: number,
   like: readonly TensorSpec[],
   microBatch: 'auto' | number,
-  pool: Pool,
+  pool: Runner,
+  device: Device,
 ): Promise<Program> {
-  const { specs, ...traced } = traceMicroBatch(source, like, microBatch);
+  const { specs, ...traced } = traceMicroBatch(source, like, microBatch, device);
   const [size] = specs[0].shape;
   for (const [i, { shape }] of traced.traced.outputs.entries()) {
     if (shape[0] !== size)
@@ -184,7 +197,7 @@ async function openShared(
 }
 
 async function runShared(
-  pool: Pool,
+  pool: Runner,
   spec: ProgramSpec,
   inputs: readonly TensorData[],
   n: number,
@@ -229,22 +242,30 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
   examples: readonly tf.Tensor[],
   options: CompileOptions = {},
 ): Promise<CompiledFunction<F>> {
-  const { parameters = new Map<string, tf.Variable>(), threads, microBatch, workers, path = 'fast' } = options;
+  const { parameters = new Map<string, tf.Variable>(), threads, microBatch, workers, device = 'cpu' } = options;
+  const { path = device === 'cpu' ? 'fast' : 'portable' } = options;
   checkOptions(options, examples);
   await tf.ready();
-  const target = { ...(path === 'fast' ? await fastTarget() : portable), inference: true };
+  const target = {
+    ...(path === 'fast' ? await fastTarget() : device === 'cpu' ? portable : portableOnDevice),
+    inference: true,
+  };
   const shared = microBatch !== undefined;
   const named = [...parameters].map(([name, variable]) => specOf(variable, `parameter:${name}`));
   const specs = weightSpecs(named);
-  const many = !shared && bytesOf(specs) > MANY_BYTES;
-  const weights = createWeights(many ? [] : named, shared);
+  const many = !shared && device === 'cpu' && bytesOf(specs) > MANY_BYTES;
+  const weights = createWeights(many ? [] : named, shared && device === 'cpu');
   const variables = new WatchedVariables('compile', many ? new Map() : parameters, weights);
   const source = { fn: fn as unknown as TensorFunction, parameters, weights: specs, target };
   const large =
     many && new LargeExecutor('compile', [...parameters.values()], specs, { threads: threadCount(threads) });
-  const [executor, pool] = shared
-    ? [undefined, new Pool('compile', threadCount(workers), weights)]
-    : [startExecutor(weights, { threads: threadCount(threads) }), undefined];
+  const pool =
+    device !== 'cpu'
+      ? onDevice('compile', device, weights)
+      : shared
+        ? new Pool('compile', threadCount(workers), weights)
+        : undefined;
+  const executor = pool ? undefined : startExecutor(weights, { threads: threadCount(threads) });
   /** By the inputs' shapes, but for the batch where it does not matter. */
   const programs = new Memo<string, Program>();
   let opened = 0;
@@ -258,8 +279,8 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
       const id = opened++;
       if (large) return openLarge(source, id, sized, large);
       return microBatch === undefined
-        ? openWhole(source, id, sized, executor!)
-        : openShared(source, id, sized, microBatch, pool!);
+        ? openWhole(source, id, sized, executor ?? pool!)
+        : openShared(source, id, sized, microBatch, pool!, device);
     });
   const run = async (...inputs: tf.Tensor[]): Promise<TensorResult> => {
     if (disposed) throw new Error('compile: this compiled function has been disposed');

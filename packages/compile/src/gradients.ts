@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { TensorSpec } from './graph';
 import { sizeOf } from './graph';
+import type { Device, Runner } from './run/device';
+import { deviceMicroBatch, onDevice } from './run/device';
 import type { Executor } from './run/executor';
 import { startExecutor } from './run/threads';
 import { Memo } from './run/memo';
@@ -12,7 +14,7 @@ import { checkCount, threadCount } from './run/options';
 import { Pool } from './run/pool';
 import type { GradientProgram } from './run/gradient-program';
 import { closeProgram, finishGradients, openProgram } from './run/gradient-program';
-import { fastTarget, portable } from './self-test';
+import { fastTarget, portable, portableOnDevice } from './self-test';
 import type { TensorData } from './run/data';
 import { Summation } from './run/summation';
 import type { Among } from './run/tree';
@@ -52,6 +54,11 @@ export interface CompileGradientsOptions {
   threads?: 'auto' | number;
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
   path?: 'fast' | 'portable';
+  /**
+   * What computes: the processor, or a GPU, through WebGPU or CUDA, on which micro-batches are larger and run one after
+   * the other.
+   */
+  device?: Device;
 }
 
 /** The loss of a batch and its gradients. */
@@ -126,7 +133,8 @@ export async function compileGradients(
     microBatch = 'auto',
     workers,
     threads = 'auto',
-    path = 'fast',
+    device = 'cpu',
+    path = device === 'cpu' ? 'fast' : 'portable',
   } = options;
   checkOptions(options);
   checkVariables(parameters, frozen);
@@ -141,7 +149,7 @@ export async function compileGradients(
     );
   await tf.ready();
 
-  const target = path === 'fast' ? await fastTarget() : portable;
+  const target = path === 'fast' ? await fastTarget() : device === 'cpu' ? portable : portableOnDevice;
   const items = examples.map((example, i) => ({ ...specOf(example, `input${i}`), shape: example.shape.slice(1) }));
   const specsFor = (n: number) => items.map(({ name, dtype, shape }) => ({ name, dtype, shape: [n, ...shape] }));
   const traceFor = (n: number) =>
@@ -151,9 +159,9 @@ export async function compileGradients(
   const first = coupled
     ? traceFor(batch)
     : microBatch === 'auto'
-      ? automatic(traceFor, items.length)
+      ? automatic(traceFor, items.length, device)
       : traceFor(microBatch);
-  const weights = weightsOf(parameters, frozen, !coupled);
+  const weights = weightsOf(parameters, frozen, !coupled && device === 'cpu');
   const executor = startExecutor(weights, coupled ? { threads: coupledThreads(threads), sleep: true } : { threads: 1 });
   const open = (n: number, traced: LossTrace) =>
     openProgram(planGradients(n, traced, specsFor(n), weights.specs), executor);
@@ -163,8 +171,14 @@ export async function compileGradients(
     frozen,
     weights,
     microBatch: coupled ? undefined : first.traced.inputs[0].shape[0],
-    pool: coupled ? undefined : new Pool('compileGradients', threadCount(workers), weights),
+    pool:
+      device !== 'cpu'
+        ? onDevice('compileGradients', device, weights)
+        : coupled
+          ? undefined
+          : new Pool('compileGradients', threadCount(workers), weights),
     executor,
+    here: device === 'cpu',
     open: (n) => open(n, traceFor(n)),
   });
   try {
@@ -212,9 +226,10 @@ function weightsOf(parameters: Variables, frozen: Variables, shared: boolean): W
 }
 
 /** For as many examples as keep the largest result small. */
-function automatic(traceFor: (n: number) => LossTrace, inputs: number): LossTrace {
+function automatic(traceFor: (n: number) => LossTrace, inputs: number, device: Device): LossTrace {
   const guess = traceFor(guessedMicroBatch);
-  const chosen = microBatchFor(resultBytes(guess.traced, inputs, guess.gradients));
+  const bytes = resultBytes(guess.traced, inputs, guess.gradients);
+  const chosen = device === 'cpu' ? microBatchFor(bytes) : deviceMicroBatch(bytes.largest);
   return chosen === guessedMicroBatch ? guess : traceFor(chosen);
 }
 
@@ -225,8 +240,10 @@ interface StepOptions {
   readonly frozen: Variables;
   readonly weights: WeightMemory;
   readonly microBatch?: number;
-  readonly pool?: Pool;
+  readonly pool?: Runner;
   readonly executor: Executor;
+  /** Whether the executor may run micro-batches. */
+  readonly here: boolean;
   /** Traces and opens the program of a size of micro-batch. */
   readonly open: (microBatch: number) => Promise<GradientProgram>;
 }
@@ -239,7 +256,7 @@ class Step implements CompiledGradients {
   private readonly parameters: Variables;
   private readonly weights: WeightMemory;
   private readonly frozen: WatchedVariables;
-  private readonly pool?: Pool;
+  private readonly pool?: Runner;
   private readonly executor: Executor;
   private readonly summation: Summation;
   private readonly open: (microBatch: number) => Promise<GradientProgram>;
@@ -249,7 +266,7 @@ class Step implements CompiledGradients {
   /** The end of the last call. */
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor({ items, parameters, frozen, weights, microBatch, pool, executor, open }: StepOptions) {
+  constructor({ items, parameters, frozen, weights, microBatch, pool, executor, here, open }: StepOptions) {
     this.items = items;
     this.parameters = parameters;
     this.weights = weights;
@@ -257,7 +274,7 @@ class Step implements CompiledGradients {
     this.microBatch = microBatch;
     this.pool = pool;
     this.executor = executor;
-    this.summation = new Summation(executor, pool);
+    this.summation = new Summation(here ? executor : undefined, pool);
     this.open = open;
   }
 

@@ -16,6 +16,8 @@ export interface Target {
   readonly block: number;
   /** Whether intermediate results may be fused away, since no gradient needs them again. */
   readonly inference?: boolean;
+  /** The most results that a node may have, where a device binds only so many buffers. */
+  readonly results?: number;
 }
 
 /** One result of one node. */

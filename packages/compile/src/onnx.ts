@@ -182,7 +182,22 @@ export function writeModel(
       return to;
     };
     const flat = parts.map((part, i) => (part.shape.length === 1 ? nameOf(part) : `${name}.${i}`));
-    node('Split', '', [name, int64s(parts.map(({ shape }) => sizeOf(shape)))], flat, { axis: 0 });
+    const { results = Infinity } = parts[0].graph.target;
+    /** In several steps where a node may not have as many results. */
+    const divide = (from: string, to: readonly (readonly [name: string, size: number])[]): void => {
+      const each = Math.ceil(to.length / results);
+      const groups = Array.from({ length: to.length <= results ? to.length : results }, (_, i) =>
+        to.length <= results ? [to[i]] : to.slice(i * each, (i + 1) * each),
+      ).filter(({ length }) => length > 0);
+      const names = groups.map((group, i) => (group.length === 1 ? group[0][0] : `${from}.part${i}`));
+      const sizes = groups.map((group) => group.reduce((sum, [, size]) => sum + size, 0));
+      node('Split', '', [from, int64s(sizes)], names, { axis: 0 });
+      for (const [i, group] of groups.entries()) if (group.length > 1) divide(names[i], group);
+    };
+    divide(
+      name,
+      parts.map(({ shape }, i) => [flat[i], sizeOf(shape)]),
+    );
     for (const [i, part] of parts.entries())
       if (part.shape.length !== 1) node('Reshape', '', [flat[i], int64s(part.shape)], [nameOf(part)], {});
   }

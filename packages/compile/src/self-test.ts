@@ -11,6 +11,9 @@ import { ortTensor } from './run/session';
 /** The portable path: what every build of ORT computes. */
 export const portable: Target = { contrib: true, block: 0 };
 
+/** The portable path for a GPU: WebGPU promises room for eight buffers, one of which is a node's input. */
+export const portableOnDevice: Target = { ...portable, results: 7 };
+
 const axis = (size: number, kernel: number): Axis => ({
   size,
   out: size,

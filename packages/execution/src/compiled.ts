@@ -1,5 +1,5 @@
 import { prepareBackend } from '@ddpm/backend';
-import type { Among } from '@ddpm/compile';
+import type { Among, Device } from '@ddpm/compile';
 import type { Arrays, Batch, Task, Variables } from '@ddpm/train';
 import { checkLosses, count, recorded, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
@@ -8,10 +8,14 @@ import type { Execution } from './execution';
 /**
  * Execution by ONNX Runtime.
  * @param why what its `reason` says
- * @param workers how many threads may share micro-batches
+ * @param options.workers how many threads may share micro-batches on the processor
+ * @param options.device what computes
  * @throws Error in one line if it does not load
  */
-export async function compiled(why: string, workers: 'auto' | number): Promise<Execution> {
+export async function compiled(
+  why: string,
+  { workers = 'auto', device = 'cpu' }: { workers?: 'auto' | number; device?: Device } = {},
+): Promise<Execution> {
   const { compile, compileGradients, measure } = await import('@ddpm/compile').catch((error: Error) => {
     throw new Error(
       `Backend compiled cannot start: ONNX Runtime does not load here (${error.message.split('\n', 1)[0]}); choose the backend wasm`,
@@ -22,18 +26,19 @@ export async function compiled(why: string, workers: 'auto' | number): Promise<E
 
   const compileFunction: Execution['compile'] = (fn, examples, { parameters, coupled = false } = {}) =>
     // In micro-batches, an example does not depend on how many others it is run with.
-    compile(fn, examples, { parameters, ...(!coupled && { microBatch: 'auto', workers }) });
+    compile(fn, examples, { parameters, device, ...(!coupled && { microBatch: 'auto', workers }) });
 
   return {
-    name: 'compiled',
-    reason: `Backend: compiled, on ONNX Runtime (${why})`,
+    name: device === 'cpu' ? 'compiled' : device,
+    reason: `Backend: ${device === 'cpu' ? 'compiled, on ONNX Runtime' : `${device}, through ONNX Runtime`} (${why})`,
     async gradients({ loss, parameters, frozen, coupled }, example) {
       const [fn, examples] = positional(loss, example);
       try {
         const program = await compileGradients(fn, parameters, examples, {
           frozen,
           coupled,
-          ...(!coupled && { workers }),
+          device,
+          ...(!coupled && device === 'cpu' && { workers }),
         });
         const inputs = (batch: Batch) => Object.values(ordered(example, batch)).map(({ data }) => data);
         const run = async (values: Arrays, batch: Batch) => program.run(values, inputs(batch));

@@ -1,9 +1,13 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Random } from '@ddpm/random';
 import type { Batch, Task } from '@ddpm/train';
 import { adam, learner, train } from '@ddpm/train';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
 import type { Execution } from './index';
+import { hasCard } from './device';
 import { executionNames, prepareExecution } from './index';
 
 const rng = new Random(4);
@@ -180,4 +184,25 @@ test('auto picks what there is, and says what and why', async () => {
   const { name, reason } = await prepareExecution();
   expect(executionNames).toContain(name);
   expect(reason).toMatch(/^Backend: /);
+});
+
+test('cuda says in one line what it lacks', async () => {
+  await expect(prepareExecution('cuda')).rejects.toThrow(
+    /^Backend cuda cannot start: (\S*onnxruntime_providers_shared\.\S+ and \S+ are missing in .*|only for .*); choose the backend compiled$/,
+  );
+});
+
+test('a graphics card is one of NVIDIA or AMD', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ddpm-cards-'));
+  const card = (name: string, vendor: string) => {
+    mkdirSync(join(folder, name, 'device'), { recursive: true });
+    writeFileSync(join(folder, name, 'device', 'vendor'), `${vendor}\n`);
+  };
+  expect(hasCard(join(folder, 'absent'))).toBe(false);
+  card('card0', '0x8086');
+  card('renderD128', '0x10de');
+  expect(hasCard(folder)).toBe(false);
+  card('card1', '0x1002');
+  expect(hasCard(folder)).toBe(true);
+  rmSync(folder, { recursive: true });
 });

@@ -78,7 +78,16 @@ export interface Compiled<F extends (...inputs: never[]) => unknown> {
 }
 
 /** The executions by name; `auto` is the best there is. */
-export const executionNames = ['auto', 'compiled', 'tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] as const;
+export const executionNames = [
+  'auto',
+  'compiled',
+  'webgpu',
+  'cuda',
+  'tfjs-node-gpu',
+  'tfjs-node',
+  'wasm',
+  'cpu',
+] as const;
 /**
  * An execution's name, or `auto` for the best there is.
  * @useDeclaredType

@@ -44,7 +44,7 @@ interface Opened {
 
 export function createExecutor(
   { specs, values, versions }: WeightMemory,
-  { threads, sleep }: Pick<SessionOptions, 'threads' | 'sleep'>,
+  { threads, sleep, device }: Pick<SessionOptions, 'threads' | 'sleep' | 'device'>,
 ): Executor {
   const programs = new Memo<number, Opened>();
   // ORT takes no shared memory, so there is a copy of it here.
@@ -95,7 +95,7 @@ export function createExecutor(
     const fetches: Record<string, Tensor> = {};
     const sums = new Float32Array(spec.sums.reduce((total, shape) => total + sizeOf(shape), 0));
     for (const [i, tensor] of tensorsOf(sums, spec.sums).entries()) feeds[`sum${i}`] = fetches[`total${i}`] = tensor;
-    const main = await openSession(spec.main, { threads, sleep, optimization: spec.optimization });
+    const main = await openSession(spec.main, { threads, sleep, device, optimization: spec.optimization });
     return { batch: spec.batch, results: spec.results, prep, main, sums, feeds, fetches };
   };
 

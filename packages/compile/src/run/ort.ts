@@ -1,6 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { endMarker } from '../plan/program';
 import type { ProgramSpec } from '../plan/program';
+import type { Device } from './device';
 import { host, hostArray, ort } from './host';
 import { messageOf } from './realm';
 
@@ -21,14 +22,16 @@ export interface SessionOptions {
   readonly sleep?: boolean;
   /** Whether memory for results goes back when it is free, where they are large; it is kept by default. */
   readonly frugal?: boolean;
+  /** What computes; the processor by default. In a page, `setRuntime` says. */
+  readonly device?: Device;
 }
 
 export function openSession(
   model: Uint8Array,
-  { threads, optimization, sleep = false, frugal = false }: SessionOptions,
+  { threads, optimization, sleep = false, frugal = false, device = 'cpu' }: SessionOptions,
 ): Promise<InferenceSession> {
   return ort.InferenceSession.create(hostArray(model), {
-    executionProviders: ['cpu'],
+    executionProviders: [device],
     graphOptimizationLevel: optimization,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Value } from '../graph';
-import { Graph } from '../graph';
+import { Graph, sizeOf } from '../graph';
 import { gather, mul } from '../ops';
 import { portable } from '../self-test';
 import { modelInto } from '../plan/program';
@@ -70,5 +70,28 @@ test('makes no copies of results', async () => {
   const before = process.memoryUsage().arrayBuffers;
   await runInto(session, { x: from }, { y: to });
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * size);
+  await session.release();
+});
+
+test('a packed input is divided in steps where nodes may have few results', async () => {
+  const graph = new Graph({ ...portable, results: 3 });
+  const shapes = [[2], [2, 2], [1], [3], [1, 2], [4], [2], [1]];
+  const parts = shapes.map((shape, i) => graph.input(`part${i}`, shape, 'float32'));
+  const size = parts.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const packed = graph.input('packed', [size], 'float32');
+  const outputs = parts.map((part, i) => ({ name: `y${i}`, value: mul(part, 1 + i) }));
+  const model = modelInto([{ name: 'packed', value: packed, parts }], outputs);
+  const session = await openSession(model, { threads: 1, optimization: 'disabled' });
+  const fetches = Object.fromEntries(outputs.map(({ name, value }) => [name, newTensor(value.shape, 'float32')]));
+  const data = Float32Array.from({ length: size }, (_, i) => i);
+  await runInto(session, { packed: ortTensor(data, [size], 'float32') }, fetches);
+  let at = 0;
+  for (const [i, { shape }] of parts.entries()) {
+    const expected = [...data.subarray(at, (at += sizeOf(shape)))].map((value) => value * (1 + i));
+    expect([...(fetches[`y${i}`].data as Float32Array)]).toEqual(expected);
+  }
+  const text = Buffer.from(model).toString('latin1');
+  // One for the whole, and one for each of its three parts.
+  expect(text.match(/Split/g)).toHaveLength(4);
   await session.release();
 });

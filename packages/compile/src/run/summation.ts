@@ -1,7 +1,7 @@
 import { sizeOf } from '../graph';
 import type { Executor } from './executor';
 import { reasonOf } from './realm';
-import type { Pool } from './pool';
+import type { Runner } from './device';
 import type { GradientProgram } from './gradient-program';
 import { addTo } from './gradient-program';
 import type { ProgramSpec } from '../plan/program';
@@ -42,28 +42,34 @@ interface Computed {
  * it is the same whoever computes which of them.
  */
 export class Summation {
-  /** One micro-batch alone is not worth sending away. */
-  private readonly executor: Executor;
-  private readonly pool?: Pool;
+  /** One micro-batch alone is not worth sending away to workers. */
+  private readonly executor?: Executor;
+  private readonly pool?: Runner;
   /** Memory for the sums of groups, as workers write them. */
   private readonly free = new Map<ProgramSpec, ArrayBufferLike[]>();
   /** Memory for the sums of nodes beside the total. */
   private readonly spare = new Map<ProgramSpec, Float32Array[]>();
 
-  constructor(executor: Executor, pool?: Pool) {
+  /** At least one of them. */
+  constructor(executor?: Executor, pool?: Runner) {
     this.executor = executor;
     this.pool = pool;
   }
 
   /** Opens a program where so many micro-batches of it will run. */
   async open({ spec }: GradientProgram, microBatches: number): Promise<void> {
-    if (microBatches > 1 && this.pool) await this.pool.open(spec, this.groups(microBatches).length);
-    else await this.executor.open(spec).catch(rethrow);
+    const runner = this.runnerOf(microBatches);
+    if (runner) await runner.open(spec, this.groups(microBatches).length);
+    else await this.executor!.open(spec).catch(rethrow);
   }
 
   /** The sizes of the groups that so many micro-batches are computed in. */
   groups(microBatches: number): readonly number[] {
-    return microBatches > 1 && this.pool ? groupSizes(microBatches) : [microBatches];
+    return this.runnerOf(microBatches) ? groupSizes(microBatches) : [microBatches];
+  }
+
+  private runnerOf(microBatches: number): Runner | undefined {
+    return microBatches > 1 || !this.executor ? this.pool : undefined;
   }
 
   /**
@@ -79,10 +85,10 @@ export class Summation {
   ): Promise<readonly TensorData[]> {
     const sizes = this.groups(part.microBatches);
     const range = among ? shareOf(sizes.length, among) : { from: 0, to: sizes.length };
-    const { losses, sums } =
-      part.microBatches > 1 && this.pool
-        ? await this.onWorkers(this.pool, program, part, inputs, range)
-        : await this.onThisThread(program, part, inputs, range).catch(rethrow);
+    const runner = this.runnerOf(part.microBatches);
+    const { losses, sums } = runner
+      ? await this.onWorkers(runner, program, part, inputs, range)
+      : await this.onThisThread(program, part, inputs, range).catch(rethrow);
     if (!among) return losses;
 
     const ranges = Array.from({ length: among.size }, (_, rank) => shareOf(sizes.length, { ...among, rank }));
@@ -113,14 +119,14 @@ export class Summation {
   ): Promise<Computed> {
     if (from === to) return { losses: [], sums: [] };
     const { spec, total } = program;
-    await this.executor.open(spec);
+    await this.executor!.open(spec);
     const batch = rows(program, inputs, start, microBatches);
-    const losses = await this.executor.run({ kind: 'run', program: spec.id, batch, microBatches, sums: total.buffer });
+    const losses = await this.executor!.run({ kind: 'run', program: spec.id, batch, microBatches, sums: total.buffer });
     return { losses, sums: [total] };
   }
 
   private async onWorkers(
-    pool: Pool,
+    pool: Runner,
     program: GradientProgram,
     { start, microBatches }: Part,
     inputs: readonly TensorData[],

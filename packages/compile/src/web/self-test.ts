@@ -5,3 +5,6 @@ export const portable: Target = { contrib: true, block: 0 };
 
 /** WebAssembly has no blocked operators. */
 export const fastTarget = (): Promise<Target> => Promise.resolve(portable);
+
+/** Not used, since no device is an option in a page. */
+export const portableOnDevice = portable;

@@ -1,0 +1,9 @@
+import type { Device, Runner } from '../run/device';
+
+/** In a page, `setRuntime` says what computes. */
+export function onDevice(who: string, device: Device): Runner {
+  throw new RangeError(`${who}: in a page, choose the device by setRuntime, not as an option (got ${device})`);
+}
+
+/** Not asked for, since no device is. */
+export const deviceMicroBatch = (): number => 1;
