@@ -1,0 +1,5 @@
+/**
+ * The file of the model, a checkpoint as safetensors: to be read by `@ddpm/checkpoint` in Node, or fetched by a page.
+ * `ddpm-sample --pretrained pixel-art "red hat"` draws with it.
+ */
+export const checkpoint = new URL('../weights/checkpoint.safetensors', import.meta.url);
