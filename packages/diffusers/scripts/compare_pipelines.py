@@ -210,6 +210,8 @@ for number in range(count):
             ).images
         else:
             # The pipeline draws its own noise.
+            # It scales it before it asks for the steps, by the scale of others where those depend on their number.
+            pipe.scheduler.set_timesteps(steps)
             module = sys.modules[LDMPipeline.__module__]
             before, module.randn_tensor = module.randn_tensor, lambda *_, **__: latents
             image = pipe(num_inference_steps=steps, output_type="np").images
