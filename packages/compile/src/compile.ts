@@ -246,14 +246,14 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
   const { path = device === 'cpu' ? 'fast' : 'portable' } = options;
   checkOptions(options, examples);
   await tf.ready();
-  const target = {
-    ...(path === 'fast' ? await fastTarget() : device === 'cpu' ? portable : portableOnDevice),
-    inference: true,
-  };
   const shared = microBatch !== undefined;
   const named = [...parameters].map(([name, variable]) => specOf(variable, `parameter:${name}`));
   const specs = weightSpecs(named);
   const many = !shared && device === 'cpu' && bytesOf(specs) > MANY_BYTES;
+  const target = {
+    ...(path === 'fast' ? await fastTarget() : device === 'cpu' ? portable : portableOnDevice),
+    ...{ inference: true, compact: many },
+  };
   const weights = createWeights(many ? [] : named, shared && device === 'cpu');
   const variables = new WatchedVariables('compile', many ? new Map() : parameters, weights);
   const source = { fn: fn as unknown as TensorFunction, parameters, weights: specs, target };

@@ -18,6 +18,8 @@ export interface Target {
   readonly inference?: boolean;
   /** The most results that a node may have, where a device binds only so many buffers. */
   readonly results?: number;
+  /** Whether filters may take no more memory than they have values, though more would be faster. */
+  readonly compact?: boolean;
 }
 
 /** One result of one node. */

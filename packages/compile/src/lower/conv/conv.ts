@@ -32,7 +32,7 @@ function standardConv(x: Value, filter: Value, g: Geometry): Value {
 }
 
 const fastConv = (x: Value, filter: Value, g: Geometry) =>
-  worthTiling(g) ? winogradConv(x, filter, g) : blockedConv(x, filter, g);
+  worthTiling(g) && !x.graph.target.compact ? winogradConv(x, filter, g) : blockedConv(x, filter, g);
 
 /** x [n, h, w, ci] * filter [kh, kw, ci, co] → [n, h', w', co]. */
 function convolve(x: Value, filter: Value, g: Geometry): Value {
