@@ -186,7 +186,7 @@ describe('what does not fit is refused with the reason', () => {
       { sampler: 'ancestral' },
       "sampler ancestral takes all of a schedule's timesteps, and this model's levels have none",
     ],
-    [flow, { spacing: 'trailing' }, "spacing trailing is one of a schedule's timesteps"],
+    [flow, { spacing: 'leading' }, "spacing leading is one of a schedule's timesteps"],
     [model, { mask: first }, '--mask is of a picture: name it by --from'],
     [model, { resample: 2 }, '--resample is for --mask'],
     [model, { strength: 0.5 }, '--strength is for --from and --interpolate'],
