@@ -5,7 +5,7 @@ import { arrayDataset } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
 import { toBytes } from '@ddpm/images';
 import type { CompiledNetwork, Denoiser, Guidance } from '@ddpm/models';
-import { captionTokens, choosePrior, chooseSampler, compileNetwork, draw, labels } from '@ddpm/models';
+import { captionTokens, choosePrior, chooseSampler, compileLatents, compileNetwork, draw, labels } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
@@ -48,6 +48,7 @@ export async function prepareDrawing(
   const chosen = make(visited);
   const { name: priorName, prior } = choosePrior(denoiser, asked);
   const example = conditionOf(denoiser, { count: batchSize, captions: [''] });
+  const latents = denoiser.autoencoder && compileLatents(execution, denoiser.latents!, denoiser.autoencoder);
   const run = await compileNetwork(execution, network, { parameters, image, condition: example, fixed: true });
   const work = ({ count }: Wanted) => Math.ceil(count / batchSize) * (visited.length - 1);
   return {
@@ -60,17 +61,18 @@ export async function prepareDrawing(
       let done = 0;
       const values = await draw({
         ...{ network: run, parameterisation, sampler: chosen, image, count, seed, condition, prior },
+        ...(latents && { decode: (drawn: tf.Tensor4D) => latents.decode(drawn) }),
         batch: Math.min(count, batchSize),
         guidance: guidanceOf(denoiser, guidance),
         onStep: () => onProgress(++done),
       });
       return arrayDataset({
         pixels: toBytes(values),
-        shape: image,
+        shape: denoiser.latents?.image ?? image,
         ...(condition?.label && { labels: condition.label.data, classNames: denoiser.classNames }),
       });
     },
-    dispose: () => run.dispose(),
+    dispose: async () => void (await Promise.all([run.dispose(), latents?.dispose()])),
   };
 }
 

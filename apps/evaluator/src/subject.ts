@@ -83,7 +83,10 @@ async function openedModel(
   for (const line of unusable) warn(line);
   if (kind !== 'state_dict' && (schedule !== undefined || timesteps !== undefined))
     throw new UsageError(`--schedule and --timesteps are for a PyTorch state_dict; ${path} tells its own`);
-  return { ...{ name: path, kind: 'model', denoiser, run, step, trained }, shape: denoiser.image };
+  return {
+    ...{ name: path, kind: 'model', denoiser, run, step, trained },
+    shape: denoiser.latents?.image ?? denoiser.image,
+  };
 }
 
 /** The name of a subject, as a part of file names. */

@@ -3,8 +3,8 @@ import { createProgress, firstOf } from '@ddpm/app-common';
 import type { Execution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
 import { toImages } from '@ddpm/images';
-import type { CompiledNetwork, Model } from '@ddpm/models';
-import { compileNetwork, draw } from '@ddpm/models';
+import type { CompiledLatents, CompiledNetwork, Model } from '@ddpm/models';
+import { compileLatents, compileNetwork, draw } from '@ddpm/models';
 import * as tf from '@tensorflow/tfjs';
 import type { Way } from './edit';
 import type { LatentModel } from './latents';
@@ -20,19 +20,46 @@ export async function withNetwork<T>(
   { count, options: { condition, guidance } }: Plan,
   execution: Execution,
   { batchSize }: Settings,
-  work: (network: CompiledNetwork, batch: number) => Promise<T>,
+  work: (network: CompiledNetwork, batch: number, decoder?: Decoder) => Promise<T>,
 ): Promise<T> {
   const { network, parameters, image } = model.denoiser;
   // A large network's weights are there once, in one graph.
   const weights = isLatent(model) ? { coupled: true } : { fixed: true };
   const compiled = await compileNetwork(execution, network, { parameters, image, condition, ...weights });
+  const decoder = decoderOf(model, execution);
   try {
     // Guidance asks for each image twice.
     const bytes = (await compiled.cost()).bytes * (guidance ? 2 : 1);
-    return await work(compiled, Math.min(count, batchSize ?? (await firstOf(fittingBatch(bytes)))));
+    const most = batchSize ?? (await firstOf(fittingBatch(bytes)));
+    return await work(compiled, Math.min(count, most), decoder);
   } finally {
-    await compiled.dispose();
+    await Promise.all([compiled.dispose(), decoder?.dispose()]);
   }
+}
+
+/** What makes images of latents, and their shape. */
+export interface Decoder extends Pick<CompiledLatents, 'decode'> {
+  readonly image: readonly [h: number, w: number, c: number];
+}
+
+/** The first image of a batch, decoded. */
+async function decodedFirst(x: tf.Tensor4D, { decode }: Decoder): Promise<Float32Array> {
+  const one = tf.slice(x, [0, 0, 0, 0], [1, -1, -1, -1]);
+  const made = await decode(one);
+  const data = await made.data<'float32'>();
+  tf.dispose([one, made]);
+  return data;
+}
+
+/** The decoder of a model that works on latents. */
+function decoderOf({ denoiser: { latents, autoencoder } }: Pick<Model, 'denoiser'>, execution: Execution) {
+  if (!latents || !autoencoder) return undefined;
+  const compiled = compileLatents(execution, latents, autoencoder);
+  return {
+    image: latents.image,
+    decode: (drawn: tf.Tensor4D) => compiled.decode(drawn),
+    dispose: () => compiled.dispose(),
+  };
 }
 
 /** Draws the images of a plan. */
@@ -46,11 +73,19 @@ export async function drawImages(
     label = 'Sampling',
     lead,
     latent,
-  }: { batch: number; trajectory: boolean; label?: string; lead?: Lead['lead']; latent?: LatentModel },
+    decoder,
+  }: {
+    batch: number;
+    trajectory: boolean;
+    label?: string;
+    lead?: Lead['lead'];
+    latent?: LatentModel;
+    decoder?: Decoder;
+  },
 ): Promise<Drawn> {
   const { image } = options;
   const size = tf.util.sizeFromShape([...image]);
-  const shape = latent?.picture ?? image;
+  const shape = latent?.picture ?? decoder?.image ?? image;
   const each = tf.util.sizeFromShape([...shape]);
   const toByteImages = (data: Float32Array) => toImages(data, [data.length / each, ...shape]);
   const length = sampler.levels.length - 1;
@@ -64,9 +99,11 @@ export async function drawImages(
       ...(stream && { stream }),
       ...(begin && { begin }),
       ...(lead && { lead }),
+      ...(decoder && { decode: (drawn: tf.Tensor4D) => decoder.decode(drawn) }),
       onStep: async ({ first, index, x }) => {
         const data = await x.data<'float32'>();
-        if (first === 0 && !latent) chain.push(...toByteImages(data.subarray(0, size)));
+        if (first === 0 && !latent)
+          chain.push(...toByteImages(decoder ? await decodedFirst(x, decoder) : data.subarray(0, size)));
         trajectory?.set(data, (index * count + first) * size);
         progress.update(++done);
       },

@@ -39,10 +39,10 @@ export async function planFor(
 ): Promise<Plan> {
   const { denoiser } = model;
   const latent = isLatent(model) ? model : undefined;
-  const { image, levels, parameterisation } = denoiser;
+  const { image, levels, parameterisation, latents } = denoiser;
   const { seed, threshold, from, mask, strength, interpolate } = settings;
   // Latents go beyond −1 and 1.
-  const clip = settings.clip && !latent;
+  const clip = settings.clip && !latent && !latents;
   const count =
     settings.count ??
     (settings.compare ? 4 : interpolate ? 8 : latent ? Math.max(1, captions.length) : captions.length > 0 ? 16 : 64);
@@ -69,6 +69,10 @@ export async function planFor(
     mask === undefined
   )
     throw new UsageError('--prior is for images that begin as noise, and these begin as pictures');
+  if (latents && (from !== undefined || (interpolate && !isSeeds(interpolate))))
+    throw new UsageError(
+      'this model works on latents, and ddpm-sample begins such with noise alone, not with pictures',
+    );
   const edit = await editFor(settings, image, count, latent ? latentPictures(latent) : { readImage, readMasked });
 
   const classes = label && Array.from(label.label.data, (number) => denoiser.classNames![number]);
@@ -77,7 +81,7 @@ export async function planFor(
     ...(words && { captions: words.captions }),
     notes: words?.notes ?? [],
     options: {
-      ...{ parameterisation, image, count, seed, clip, prior: prior.prior },
+      ...{ parameterisation, image, count, seed, prior: prior.prior, clip },
       ...(condition && { condition }),
       ...(guidance && { guidance }),
       ...(threshold !== undefined && { threshold }),

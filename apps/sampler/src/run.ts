@@ -79,9 +79,9 @@ async function drawInto(
   const named = { count: plan.count, name: chosen.sampler, guidance, class: asked };
   const led = classifier && (await leadBy(classifier, execution, way, named));
   say(`Sampler: ${described(chosen)}${plan.record.prior === 'matched' ? ', from noise matched to the images' : ''}`);
-  const drawn = await withNetwork(model, plan, execution, settings, (network, batch) =>
+  const drawn = await withNetwork(model, plan, execution, settings, (network, batch, decoder) =>
     drawImages(network, plan, way, {
-      ...{ batch, trajectory: settings.trajectory, lead: led?.lead },
+      ...{ batch, trajectory: settings.trajectory, lead: led?.lead, decoder },
       ...(isLatent(model) && { latent: model }),
     }),
   ).finally(() => led?.dispose());
@@ -121,7 +121,7 @@ async function compare(
   newFolder: () => Promise<string>,
 ): Promise<void> {
   const comparison = comparisonOf(settings.compare, settings.compareSteps);
-  const cells = await withNetwork(model, plan, execution, settings, async (network, batch) => {
+  const cells = await withNetwork(model, plan, execution, settings, async (network, batch, decoder) => {
     const rows: Cell[][] = [];
     for (const sampler of comparison.samplers) {
       const row: Cell[] = [];
@@ -139,6 +139,7 @@ async function compare(
           trajectory: false,
           ...(isLatent(model) && { latent: model }),
           label: `${sampler}, ${steps}`,
+          decoder,
         });
         row.push({ images, seconds: (performance.now() - start) / 1000 });
       }

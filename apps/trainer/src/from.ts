@@ -50,7 +50,8 @@ export function beginWith({ path, checkpoint: { meaning, weights } }: Source, tr
   }
   if (training.begun) return;
   try {
-    loadParameters(Object.fromEntries(training.task.parameters), weights);
+    const own = [...weights].filter(([name]) => !training.task.frozen?.has(name));
+    loadParameters(Object.fromEntries(training.task.parameters), new Map(own));
   } catch (error) {
     throw refuse((error as Error).message.replace(/^loadParameters: /, ''));
   }

@@ -1,4 +1,5 @@
 import { arraysHash, datasetHash, openExecution, undivided, UsageError } from '@ddpm/app-common';
+import type { JsonObject } from '@ddpm/checkpoint';
 import type { Dataset, Examples } from '@ddpm/datasets';
 import { batchCount, examples, readExamples, withTokens } from '@ddpm/datasets';
 import type { FeatureNetwork } from '@ddpm/evaluation';
@@ -52,7 +53,8 @@ export async function prepare(
   reporter.say(
     `Dataset: ${settings.dataset}, ${pictures.size.toLocaleString('en')} images of ${pictures.shape.join('×')}${heldOut}`,
   );
-  const before = resumed?.checkpoint.meaning.image as readonly number[] | undefined;
+  const { latents, image } = resumed?.checkpoint.meaning ?? {};
+  const before = ((latents as JsonObject | undefined)?.image ?? image) as readonly number[] | undefined;
   if (before && before.join() !== pictures.shape.join())
     throw new Error(
       `${resumed!.folder} was trained on images of ${before.join('×')}, but these are of ${pictures.shape.join('×')}`,

@@ -61,7 +61,9 @@ export interface DrawOptions {
   condition?: Batch;
   /** Guidance towards the condition; none by default. */
   guidance?: Guidance;
-  /** Whether every x̂_0 is kept within [−1, 1]; it is by default. */
+  /** What makes images of what was drawn, such as `decode` of `compileLatents`; nothing by default. */
+  decode?: (drawn: tf.Tensor4D) => Promise<tf.Tensor4D>;
+  /** Whether every x̂_0 is kept within [−1, 1]; it is by default, but of what is decoded. */
   clip?: boolean;
   /** The quantile of dynamic thresholding, which takes the place of clipping; none by default. */
   threshold?: number;
@@ -72,7 +74,7 @@ export interface DrawOptions {
 }
 
 /**
- * Draws images, [count, h, w, c] in about [−1, 1]. An image depends on the seed and its number alone, not on the batch
+ * Draws images, [count, h, w, c] in about [−1, 1], or of the shape that they are decoded to. An image depends on the seed and its number alone, not on the batch
  * that it is drawn in.
  * @throws RangeError if there is guidance and the condition lacks what its `none` stands for
  */
@@ -89,7 +91,8 @@ export async function draw({
   batch = count,
   condition,
   guidance,
-  clip = true,
+  decode,
+  clip = !decode,
   threshold,
   lead = (denoise) => denoise,
   onStep,
@@ -98,7 +101,7 @@ export async function draw({
   for (const name of Object.keys(nothing ?? {}))
     if (!condition?.[name]) throw new RangeError(`draw: guidance needs a condition '${name}'`);
   const size = tf.util.sizeFromShape([...image]);
-  const values = new Float32Array(count * size);
+  let values: Float32Array | undefined;
   for (let first = 0; first < count; first += batch) {
     const n = Math.min(batch, count - first);
     const rng = sideBySide(Array.from({ length: n }, (_, i) => stream(first + i)));
@@ -110,7 +113,7 @@ export async function draw({
     const [noise, xT] = [z, start].map((data) => tf.tensor4d(data, [n, ...image]));
     const given = own && tensors(own);
     const none = nothing && tensors(repeated(nothing, n));
-    let [from, x0]: (tf.Tensor4D | undefined)[] = [];
+    let [from, x0, made]: (tf.Tensor4D | undefined)[] = [];
     try {
       const asked =
         given && guidance && none
@@ -121,12 +124,15 @@ export async function draw({
       const denoise = lead(limited, { first, n });
       from = await begin?.({ first, noise, xT, denoise, rng });
       x0 = await sample(denoise, from ?? xT, { sampler, rng, onStep: (step) => onStep?.({ ...step, first }) });
-      values.set(await x0.data<'float32'>(), first * size);
+      made = decode && (await decode(x0));
+      const data = await (made ?? x0).data<'float32'>();
+      values ??= new Float32Array((count * data.length) / n);
+      values.set(data, (first * data.length) / n);
     } finally {
-      tf.dispose([noise, xT, from, x0, Object.values(given ?? {}), Object.values(none ?? {})]);
+      tf.dispose([noise, xT, from, x0, made, Object.values(given ?? {}), Object.values(none ?? {})]);
     }
   }
-  return values;
+  return values ?? new Float32Array(0);
 }
 
 const noCondition = (none: number | Batch): Batch =>

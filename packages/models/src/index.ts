@@ -5,6 +5,8 @@ export type { CaptionMeaning, DenoiserMeaning, FewSteps, LowResMeaning, VectorMe
 export { pipelineCheckpoint } from './pipeline-checkpoint';
 export { openModel } from './open-model';
 export type { Model, OpenModelOptions } from './open-model';
+export { compileLatents } from './latents';
+export type { AutoencoderParts, CompiledLatents, LatentsMeaning } from './latents';
 export { loraNames } from './lora';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';

@@ -1,3 +1,4 @@
+import type { Autoencoder } from '@ddpm/autoencoder';
 import type { Checkpoint, LoadNetworkOptions } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Moments, Network } from '@ddpm/diffusion';
@@ -5,7 +6,8 @@ import { superResolution } from '@ddpm/diffusion';
 import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Clip } from '@ddpm/text';
 import type { Variables } from '@ddpm/train';
-import { isUpdate, mergeUpdates } from './lora';
+import type { AutoencoderParts } from './latents';
+import { mergeUpdates } from './lora';
 import type { DenoiserMeaning } from './meaning';
 import { meaningFromJson } from './meaning';
 import { momentsFromMeasured } from './prior';
@@ -16,6 +18,8 @@ export interface Denoiser extends DenoiserMeaning {
   readonly network: Network;
   /** Its variables by name, as in the checkpoint: `denoiser.initConv.weight`. */
   readonly parameters: Variables;
+  /** The autoencoder of its `latents`, if it works on some. */
+  readonly autoencoder?: AutoencoderParts;
   /** Mean and covariance of the images that it was trained on, if they were measured. */
   readonly moments?: Moments;
   /** The CLIP whose vectors it decodes, if it does. */
@@ -39,12 +43,29 @@ export async function loadDenoiser(
   const network = known.lowRes ? superResolution(loaded) : loaded;
   if (known.clip && !Object.hasOwn(networks, 'clip')) throw new Error('it decodes the vectors of a CLIP, and has none');
   const encoder = known.clip ? await loadNetwork<Clip>(networks.clip, options) : undefined;
-  loadParameters(
-    { denoiser: network, ...(encoder && { clip: encoder }) },
-    new Map([...weights].filter(([name]) => !isUpdate(name))),
-  );
+  const of = (...parts: readonly string[]) =>
+    new Map([...weights].filter(([name]) => parts.some((part) => name.startsWith(part))));
+  loadParameters({ denoiser: network, ...(encoder && { clip: encoder }) }, of('denoiser.', 'clip.'));
   if (lora && !apart) mergeUpdates(network, weights, lora);
+  const autoencoder = known.latents && (await autoencoderOf({ networks, weights: of('autoencoder.') }, options));
   const moments = momentsFromMeasured(measured, known.image);
-  const parameters = namedParameters({ denoiser: network });
-  return { ...known, network, parameters, ...(moments && { moments }), ...(encoder && { encoder }) };
+  return {
+    ...known,
+    network,
+    parameters: namedParameters({ denoiser: network }),
+    ...(moments && { moments }),
+    ...(encoder && { encoder }),
+    ...(autoencoder && { autoencoder }),
+  };
+}
+
+/** The autoencoder that a checkpoint holds beside the denoiser. */
+async function autoencoderOf(
+  { networks, weights }: Pick<Checkpoint, 'networks' | 'weights'>,
+  options: LoadNetworkOptions,
+): Promise<AutoencoderParts> {
+  if (!Object.hasOwn(networks, 'autoencoder')) throw new Error('it works on latents, and has no autoencoder');
+  const network = await loadNetwork<Autoencoder>(networks.autoencoder, options);
+  loadParameters({ autoencoder: network }, weights);
+  return { network, parameters: namedParameters({ autoencoder: network }) };
 }

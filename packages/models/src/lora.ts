@@ -12,9 +12,6 @@ export function loraNames(network: object): LoraNames {
   return { nameOf: (path) => names.get(path)! };
 }
 
-/** The tensors of a checkpoint that are updates, which are trained by themselves. */
-export const isUpdate = (name: string): boolean => name.startsWith('lora.');
-
 /**
  * Adds the updates of a checkpoint to its network.
  * @param alpha what they count, as its meaning says

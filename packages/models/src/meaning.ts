@@ -3,6 +3,7 @@ import type { Parameterisation } from '@ddpm/diffusion';
 import { checkLevel, edm, epsilon, flow, image, learnedRange, learnedVariance, velocity } from '@ddpm/diffusion';
 import { scheduleFromBetas } from '@ddpm/schedules';
 import { z } from 'zod';
+import type { LatentsMeaning } from './latents';
 import type { KnownLevels } from './levels';
 import { edmLevels, flowLevels, scheduleLevels } from './levels';
 
@@ -47,6 +48,9 @@ const schema = z.strictObject({
   captions: z
     .strictObject({ length: size, tokenizer: z.record(z.string(), z.json()), dropout: z.number().min(0).max(1) })
     .optional(),
+  latents: z
+    .strictObject({ image: z.tuple([size, size, size]), scalingFactor: above0, shiftFactor: z.number() })
+    .optional(),
   lora: z.strictObject({ alpha: above0 }).optional(),
   sampling: z.strictObject({ sampler: z.string(), steps: size, spacing: z.string() }).optional(),
   clip: z
@@ -81,6 +85,8 @@ export interface DenoiserMeaning {
   readonly lowRes?: LowResMeaning;
   /** How it draws where nobody says, if it was tuned for few steps; as `chooseSampler` takes it. */
   readonly sampling?: FewSteps;
+  /** Of what its images are the latents, if they are. */
+  readonly latents?: LatentsMeaning;
   /** What the low-rank updates count that a checkpoint holds apart from the network's own weights, if it does: α. */
   readonly lora?: { readonly alpha: number };
 }
@@ -145,6 +151,7 @@ export function meaningToJson({
   sampling,
   lora,
   clip,
+  latents,
   lowRes,
 }: DenoiserMeaning): JsonObject {
   const { sigmaData, variance } = parameterisation;
@@ -161,6 +168,7 @@ export function meaningToJson({
     ...(sampling && { sampling: { ...sampling } }),
     ...(lora && { lora: { ...lora } }),
     ...(clip && { clip: { ...clip, image: [...clip.image], captions: { ...clip.captions } } }),
+    ...(latents && { latents: { ...latents, image: [...latents.image] } }),
     ...(lowRes && { lowRes: { size: [...lowRes.size], maxAugmentation: lowRes.maxAugmentation } }),
   } satisfies Json;
 }
@@ -177,7 +185,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     throw unexpected(path, message);
   }
   const { image: shape, parameterisation, sigmaData, learnedVariance: variance, ...data } = result.data;
-  const { levels, classNames, labelDropout, captions, clip, lowRes, sampling, lora } = data;
+  const { levels, classNames, labelDropout, captions, clip, lowRes, sampling, lora, latents } = data;
   if ((parameterisation === 'edm') !== (sigmaData !== undefined))
     throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
   const fixed = parameterisations[parameterisation]({ sigmaData });
@@ -191,6 +199,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     ...(sampling && { sampling }),
     ...(lora && { lora }),
     ...(clip && { clip: clip as VectorMeaning }),
+    ...(latents && { latents }),
     ...(lowRes && { lowRes }),
   };
   checkMeaning(meaning);

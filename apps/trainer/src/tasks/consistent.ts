@@ -47,10 +47,10 @@ type Settings = CommonSettings & SettingsOf<typeof options>;
 /** The quick preset's denoiser, in one or two steps. */
 const preset: Settings = {
   ...defaults,
-  ...{ dataset: 'fashion-mnist-10k', flip: true, steps: 1600, batchSize: 32 },
+  ...{ dataset: 'fashion-mnist-10k', flip: true, steps: 1000, batchSize: 32 },
   ...{ deltaStages: 4, deltaQ: 2, deltaK: 8, deltaB: 1 },
-  ...{ learningRate: 1e-3, warmup: 50, decay: 'cosine', beta2: 0.99, clipNorm: 1, ema: 0.98 },
-  ...{ network: 'that of --from', sampleEvery: 400, checkpointEvery: 400 },
+  ...{ learningRate: 5e-4, warmup: 50, decay: 'cosine', beta2: 0.99, clipNorm: 1, ema: 0.98 },
+  ...{ network: 'that of --from', sampleEvery: 500, checkpointEvery: 500 },
 };
 
 /** The levels t that are drawn, and the time that Δt is measured by. */

@@ -17,6 +17,7 @@ import { parameterisations } from '@ddpm/models';
 import { z } from 'zod';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
+import { latentOptions } from './latent';
 import { levelSources, weightings } from './objective';
 import type { Preset } from './training';
 
@@ -79,6 +80,7 @@ export const options = {
       inherited: true,
     },
   },
+  Latents: latentOptions,
   'Noise levels': {
     levelSource: {
       flag: '--level-source <name>',

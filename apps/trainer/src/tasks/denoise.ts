@@ -35,6 +35,7 @@ import * as tf from '@tensorflow/tfjs';
 import { checkNetwork } from '../check-network';
 import type { DenoiseSettings } from './denoise-options';
 import { bounds, losses, networkOptions, OF_MODEL, options, presets, settle } from './denoise-options';
+import { openLatents, trainingOver } from './latent';
 import type { Objective } from './objective';
 import { objectiveOf, someLevels, wayTo } from './objective';
 import type { Ingredients, Training } from './training';
@@ -45,7 +46,9 @@ const [COUNT, BATCH] = [16, 64];
 
 /** A denoiser of the dataset's images, and of their classes where the network takes them. */
 async function make({ settings, dataset, execution, before }: Ingredients<DenoiseSettings>): Promise<Training> {
-  const measured = settings.sigmaData === 'measured' ? await measuredSigma(dataset) : undefined;
+  const latents = await openLatents(settings, { dataset, execution, before });
+  // Latents are brought to a standard deviation of 1.
+  const measured = settings.sigmaData === 'measured' ? (latents ? 1 : await measuredSigma(dataset)) : undefined;
   const sigmaData = settings.sigmaData === 'measured' ? measured : settings.sigmaData;
   const { parameterisation, levels, source, steady, weighting } = objectiveOf(
     settings,
@@ -60,7 +63,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
   const known = before?.checkpoint.networks.denoiser;
   const reference: NetworkReference = {
     name,
-    options: networkOptions(settings, dataset.shape, classes ? dataset.classNames!.length : undefined),
+    options: networkOptions(settings, latents?.item ?? dataset.shape, classes ? dataset.classNames!.length : undefined),
     ...(known?.name === name && known.folder !== undefined && { folder: known.folder }),
   };
   const network = await loadNetwork<Network>(reference, {
@@ -72,23 +75,26 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
   const parameters = namedParameters({ denoiser: network });
   const classNames = network.conditions?.includes('label') ? dataset.classNames : undefined;
   const condition = conditionOf(network, dataset, { none: labelDropout > 0 });
-  const image = dataset.shape;
+  const image = latents?.item ?? dataset.shape;
   await checkNetwork(network, {
     ...{ name, parameters, execution, image, condition, blind: settings.blind },
     told: toldOf(parameterisation, someLevels(levels)),
     learnsVariance: parameterisation.variance !== undefined,
   });
 
-  const moments = showsImages(levels.noisiest, image[0] * image[1] * image[2])
-    ? await measuredMoments(dataset, classNames)
-    : undefined;
+  const moments =
+    !latents && showsImages(levels.noisiest, image[0] * image[1] * image[2])
+      ? await measuredMoments(dataset, classNames)
+      : undefined;
 
   const { loss } = settings;
   const objective = {
     ...{ network, parameters, parameterisation, loss: losses[loss] ?? l2, weighting },
     bound: levels.schedule && bounds[loss]?.of(trailing(levels.schedule)),
   };
-  const whole = withNearestNoise(denoising({ ...objective, levels: source }), { among: settings.noises ?? 1 });
+  const own = withNearestNoise(denoising({ ...objective, levels: source }), { among: settings.noises ?? 1 });
+  const whole = latents ? latents.over(own) : own;
+  const steadily = denoising({ ...objective, levels: steady, evaluation: true });
   const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition }));
   const classesOf = (count: number) => labels(count, { classes: classNames!.length }).label.data;
   /** Images, as ddpm-sample draws them where it is asked for nothing else. */
@@ -98,6 +104,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
       ...{ network: await compiled.get(), parameterisation, image, count, seed: settings.seed },
       ...{ sampler, prior: choosePrior({ levels, image, moments }).prior, batch: BATCH },
       condition: classNames && labels(count, { classes: classNames.length }),
+      ...(latents && { decode: (made: tf.Tensor4D) => latents.compiled.decode(made) }),
     });
   };
   const says = [
@@ -112,24 +119,25 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
       networkOptions: { ...settings.networkOptions, patchSize: reference.options.patchSize },
     }),
   };
-  return {
+  return trainingOver(latents, {
     task: labelDropout > 0 ? withLabelDropout(whole, { none: classNames!.length, probability: labelDropout }) : whole,
-    validation: denoising({ ...objective, levels: steady, evaluation: true }),
+    validation: latents ? latents.over(steadily, { evaluation: true }) : steadily,
     networks: { denoiser: reference },
     meaning: meaningToJson({
       ...{ image, parameterisation, levels, classNames },
       ...(labelDropout > 0 && { labelDropout }),
+      ...(latents && { latents: latents.meaning }),
     }),
     ...(Object.keys(found).length > 0 && { settings: found }),
     ...(moments && { measured: momentsToMeasured(moments), notes: [priorNote(levels)] }),
     description: says.join(', '),
     async preview() {
-      return enlarge(imageGrid(toImages(await drawn(COUNT), [COUNT, ...image])), 2);
+      return enlarge(imageGrid(toImages(await drawn(COUNT), [COUNT, ...dataset.shape])), 2);
     },
     async images(count) {
       const pixels = toBytes(await drawn(count));
       const classes = classNames && { labels: classesOf(count), classNames };
-      return arrayDataset({ pixels, shape: image, ...classes });
+      return arrayDataset({ pixels, shape: dataset.shape, ...classes });
     },
     quarters: ({ time }, values) =>
       quarters(
@@ -138,7 +146,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Denois
       ),
     operations: async () => (await (await compiled.get()).cost()).operations,
     dispose: () => compiled.dispose(),
-  };
+  });
 }
 
 export const denoise = kind({

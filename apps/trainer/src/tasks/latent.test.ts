@@ -1,0 +1,103 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readCheckpoint } from '@ddpm/checkpoint';
+import { prepareExecution } from '@ddpm/execution';
+import { encodePng } from '@ddpm/images/png';
+import { compileLatents, loadDenoiser } from '@ddpm/models';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs';
+import { execute } from '../execute';
+
+let folder: string;
+const run = (name: string) => join(folder, name);
+const common = {
+  ...{ validation: 1, validateEvery: 4, sampleEvery: 0, quiet: true, backend: 'cpu' },
+  checkpointEvery: 2,
+  batchSize: 2,
+};
+const denoiser = {
+  ...{ preset: 'quick', timesteps: 16, classes: false, steps: 4 },
+  networkOptions: { patchSize: 1, modelChannels: 4, channelMult: [1], numResBlocks: 1, groups: 2 },
+};
+const data = () => ({ dataset: 'folder', dataDir: run('images') });
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'ddpm-latent-'));
+  mkdirSync(run('images'));
+  for (let i = 0; i < 7; i++) {
+    const pixels = Uint8Array.from({ length: 64 }, (_, k) => (k * (i + 3) * 5) % 256);
+    writeFileSync(join(run('images'), `${i}.png`), encodePng({ width: 8, height: 8, channels: 1, data: pixels }));
+  }
+  const network = {
+    kind: 'kl',
+    blockOutChannels: [2, 2],
+    normNumGroups: 1,
+    latentChannels: 3,
+    midBlockAddAttention: false,
+  };
+  await execute({
+    ...common,
+    ...data(),
+    task: 'autoencoder',
+    networkOptions: network,
+    steps: 2,
+    out: run('autoencoder'),
+  });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+const read = (name: string) => readCheckpoint(join(run(name), 'checkpoint.safetensors'));
+
+test.each(['mean', 'sample'])(
+  'learns latents (%s) of the standard deviation 1, and its run folder holds the autoencoder and goes on without it',
+  async (latents) => {
+    const options = { ...common, ...data(), ...denoiser, latents };
+    await execute({ ...options, autoencoder: run('autoencoder'), out: run(latents) });
+    const [straight, autoencoder] = [await read(latents), await read('autoencoder')];
+    expect(Object.keys(straight.networks)).toEqual(['denoiser', 'autoencoder']);
+    for (const [name, { data: values }] of autoencoder.weights)
+      expect([name, straight.weights.get(name)!.data]).toEqual([name, values]);
+
+    const loaded = await loadDenoiser(straight, { bases: [import.meta.url] });
+    expect([loaded.image, loaded.latents!.image]).toEqual([
+      [4, 4, 3],
+      [8, 8, 1],
+    ]);
+    const compiled = compileLatents(await prepareExecution('cpu'), loaded.latents!, loaded.autoencoder!);
+    const pictures = tf.tidy(() =>
+      tf.concat(
+        Array.from({ length: 7 }, (_, i) =>
+          tf.tensor4d(
+            Float32Array.from({ length: 64 }, (_value, k) => ((k * (i + 3) * 5) % 256) / 127.5 - 1),
+            [1, 8, 8, 1],
+          ),
+        ),
+      ),
+    );
+    const { mean, variance } = tf.moments(await compiled.encode(pictures));
+    expect(Math.abs(mean.dataSync()[0])).toBeLessThan(0.3);
+    expect(variance.dataSync()[0]).toBeGreaterThan(0.6);
+    expect(variance.dataSync()[0]).toBeLessThan(1.5);
+    const back = await compiled.decode(await compiled.encode(pictures));
+    expect(tf.max(tf.abs(tf.sub(back, loaded.autoencoder!.network.apply(pictures)))).dataSync()[0]).toBeLessThan(1e-4);
+
+    rmSync(join(run(latents), 'checkpoints', 'step-0000004.safetensors'));
+    await execute({ resume: run(latents), quiet: true });
+    const resumed = await read(latents);
+    expect([resumed.weights, resumed.state, resumed.meaning]).toEqual([
+      straight.weights,
+      straight.state,
+      straight.meaning,
+    ]);
+  },
+);
+
+test('previews are images, and what does not fit is refused in one line', async () => {
+  const options = { ...common, ...data(), ...denoiser, out: run('none'), steps: 1 };
+  await expect(execute({ ...options, autoencoder: run('mean') })).rejects.toThrow(
+    /--autoencoder .* cannot be used: its meaning is not that of an autoencoder/,
+  );
+  await expect(execute({ ...options, autoencoder: run('autoencoder'), imageSize: 4 })).rejects.toThrow(
+    /--autoencoder .* is of images of 8×8×1, and these are of 4×4×1/,
+  );
+  await execute({ ...options, autoencoder: run('autoencoder'), sampleEvery: 1, out: run('shown') });
+});
