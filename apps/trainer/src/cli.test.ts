@@ -248,8 +248,8 @@ describe('what is wrong is one line, and no run folder', () => {
   test.each<[string[], string]>([
     [['--batch-sise', '4'], "ddpm-train: unknown option '--batch-sise' (Did you mean --batch-size?)"],
     [
-      ['--backend', 'cuda'],
-      "ddpm-train: --backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'",
+      ['--backend', 'opencl'],
+      "ddpm-train: --backend must be one of auto, compiled, webgpu, cuda, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'opencl'",
     ],
   ])('%j: exit code 2', (args, message) => {
     const { status, stdout, stderr } = run(...args);

@@ -138,7 +138,10 @@ describe('settings', () => {
       ['--dataset', 'fashion'],
       "--dataset must be one of fashion-mnist, fashion-mnist-10k, mnist, cifar10, pixel-art, emoji, folder, got 'fashion'",
     ],
-    [['--backend', 'cuda'], "--backend must be one of auto, compiled, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'cuda'"],
+    [
+      ['--backend', 'opencl'],
+      "--backend must be one of auto, compiled, webgpu, cuda, tfjs-node-gpu, tfjs-node, wasm, cpu, got 'opencl'",
+    ],
     [
       ['--schedule', 'exponential'],
       '--schedule must be one of linear, stretched-linear, quadratic, stable-diffusion, sigmoid, cosine, velocity-cosine, linear-zero-snr, ',

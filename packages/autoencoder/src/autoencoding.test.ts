@@ -106,6 +106,7 @@ describe('a codebook', () => {
       task.observe!(
         {},
         new Map(Object.entries({ indices, latents }).map(([name, values]) => [name, Float32Array.from(values)])),
+        new Map(),
       );
     // At first all are dead, and become latents of the batch.
     observe([0, 0, 0], [1, 2, 1, 2, 1, 2]);
