@@ -17,6 +17,8 @@ export { clipMeaningToJson, loadClip } from './load-clip';
 export type { ClipMeaning, LoadedClip } from './load-clip';
 export { classifierGuidance } from './classifier-guidance';
 export type { ClassifierGuidance } from './classifier-guidance';
+export { compileLatents } from './latents';
+export type { AutoencoderParts, CompiledLatents, LatentsMeaning } from './latents';
 export { compileNetwork } from './compile-network';
 export type { CompiledNetwork } from './compile-network';
 export { compileChain } from './compile-chain';

@@ -213,7 +213,11 @@ describe('identities', () => {
       expect(sampler.levels.slice(1)).toEqual(rest.levels);
       const whole: number[] = [];
       const after = await sample(bestDenoise, x, { sampler, rng: new Random(2) });
-      const xAfter = ddim([noise, first]).step(0, [{ ...(await bestDenoise(x, noise)), x, level: noise }], drawsNothing);
+      const xAfter = ddim([noise, first]).step(
+        0,
+        [{ ...(await bestDenoise(x, noise)), x, level: noise }],
+        drawsNothing,
+      );
       const expected = await sample(bestDenoise, xAfter, { sampler: rest, rng: new Random(2) });
       whole.push(...after.dataSync());
       expect(whole).toEqual([...expected.dataSync()]);
