@@ -49,7 +49,10 @@ test('drawn images are measured now and then and at the end, by a classifier of 
 });
 
 test.each([
-  [denoise, 'the features fashion-mnist are of 28×28×1 images, and these are 4×4×1'],
+  [
+    [...denoise, '--features', 'fashion-mnist'],
+    'the features fashion-mnist are of 28×28×1 images, and these are 4×4×1',
+  ],
   [[...denoise, '--features', 'absent'], 'absent cannot be read'],
   [
     ['--task', 'classifier', '--steps', '1', '--evaluate-every', '1'],
