@@ -129,6 +129,12 @@ function changes(module: object, applied: readonly AppliedLora[]) {
   });
 }
 
+/** A network: whatever is applied to inputs. */
+export interface LoraNetwork {
+  /** Inputs → output. */
+  apply(...inputs: never[]): tf.Tensor;
+}
+
 /**
  * A network with updates kept apart: W + ΔW stands in each layer while it is applied. Whatever the layers do with their
  * weights, gradients reach A and B; W itself is not trained, unless it is among the parameters. Of parameters alone,
@@ -136,10 +142,7 @@ function changes(module: object, applied: readonly AppliedLora[]) {
  * @typeParam N the network, which keeps its other fields
  * @throws RangeError if a layer is not in the network, or an update not of its shape
  */
-export function withLora<N extends { apply(...inputs: never[]): tf.Tensor }>(
-  network: N,
-  applied: readonly AppliedLora[],
-): N {
+export function withLora<N extends LoraNetwork>(network: N, applied: readonly AppliedLora[]): N {
   const layers = changes(network, applied);
   const apply = (...inputs: never[]) =>
     tf.tidy(() => {

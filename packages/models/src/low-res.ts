@@ -5,11 +5,12 @@ import { Random } from '@ddpm/random';
 import type { Batch } from '@ddpm/train';
 import type { DenoiserMeaning } from './meaning';
 
-type Shape = readonly [h: number, w: number, c: number];
-type Size = readonly [h: number, w: number];
-
 /** Pictures in [−1, 1], one after the other, brought to another size, as datasets bring theirs: by bicubic interpolation. */
-export function resized(pictures: Float32Array, shape: Shape, [height, width]: Size): Float32Array {
+export function resized(
+  pictures: Float32Array,
+  shape: readonly [h: number, w: number, c: number],
+  [height, width]: readonly [h: number, w: number],
+): Float32Array {
   const size = shape[0] * shape[1] * shape[2];
   const n = pictures.length / size;
   const out = new Float32Array(n * height * width * shape[2]);

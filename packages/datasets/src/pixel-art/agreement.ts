@@ -10,7 +10,7 @@ export interface Share {
 const ATTRIBUTES = ['hair', 'clothes', 'hat', 'glasses'] as const;
 
 /** How far portraits show what was asked for: colours of hair, clothes and hats, the kind of glasses, and all colours. */
-export type Agreement = Readonly<Record<(typeof ATTRIBUTES)[number] | 'colours', Share>>;
+export type Agreement = Readonly<Record<'hair' | 'clothes' | 'hat' | 'glasses' | 'colours', Share>>;
 
 /**
  * Compares what portraits were to show with what is read from them. What was not asked for does not count.

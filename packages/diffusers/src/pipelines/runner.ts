@@ -1,14 +1,22 @@
 import { disposeParameters, namedParameters } from '@ddpm/layers';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** What compiles a function of tensors: an `Execution` of @ddpm/execution is one. */
+/** A compiler of functions of tensors: an `Execution` of @ddpm/execution is one. */
 export interface Compiler {
-  /** The function as an asynchronous one, which reads these variables when it is called. */
+  /**
+   * The function as an asynchronous one, which reads these variables when it is called.
+   * @typeParam F the function
+   */
   compile<F extends (...inputs: never[]) => tf.Tensor>(
     fn: F,
     examples: readonly tf.Tensor[],
     options: { readonly parameters: ReadonlyMap<string, tf.Variable>; readonly coupled: boolean },
-  ): Promise<((...inputs: Parameters<F>) => Promise<ReturnType<F>>) & { dispose(): Promise<void> }>;
+  ): Promise<
+    ((...inputs: Parameters<F>) => Promise<ReturnType<F>>) & {
+      /** Frees what runs it. */
+      dispose(): Promise<void>;
+    }
+  >;
 }
 
 /** A network's function, wherever it runs. It is compiled when it is first called, and its result is the caller's. */

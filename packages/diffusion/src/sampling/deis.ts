@@ -15,7 +15,10 @@ import { checkOrder, shortRun, stepOrder } from './step-order';
  * @throws RangeError unless the order is 1, 2 or 3
  */
 export const deis = fromNoise(
-  (levels: readonly Level[], { order = 2, lowerOrderFinal = shortRun(levels) } = {}): Sampler => {
+  (
+    levels: readonly Level[],
+    { order = 2, lowerOrderFinal = shortRun(levels) }: { order?: number; lowerOrderFinal?: boolean } = {},
+  ): Sampler => {
     checkOrder('deis', order, 3);
     return {
       levels,

@@ -7,13 +7,13 @@ import type { Sampler } from './sampler';
  * first step is then exact without them: x is the noise, and x_s = signal_s x̂_0 + sigma_s x, as of `ddim`. What comes
  * after is the sampler's own from the noisiest level with signal. It does not look back on the noise: the slope of x̂_0
  * from there, in λ or in log σ, is 0.
+ * @typeParam Make the function that makes it
  * @param make a sampler of levels with signal, and of what else it takes
  * @returns the same of levels of which the first may have no signal
  * @throws RangeError, when it is called, if another has none
  */
-export const fromNoise =
-  <Options extends unknown[]>(make: (levels: readonly Level[], ...options: Options) => Sampler) =>
-  (levels: readonly Level[], ...options: Options): Sampler => {
+export function fromNoise<Make extends (levels: readonly Level[], ...options: never[]) => Sampler>(make: Make): Make {
+  const began = (levels: readonly Level[], ...options: never[]): Sampler => {
     const dark = levels.findIndex(({ signal }, i) => i > 0 && !(signal > 0));
     if (dark > 0)
       throw new RangeError(
@@ -33,3 +33,5 @@ export const fromNoise =
       },
     };
   };
+  return began as Make;
+}
