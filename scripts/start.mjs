@@ -1,4 +1,4 @@
-// npm start: sets everything up, shows what a longer training has learned, trains a first model and samples from it.
+// npm start: sets everything up, shows what the pretrained model draws, trains a first model and samples from it.
 // Options go to the trainer: npm start -- --steps 50
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -27,11 +27,11 @@ const backend = ['--backend', value('--backend') ?? 'auto'];
 const draws = !has('--help', '-h', '--dry-run');
 // The pretrained model is of what a first run learns where nothing else is asked for.
 const beside = draws && !has('--preset', '--config', '--resume', '--dataset', '--task');
-const possible = join('runs', 'pretrained');
-if (beside && !existsSync(join(root, possible, 'grid.png'))) {
-  console.log('What is possible, by a model that was trained for longer:');
-  app('sampler', '--pretrained', 'fashion-mnist', '--format', 'grid', '--out', possible, ...backend);
-  console.log('What this machine learns in a few minutes:');
+const pretrained = join('runs', 'pretrained');
+if (beside && !existsSync(join(root, pretrained, 'grid.png'))) {
+  console.log('By the pretrained model:');
+  app('sampler', '--pretrained', 'fashion-mnist', '--format', 'grid', '--out', pretrained, ...backend);
+  console.log('What this machine learns by itself:');
 }
 
 const resumed = value('--resume');
@@ -45,9 +45,9 @@ if (draws) {
   if (beside) {
     const { imageGrid } = await import('../packages/images/dist/index.js');
     const { decodePng, encodePng } = await import('../packages/images/dist/png.js');
-    const grids = [samples, possible].map((folder) => decodePng(readFileSync(resolve(root, folder, 'grid.png'))));
+    const grids = [samples, pretrained].map((folder) => decodePng(readFileSync(resolve(root, folder, 'grid.png'))));
     const path = join(samples, 'beside-pretrained.png');
     writeFileSync(resolve(root, path), encodePng(imageGrid(grids, { columns: 2, padding: 8, background: 255 })));
-    console.log(`Beside what is possible: ${path}`);
+    console.log(`Both side by side: ${path}`);
   }
 }

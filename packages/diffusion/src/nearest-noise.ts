@@ -18,6 +18,7 @@ export interface NearestNoiseOptions {
 export function withNearestNoise(task: Task, { among }: NearestNoiseOptions): Task {
   if (!Number.isSafeInteger(among) || among < 1)
     throw new RangeError(`withNearestNoise: among must be a whole number of at least 1, got ${among}`);
+  if (among === 1) return task;
   return {
     ...task,
     draw(examples, rng): Batch {
