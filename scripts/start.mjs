@@ -29,9 +29,9 @@ const draws = !has('--help', '-h', '--dry-run');
 const beside = draws && !has('--preset', '--config', '--resume', '--dataset', '--task');
 const pretrained = join('runs', 'pretrained');
 if (beside && !existsSync(join(root, pretrained, 'grid.png'))) {
-  console.log('By the pretrained model:');
+  console.log('What is possible, by a model that was trained for an hour:');
   app('sampler', '--pretrained', 'fashion-mnist', '--format', 'grid', '--out', pretrained, ...backend);
-  console.log('What this machine learns by itself:');
+  console.log('What this machine learns in some minutes:');
 }
 
 const resumed = value('--resume');
