@@ -1,6 +1,4 @@
-import type { Shape, Target, TensorSpec } from '../graph';
-import { Graph, sizeOf } from '../graph';
-import { add } from '../ops';
+import type { Shape, TensorSpec } from '../graph';
 import type { Column, LossTrace } from '../trace-loss';
 import { partition } from './partition';
 import type { ProgramSpec } from './program';
@@ -12,8 +10,6 @@ export interface GradientPlan {
   readonly microBatch: number;
   /** The columns of the losses; none where there is only their mean. */
   readonly columns: readonly Column[];
-  /** Of all sums, as one vector each: a + b = total. */
-  readonly add: Uint8Array;
   /** The parts that the sums consist of, one after the other. */
   readonly parts: readonly { readonly name: string; readonly shape: Shape }[];
   /** Arranges parts as gradients, where that is needed. */
@@ -48,10 +44,6 @@ export function planGradients(
     },
     microBatch: inputs[0].shape[0],
     columns,
-    add: addition(
-      sums.reduce((sum, shape) => sum + sizeOf(shape), 0),
-      traced.graph.target,
-    ),
     parts,
     finish:
       finish.outputs.length > 0
@@ -63,11 +55,4 @@ export function planGradients(
         : undefined,
     gradients: new Map(names.map((name, i) => [name, gradients[i]])),
   };
-}
-
-/** The graph a + b of vectors. */
-function addition(size: number, target: Target): Uint8Array {
-  const graph = new Graph(target);
-  const [a, b] = ['a', 'b'].map((name) => ({ name, value: graph.input(name, [size], 'float32') }));
-  return modelInto([a, b], [{ name: 'total', value: add(a.value, b.value) }]);
 }

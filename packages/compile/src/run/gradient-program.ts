@@ -6,7 +6,7 @@ import type { Executor } from './executor';
 import type { Column } from '../trace-loss';
 import type { Tensors } from './ort';
 import { openSession, runInto } from './ort';
-import { dataOf, newTensor, ortTensor, tensorsOf } from './session';
+import { dataOf, newTensor, tensorsOf } from './session';
 
 /** A training step for micro-batches of one size: what runs for each, and what runs once for a batch, opened. */
 export interface GradientProgram {
@@ -16,8 +16,6 @@ export interface GradientProgram {
   readonly columns: readonly Column[];
   /** The sums of all groups. */
   readonly total: Float32Array;
-  /** a + b of vectors as long as the total: twice as fast as a loop. */
-  readonly add: ort.InferenceSession;
   /** Arranges the total, where that is needed: always the same tensors. */
   readonly finish?: { readonly session: ort.InferenceSession; readonly feeds: Tensors; readonly fetches: Tensors };
   /** Of the parameters that the loss depends on: parts of the total, or what finish computes. */
@@ -26,7 +24,7 @@ export interface GradientProgram {
 
 /** Opens what runs once for a batch, on the caller's thread; prep and main are for an executor to open. */
 export async function openProgram(
-  { spec, microBatch, columns, add, parts, finish, gradients }: GradientPlan,
+  { spec, microBatch, columns, parts, finish, gradients }: GradientPlan,
   _executor: Executor,
 ): Promise<GradientProgram> {
   const size = spec.sums.reduce((sum, shape) => sum + sizeOf(shape), 0);
@@ -42,7 +40,6 @@ export async function openProgram(
     microBatch,
     columns,
     total,
-    add: await open(add),
     finish: finish && {
       session: await open(finish.model),
       feeds: pick(finish.inputs),
@@ -50,13 +47,6 @@ export async function openProgram(
     },
     gradients: new Map([...gradients].map(([name, from]) => [name, dataOf(tensors[from]) as Float32Array])),
   };
-}
-
-/** a + b, in the place of a. */
-export async function addTo({ add }: GradientProgram, a: Float32Array, b: Float32Array): Promise<Float32Array> {
-  const [first, second] = [a, b].map((data) => ortTensor(data, [data.length], 'float32'));
-  await runInto(add, { a: first, b: second }, { total: first });
-  return a;
 }
 
 /** Arranges the total of the sums as gradients, and adds them to those there already are. */
@@ -72,6 +62,6 @@ export async function finishGradients(
   }
 }
 
-export async function closeProgram({ finish, add }: GradientProgram): Promise<void> {
-  await Promise.all([finish?.session.release(), add.release()]);
+export async function closeProgram({ finish }: GradientProgram): Promise<void> {
+  await finish?.session.release();
 }

@@ -3,12 +3,11 @@ import type { Executor } from './executor';
 import { reasonOf } from './realm';
 import type { Runner } from './device';
 import type { GradientProgram } from './gradient-program';
-import { addTo } from './gradient-program';
 import type { ProgramSpec } from '../plan/program';
 import type { TensorData } from './data';
 import { sharedMemory } from './threads';
 import type { Among, Node } from './tree';
-import { halves, nodesOf, shareOf, sumOf } from './tree';
+import { add, halves, nodesOf, shareOf, sumOf } from './tree';
 
 /**
  * How many micro-batches each group has; as even as can be, and the same for any number of workers, so that sums are
@@ -47,8 +46,6 @@ export class Summation {
   private readonly pool?: Runner;
   /** Memory for the sums of groups, as workers write them. */
   private readonly free = new Map<ProgramSpec, ArrayBufferLike[]>();
-  /** Memory for the sums of nodes beside the total. */
-  private readonly spare = new Map<ProgramSpec, Float32Array[]>();
 
   /** At least one of them. */
   constructor(executor?: Executor, pool?: Runner) {
@@ -95,7 +92,8 @@ export class Summation {
     const nodes = ranges.map((each) => nodesOf(sizes.length, each));
     const all = nodes.flat();
     await among.reduce(
-      sums,
+      // Others may be sent memory that no worker sees alone.
+      sums.map((sum) => (sum === program.total ? sum : sum.slice())),
       nodes.map(({ length }) => length),
       (vectors) =>
         sumOf(
@@ -104,7 +102,7 @@ export class Summation {
         ),
       program.total,
     );
-    this.giveBack(program, sums);
+    this.free.get(program.spec)?.push(...sums.filter((sum) => sum !== program.total).map(({ buffer }) => buffer));
     const each = program.spec.results.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     const counts = ranges.map(({ from, to }) => each * sizes.slice(from, to).reduce((sum, size) => sum + size, 0));
     const mine = losses.flatMap((data) => [...data]);
@@ -135,7 +133,6 @@ export class Summation {
     const { spec, microBatch, total } = program;
     const free = this.free.get(spec) ?? [];
     this.free.set(spec, free);
-    this.spare.set(spec, this.spare.get(spec) ?? []);
     const sizes = groupSizes(microBatches);
     const starts = sizes.map((_, i) => start + microBatch * sizes.slice(0, i).reduce((sum, size) => sum + size, 0));
     const groups = sizes.slice(from, to).map(async (count, i) => {
@@ -152,14 +149,14 @@ export class Summation {
     // Where one fails, the others are waited for, so that the next call finds the workers idle.
     const settled = Promise.allSettled(groups);
     const losses: TensorData[] = [];
-    let totalIsFree = true;
+    // Each sum lies where its first group's does, but the first, which is that of all where nobody else computes any.
     const sumUp = async (node: Node): Promise<Float32Array> => {
       const both = halves(node);
       if (both) {
         const left = await sumUp(both[0]);
         const right = await sumUp(both[1]);
-        await addTo(program, left, right);
-        this.giveBack(program, [right]);
+        add(left, right);
+        free.push(right.buffer);
         return left;
       }
       const group = await groups[node.from - from].catch(async (error: unknown) => {
@@ -167,20 +164,15 @@ export class Summation {
         throw error;
       });
       losses.push(group.losses);
-      // The first is that of the first node, which is all of them where nobody else computes any.
-      const sum = totalIsFree ? total : (this.spare.get(spec)!.pop() ?? new Float32Array(total.length));
-      totalIsFree = false;
-      sum.set(new Float32Array(group.sums));
+      const sum = new Float32Array(group.sums);
+      if (node.from > from) return sum;
+      total.set(sum);
       free.push(group.sums);
-      return sum;
+      return total;
     };
     const sums: Float32Array[] = [];
     for (const node of nodesOf(sizes.length, { from, to })) sums.push(await sumUp(node));
     return { losses, sums };
-  }
-
-  private giveBack({ spec, total }: GradientProgram, sums: readonly Float32Array[]): void {
-    this.spare.get(spec)?.push(...sums.filter((sum) => sum !== total));
   }
 }
 

@@ -70,7 +70,8 @@ export function sumOf(leaves: number, nodes: readonly (Node & { readonly sum: Fl
   return up({ from: 0, to: leaves });
 }
 
-function add(a: Float32Array, b: Float32Array): Float32Array {
+/** a + b, in the place of a. */
+export function add(a: Float32Array, b: Float32Array): Float32Array {
   for (let i = 0; i < a.length; i++) a[i] += b[i];
   return a;
 }

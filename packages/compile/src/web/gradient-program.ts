@@ -6,8 +6,8 @@ import type { Executor } from '../run/executor';
 import type { Column } from '../trace-loss';
 
 /**
- * A training step for micro-batches of one size. What runs once for a batch runs here: sums are added in plain
- * JavaScript, which costs less than to hand them to WebAssembly and back; what arranges them runs where programs run.
+ * A training step for micro-batches of one size. What runs once for a batch, which arranges the sums, runs where
+ * programs run.
  */
 export interface GradientProgram {
   readonly spec: ProgramSpec;
@@ -47,12 +47,6 @@ export function openProgram(
       },
     },
   });
-}
-
-/** a + b, in the place of a. */
-export function addTo(_: GradientProgram, a: Float32Array, b: Float32Array): Promise<Float32Array> {
-  for (let i = 0; i < a.length; i++) a[i] += b[i];
-  return Promise.resolve(a);
 }
 
 /** Arranges the total of the sums as gradients, and adds them to those there already are. */
