@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { kebab, UsageError } from '@ddpm/app-common';
-import type { JsonObject } from '@ddpm/checkpoint';
 import type { Execution } from '@ddpm/execution';
 import type { Model } from '@ddpm/models';
 import { lowResCondition } from '@ddpm/models';
@@ -9,21 +8,13 @@ import type { Batch } from '@ddpm/train';
 import { drawImages, withNetwork } from './draw-images';
 import { loadModel } from './model';
 import type { Settings } from './options';
+import type { LowRes } from './plan';
 import { planFor } from './plan';
 
 /** How noisy small pictures are made where nobody says, if the model knows as much. */
 const AUGMENTATION = 0.1;
 /** What is done with pictures or several samplers, and not with the stages of a cascade. */
 const ALONE = ['from', 'mask', 'interpolate', 'strength', 'compare', 'classifier'] as const;
-
-/** Small pictures that were drawn for a stage. */
-export interface LowRes {
-  readonly condition: Batch;
-  readonly count: number;
-  readonly captions?: readonly string[];
-  /** What `samples.json` says of them. */
-  readonly record: JsonObject;
-}
 
 /**
  * The model that draws the small pictures of which a stage of a cascade makes large ones: the one that is named, or that

@@ -2,7 +2,7 @@ import { UsageError } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
 import type { ChosenSampler, Denoiser, DrawOptions, Model, SamplerChoice } from '@ddpm/models';
 import { captionTokens, chooseSampler, choosePrior, classNumber, labels } from '@ddpm/models';
-import type { LowRes } from './cascade';
+import type { Batch } from '@ddpm/train';
 import type { Way } from './edit';
 import { editFor } from './edit';
 import { isLatent, latentPictures } from './latents';
@@ -23,6 +23,15 @@ export interface Plan {
   /** A sampler, and where images begin with it. */
   way(choice?: SamplerChoice): { readonly chosen: ChosenSampler; readonly way: Way };
   /** The entries of `samples.json`, but for the sampler's. */
+  readonly record: JsonObject;
+}
+
+/** Small pictures that were drawn for a stage. */
+export interface LowRes {
+  readonly condition: Batch;
+  readonly count: number;
+  readonly captions?: readonly string[];
+  /** What `samples.json` says of them. */
   readonly record: JsonObject;
 }
 

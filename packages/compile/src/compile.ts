@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Device, Runner } from './run/device';
+import type { Runner } from './run/device';
 import { deviceMicroBatch, onDevice } from './run/device';
+import type { Device } from './run/ort';
 import type { Executor } from './run/executor';
 import { startExecutor } from './run/threads';
 import type { DType, Target, TensorSpec } from './graph';

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { TensorSpec } from './graph';
 import { sizeOf } from './graph';
-import type { Device, Runner } from './run/device';
+import type { Runner } from './run/device';
 import { deviceMicroBatch, onDevice } from './run/device';
+import type { Device } from './run/ort';
 import type { Executor } from './run/executor';
 import { startExecutor } from './run/threads';
 import { Memo } from './run/memo';

@@ -2,7 +2,7 @@ export { compile } from './compile';
 export type { CompiledFunction, CompileOptions } from './compile';
 export { compileGradients } from './gradients';
 export type { CompiledGradients, CompileGradientsOptions, Gradients } from './gradients';
-export type { Device } from './run/device';
+export type { Device } from './run/ort';
 export type { Among } from './run/tree';
 export type { LossResult } from './trace-loss';
 export { exportOnnx } from './export';

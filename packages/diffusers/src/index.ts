@@ -8,6 +8,7 @@ export type { ModelFiles, PipelineFiles } from './pipelines/files';
 export type { Weights } from './pipelines/weights';
 export { imageOf, loadPipeline } from './pipelines/pipeline';
 export type { LoadPipelineOptions, Pipeline } from './pipelines/pipeline';
+export type { PipelineParts } from './pipelines/parts';
 export type { PipelineSampleOptions } from './pipelines/draw';
 export type { PipelineLatents } from './pipelines/latents';
 export type { PipelineText } from './pipelines/text';

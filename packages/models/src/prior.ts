@@ -1,7 +1,7 @@
 import type { Checkpoint } from '@ddpm/checkpoint/format';
 import type { Moments, Prior } from '@ddpm/diffusion';
 import { matched, showsImages, standard } from '@ddpm/diffusion';
-import type { Denoiser } from './load-denoiser';
+import type { DenoiserMeaning } from './meaning';
 
 /** The names of priors on a command line. */
 export const priorNames = ['standard', 'matched'] as const;
@@ -50,7 +50,7 @@ export function momentsFromMeasured(
  * @throws RangeError if `matched` is asked for, and it is not known
  */
 export function choosePrior(
-  { levels, image, moments }: Pick<Denoiser, 'levels' | 'image' | 'moments'>,
+  { levels, image, moments }: Pick<DenoiserMeaning, 'levels' | 'image'> & { readonly moments?: Moments },
   asked?: PriorName,
 ): { name: PriorName; prior: Prior } {
   if (asked === 'matched' && !moments)

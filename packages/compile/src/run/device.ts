@@ -1,11 +1,9 @@
 import type { Executor } from './executor';
 import { createExecutor } from './executor';
 import type { Pool } from './pool';
+import type { Device } from './ort';
 import { reasonOf } from './realm';
 import type { WeightMemory } from './weights';
-
-/** What ONNX Runtime computes on: the processor, whatever GPU WebGPU finds, or an NVIDIA GPU. */
-export type Device = 'cpu' | 'webgpu' | 'cuda';
 
 /** What runs programs on micro-batches: workers, or a device. */
 export type Runner = Pick<Pool, 'size' | 'open' | 'run' | 'close'>;

@@ -1,7 +1,6 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { endMarker } from '../plan/program';
 import type { ProgramSpec } from '../plan/program';
-import type { Device } from './device';
 import { host, hostArray, ort } from './host';
 import { messageOf } from './realm';
 
@@ -10,6 +9,9 @@ export { ort };
 // Unless told not to before its first session, ONNX Runtime sends Microsoft what it runs, and keeps an identifier in
 // the home folder.
 host.process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
+/** Where ONNX Runtime computes: the processor, whatever GPU WebGPU finds, or an NVIDIA GPU. */
+export type Device = 'cpu' | 'webgpu' | 'cuda';
 
 export interface SessionOptions {
   /** Threads that one operator may use. */

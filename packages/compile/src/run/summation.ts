@@ -5,7 +5,7 @@ import type { Runner } from './device';
 import type { GradientProgram } from './gradient-program';
 import type { ProgramSpec } from '../plan/program';
 import type { TensorData } from './data';
-import { sharedMemory } from './threads';
+import { sharedMemory } from './memory';
 import type { Among, Node } from './tree';
 import { add, halves, nodesOf, shareOf, sumOf } from './tree';
 

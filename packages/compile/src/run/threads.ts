@@ -41,8 +41,5 @@ export function startThread(weights: WeightMemory, { answered, failed }: ThreadE
   };
 }
 
-/** Memory that workers see too. */
-export const sharedMemory = (bytes: number): ArrayBufferLike => new SharedArrayBuffer(bytes);
-
 /** How many threads can run at a time. */
 export const processors = availableParallelism;

@@ -3,7 +3,7 @@ import type { TensorSpec } from '../graph';
 import { sizeOf } from '../graph';
 import type { TensorData } from './data';
 import { asData, dataAt } from './data';
-import { sharedMemory } from './threads';
+import { sharedMemory } from './memory';
 
 /** A value that all micro-batches share, and where it lies. */
 export interface WeightSpec extends TensorSpec {

@@ -1,4 +1,5 @@
-import type { Device, Runner } from '../run/device';
+import type { Runner } from '../run/device';
+import type { Device } from '../run/ort';
 
 /** In a page, `setRuntime` says what computes. */
 export function onDevice(who: string, device: Device): Runner {

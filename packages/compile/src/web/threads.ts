@@ -95,9 +95,6 @@ export function startExecutor(weights: WeightMemory, { threads }: { threads: num
   };
 }
 
-/** Memory that changes hands. */
-export const sharedMemory = (bytes: number): ArrayBufferLike => new ArrayBuffer(bytes);
-
 /** How many threads are worth having: a graphics processor serves one. */
 export function processors(): number {
   const { device, threads = globalThis.navigator?.hardwareConcurrency ?? 1 } = currentRuntime();

@@ -6,7 +6,7 @@ import { Random, sideBySide } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import { readSchedulerConfig } from '../schedulers/config';
 import { schedulerFromConfig } from '../schedulers/scheduler-from-config';
-import type { Pipeline } from './pipeline';
+import type { PipelineParts } from './parts';
 
 /** How to draw; each has its default. */
 export interface PipelineSampleOptions {
@@ -46,11 +46,8 @@ export interface PipelineSampleOptions {
   onStep?: (step: SampleStep & { readonly first: number }) => void | Promise<void>;
 }
 
-/** What `draw` needs of a pipeline. */
-export type Drawing = Pick<Pipeline, 'unet' | 'config' | 'scheduler' | 'image' | 'latents' | 'text'> & {
-  /** The U-Net, wherever it runs. */
-  readonly run: AsyncNetworkFunction;
-};
+/** A pipeline's parts, and its U-Net, wherever it runs. */
+export type Drawing = PipelineParts & { readonly run: AsyncNetworkFunction };
 
 const GUIDANCE = 7.5;
 
@@ -183,7 +180,7 @@ function chosenScheduler({ scheduler, text }: Drawing, { scheduler: asked, steps
 
 /** What each image's words are for the U-Net, and what guidance leads away from, where it does. */
 async function contexts(
-  text: NonNullable<Pipeline['text']>,
+  text: NonNullable<PipelineParts['text']>,
   { prompt = '', negativePrompt = '', guidanceScale = GUIDANCE }: PipelineSampleOptions,
   count: number,
 ): Promise<readonly [tf.Tensor3D, tf.Tensor3D?]> {

@@ -8,28 +8,14 @@ import { draw, ofStableDiffusion } from './draw';
 import { readPipelineFolder } from './files';
 import type { PipelineLatents } from './latents';
 import { latentsOf } from './latents';
+import type { PipelineParts } from './parts';
 import type { Compiler } from './runner';
 import { disposeAll, runner } from './runner';
 import type { PipelineText } from './text';
 import { textOf } from './text';
 
 /** A pipeline of diffusers, ready to draw with. */
-export interface Pipeline {
-  /**
-   * A network, with `apply(x, t, condition)`: x [n, h, w, c], diffusers' timestep [n] float32, and its conditions: `label`,
-   * classes [n] int32, or `context`, what it reads of words.
-   */
-  readonly unet: Unet2d | Unet2dCondition;
-  /** Its `config.json`. */
-  readonly config: JsonObject;
-  /** The `scheduler_config.json`; where the folder has none, that of Ho et al. 2020, `DDPMScheduler` with its defaults. */
-  readonly scheduler: JsonObject;
-  /** The shape of its images, where the config says their size. */
-  readonly image?: readonly [h: number, w: number, c: number];
-  /** Where the U-Net works on latents: what makes images of them. */
-  readonly latents?: PipelineLatents;
-  /** Where the U-Net reads words: what makes of them what it reads. */
-  readonly text?: PipelineText;
+export interface Pipeline extends PipelineParts {
   /** One line for each part of the folder that is not used. */
   readonly notes: readonly string[];
   /** Draws images, [count, h, w, c] in about [−1, 1]; one depends on the seed and its number alone. */
@@ -90,7 +76,7 @@ function checkFit(unet: Unet2d | Unet2dCondition, latents?: PipelineLatents, tex
 
 /** A pipeline of networks, a U-Net's config, and a scheduler's. */
 export function pipelineOf(
-  { unet, config, scheduler, latents, text }: Pick<Pipeline, 'unet' | 'config' | 'scheduler' | 'latents' | 'text'>,
+  { unet, config, scheduler, latents, text }: Omit<PipelineParts, 'image'>,
   { notes = [], execution }: { notes?: readonly string[] } & LoadPipelineOptions = {},
 ): Pipeline {
   const image = imageOf(config, latents);

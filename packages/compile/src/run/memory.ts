@@ -1,0 +1,2 @@
+/** Memory that workers see too. */
+export const sharedMemory = (bytes: number): ArrayBufferLike => new SharedArrayBuffer(bytes);

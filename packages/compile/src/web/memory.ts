@@ -1,0 +1,2 @@
+/** Memory that changes hands. */
+export const sharedMemory = (bytes: number): ArrayBufferLike => new ArrayBuffer(bytes);
