@@ -5,7 +5,16 @@ import { arrayDataset } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
 import { toBytes } from '@ddpm/images';
 import type { CompiledNetwork, Denoiser, Guidance } from '@ddpm/models';
-import { captionTokens, choosePrior, chooseSampler, compileLatents, compileNetwork, draw, labels } from '@ddpm/models';
+import {
+  captionTokens,
+  choosePrior,
+  chooseSampler,
+  compileLatents,
+  compileNetwork,
+  draw,
+  knownCondition,
+  labels,
+} from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
@@ -81,8 +90,11 @@ export const takesWords = ({ network: { conditions = [] } }: Pick<Denoiser, 'net
   conditions.includes('tokens');
 
 /** @throws Error in one line if a network takes what nobody can give */
-function checkConditions({ network: { conditions = [] }, classNames, captions }: Denoiser): void {
-  const unknown = conditions.find((name) => name !== 'label' && name !== 'tokens');
+function checkConditions(denoiser: Denoiser): void {
+  const { network, classNames, captions } = denoiser;
+  const { conditions = [] } = network;
+  const given = ['label', 'tokens', ...Object.keys(unaskedOf(denoiser, 0))];
+  const unknown = conditions.find((name) => !given.includes(name));
   if (unknown !== undefined)
     throw new Error(
       `the model takes the condition '${unknown}', which ddpm-evaluate cannot give; it can give 'label' and 'tokens'; images.npz of ddpm-sample --format npz can be measured, too`,
@@ -93,14 +105,18 @@ function checkConditions({ network: { conditions = [] }, classNames, captions }:
     throw new Error("the model takes the condition 'tokens', but does not say how captions become some");
 }
 
-function conditionOf(
-  { network: { conditions = [] }, classNames, captions: meaning }: Denoiser,
-  { count, captions = [] }: Wanted,
-): Batch | undefined {
+/** What a model is told that nobody asks for: of a picture to be drawn anew, that nothing is known. */
+const unaskedOf = (denoiser: Denoiser, count: number): Batch =>
+  denoiser.inpainting ? knownCondition(denoiser, count) : {};
+
+function conditionOf(denoiser: Denoiser, { count, captions = [] }: Wanted): Batch | undefined {
+  const { network, classNames, captions: meaning } = denoiser;
+  const { conditions = [] } = network;
   if (conditions.length === 0) return undefined;
   return {
     ...(conditions.includes('label') && labels(count, { classes: classNames!.length })),
     ...(conditions.includes('tokens') && captionTokens(meaning!, captions, count)),
+    ...unaskedOf(denoiser, count),
   };
 }
 
@@ -110,7 +126,8 @@ function guidanceOf(
   scale: number,
 ): Guidance | undefined {
   if (scale === 1) return undefined;
-  if (conditions.length === 0) throw new UsageError('--guidance is of models that take classes or words');
+  if (!conditions.some((name) => name === 'label' || name === 'tokens'))
+    throw new UsageError('--guidance is of models that take classes or words');
   if (conditions.includes('tokens') && captions!.dropout > 0) return { scale, none: captionTokens(captions!, ['']) };
   if (conditions.includes('label') && labelDropout > 0) return { scale, none: classNames.length };
   throw new UsageError(

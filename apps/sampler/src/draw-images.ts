@@ -66,7 +66,7 @@ function decoderOf({ denoiser: { latents, autoencoder } }: Pick<Model, 'denoiser
 export async function drawImages(
   network: CompiledNetwork,
   { count, options }: Plan,
-  { sampler, stream, begin }: Way,
+  { sampler, stream, begin, lead: own }: Way,
   {
     batch,
     trajectory: wantsTrajectory,
@@ -98,7 +98,7 @@ export async function drawImages(
       ...{ ...options, network, sampler, batch },
       ...(stream && { stream }),
       ...(begin && { begin }),
-      ...(lead && { lead }),
+      ...((lead ?? own) && { lead: lead ?? own }),
       ...(decoder && { decode: (drawn: tf.Tensor4D) => decoder.decode(drawn) }),
       onStep: async ({ first, index, x }) => {
         const data = await x.data<'float32'>();

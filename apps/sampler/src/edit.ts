@@ -20,7 +20,7 @@ import type { Pictures } from './pictures';
 type Shape = readonly [h: number, w: number, c: number];
 
 /** Where images begin, and by which sampler they go on. */
-export interface Way extends Pick<DrawOptions, 'stream' | 'begin'> {
+export interface Way extends Pick<DrawOptions, 'stream' | 'begin' | 'lead'> {
   readonly sampler: Sampler;
 }
 
@@ -49,7 +49,7 @@ export async function editFor(settings: Settings, image: Shape, count: number, p
 }
 
 /** x of a picture at a level, [n, h, w, c]. */
-const noised = (picture: Float32Array, shape: Shape, level: Level, noise: tf.Tensor4D) =>
+export const noised = (picture: Float32Array, shape: Shape, level: Level, noise: tf.Tensor4D) =>
   tf.tidy(() => qSample(stack([level]), tf.tensor4d(picture, [1, ...shape]), noise));
 
 /** The picture with so much noise, and back (Meng et al. 2022, SDEdit). */

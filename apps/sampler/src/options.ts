@@ -167,7 +167,7 @@ export const table = {
     },
     resample: {
       flag: '--resample <n>',
-      does: 'with --mask, how often to go through each part of the way, so that what is drawn fits (RePaint); 10 by default',
+      does: 'with --mask, of a model that has not learned inpainting: how often to go through each part of the way, so that what is drawn fits (RePaint); 10 by default',
       schema: wholeNumber(1).optional(),
       read: number,
     },

@@ -118,6 +118,48 @@ describe('a picture', () => {
   });
 });
 
+describe('a model that has learned inpainting', () => {
+  /** The picture where it is known, and 0.25 elsewhere. */
+  const filling: Model = {
+    ...model,
+    denoiser: {
+      ...model.denoiser,
+      inpainting: true,
+      network: {
+        conditions: ['known', 'mask'],
+        apply: (_x, _t, { known, mask } = {}) => tf.add(known, tf.mul(mask, 0.25)),
+      },
+    },
+  };
+  const pixels = values([0, 60, 120, 160, 200, 255]);
+
+  test('is told what is known, which is kept to the bit, in one go', async () => {
+    const mask = picture('half.png', [0, 0, 0, 255, 255, 51]);
+    const asked = { from: first, mask, count: 2, steps: 5 };
+    const plan = await planFor(filling, settingsFrom(asked));
+    expect(plan.way().way.sampler.levels.length).toBe(6);
+    const drawn = await images(filling, asked);
+    // What is a fifth white is drawn, and mixed in by so much.
+    const expected = [...pixels.slice(0, 3), 0.25, 0.25, 0.8 * pixels[5] + 0.2 * 0.25];
+    for (const one of [drawn.subarray(0, size), drawn.subarray(size)]) {
+      expect([...one.subarray(0, 3)]).toEqual(pixels.slice(0, 3).map(Math.fround));
+      expect(furthest(one, expected)).toBeLessThan(1e-6);
+    }
+    expect(furthest(await images(filling, { ...asked, strength: 0.5 }), [...expected, ...expected])).toBeLessThan(1e-6);
+  });
+
+  test('draws all where there is no mask, and refuses RePaint’s jumps', async () => {
+    expect([...(await images(filling, { count: 1 }))]).toEqual(Array<number>(size).fill(0.25));
+    expect([...(await images(filling, { count: 1, from: first }))]).toEqual(Array<number>(size).fill(0.25));
+    await expect(images(filling, { from: first, mask: first, resample: 2 })).rejects.toThrow(
+      '--resample is for models that have not learned inpainting, and this one has',
+    );
+    await expect(images(filling, { from: first, mask: first, interpolate: ['1', '2'] })).rejects.toThrow(
+      '--interpolate names its own pictures, and --from goes without it',
+    );
+  });
+});
+
 describe('the way between', () => {
   test('two seeds ends at the images of both, with every kind of sampler', async () => {
     for (const sampler of ['dpm++2m', 'ancestral']) {

@@ -5,6 +5,7 @@ import { captionTokens, chooseSampler, choosePrior, classNumber, labels } from '
 import type { Batch } from '@ddpm/train';
 import type { Way } from './edit';
 import { editFor } from './edit';
+import { openInpainting } from './inpaint';
 import { isLatent, latentPictures } from './latents';
 import { readImage, readMasked } from './pictures';
 import type { LatentModel } from './latents';
@@ -59,9 +60,12 @@ export async function planFor(
   const words = latent?.pipeline.text
     ? await contextFor(latent.pipeline.text, count, captions, settings)
     : wordsFor(denoiser, count, captions, settings);
-  const label = words ? undefined : labelsFor(denoiser, count, settings, Object.keys(low?.condition ?? {}));
-  const own = words?.condition ?? label;
-  const condition = own || low ? { ...own, ...low?.condition } : undefined;
+  const pictures = latent ? latentPictures(latent) : { readImage, readMasked };
+  const inpainting = await openInpainting(denoiser, settings, count, pictures);
+  const told = { ...low?.condition, ...inpainting?.condition };
+  const label = words ? undefined : labelsFor(denoiser, count, settings, Object.keys(told));
+  const all = { ...(words?.condition ?? label), ...told };
+  const condition = Object.keys(all).length > 0 ? all : undefined;
   const guidance = words ? words.guidance : guidanceFor(denoiser, settings);
   if (threshold !== undefined && latent)
     throw new UsageError('--threshold is for images, and this model draws latents');
@@ -82,7 +86,7 @@ export async function planFor(
     throw new UsageError(
       'this model works on latents, and ddpm-sample begins such with noise alone, not with pictures',
     );
-  const edit = await editFor(settings, image, count, latent ? latentPictures(latent) : { readImage, readMasked });
+  const edit = inpainting?.edit ?? (await editFor(settings, image, count, pictures));
 
   const classes = label && Array.from(label.label.data, (number) => denoiser.classNames![number]);
   return {
@@ -215,7 +219,7 @@ function wordsFor(
   captions: readonly string[],
   { class: asked, interpolate, guidance: scale, guidanceRescale: rescale, guidanceInterval: interval }: Settings,
 ) {
-  if (network.conditions?.join() !== 'tokens') {
+  if (!network.conditions?.includes('tokens')) {
     if (captions.length === 0) return undefined;
     throw new UsageError(`this model draws from no words; it was asked for '${captions[0]}'`);
   }

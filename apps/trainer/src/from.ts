@@ -36,7 +36,7 @@ export async function findSource(path: string): Promise<Source> {
 }
 
 /** What of a meaning is the data's, and may be another for other data, or says how to draw. */
-const free = ['image', 'classNames', 'labelDropout', 'prior', 'sampling', 'lora'];
+const free = ['image', 'classNames', 'labelDropout', 'prior', 'sampling', 'lora', 'inpainting'];
 
 /**
  * Gives a training's variables the weights of a source.

@@ -58,6 +58,10 @@ export { superResolution } from './cascade/super-resolution';
 export type { SuperResolution } from './cascade/super-resolution';
 export { augmented, withLowRes } from './cascade/with-low-res';
 export type { LowResOptions } from './cascade/with-low-res';
+export { inpainting } from './inpainting/inpainting';
+export type { Inpainting } from './inpainting/inpainting';
+export { randomMask } from './inpainting/random-mask';
+export { withMasks } from './inpainting/with-masks';
 export { withLabelDropout } from './label-dropout';
 export { withNearestNoise } from './nearest-noise';
 export type { NearestNoiseOptions } from './nearest-noise';
@@ -69,6 +73,7 @@ export { classifierGuided, labelGradient } from './denoise/classifier-guided';
 export type { ClassifierGuidedOptions } from './denoise/classifier-guided';
 export { clipped } from './denoise/clipped';
 export { thresholded } from './denoise/thresholded';
+export { kept } from './denoise/kept';
 export { guided } from './denoise/guided';
 export type { GuidedOptions } from './denoise/guided';
 

@@ -25,6 +25,8 @@ export { compileChain } from './compile-chain';
 export type { CompileChainOptions, CompiledChain } from './compile-chain';
 export { captionTokens } from './captions';
 export { classNumber, labels } from './classes';
+export { knownCondition } from './known';
+export type { KnownPart } from './known';
 export { lowResCondition, resized } from './low-res';
 export { spacings } from './spacings';
 export type { Spacing } from './spacings';

@@ -2,7 +2,7 @@ import type { Autoencoder } from '@ddpm/autoencoder';
 import type { Checkpoint, LoadNetworkOptions } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Moments, Network } from '@ddpm/diffusion';
-import { superResolution } from '@ddpm/diffusion';
+import { inpainting, superResolution } from '@ddpm/diffusion';
 import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Clip } from '@ddpm/text';
 import type { Variables } from '@ddpm/train';
@@ -40,7 +40,7 @@ export async function loadDenoiser(
   if (!Object.hasOwn(networks, 'denoiser'))
     throw new Error(`it has no denoiser, but only ${Object.keys(networks).join(', ') || 'no network'}`);
   const loaded = await loadNetwork<Network>(networks.denoiser, options);
-  const network = known.lowRes ? superResolution(loaded) : loaded;
+  const network = known.lowRes ? superResolution(loaded) : known.inpainting ? inpainting(loaded) : loaded;
   if (known.clip && !Object.hasOwn(networks, 'clip')) throw new Error('it decodes the vectors of a CLIP, and has none');
   const encoder = known.clip ? await loadNetwork<Clip>(networks.clip, options) : undefined;
   const of = (...parts: readonly string[]) =>

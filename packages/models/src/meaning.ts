@@ -62,6 +62,7 @@ const schema = z.strictObject({
     })
     .optional(),
   lowRes: z.strictObject({ size: z.tuple([size, size]), maxAugmentation: z.number().min(0).lt(1) }).optional(),
+  inpainting: z.literal(true).optional(),
 });
 type Json = z.infer<typeof schema>;
 
@@ -83,6 +84,8 @@ export interface DenoiserMeaning {
   readonly clip?: VectorMeaning;
   /** Of what small pictures it makes its images, if it is a stage of a cascade. */
   readonly lowRes?: LowResMeaning;
+  /** Whether it has learned to draw what is missing of a picture; its conditions are those of `knownCondition` then. */
+  readonly inpainting?: true;
   /** How it draws where nobody says, if it was tuned for few steps; as `chooseSampler` takes it. */
   readonly sampling?: FewSteps;
   /** Of what its images are the latents, if they are. */
@@ -153,6 +156,7 @@ export function meaningToJson({
   clip,
   latents,
   lowRes,
+  inpainting,
 }: DenoiserMeaning): JsonObject {
   const { sigmaData, variance } = parameterisation;
   return {
@@ -170,6 +174,7 @@ export function meaningToJson({
     ...(clip && { clip: { ...clip, image: [...clip.image], captions: { ...clip.captions } } }),
     ...(latents && { latents: { ...latents, image: [...latents.image] } }),
     ...(lowRes && { lowRes: { size: [...lowRes.size], maxAugmentation: lowRes.maxAugmentation } }),
+    ...(inpainting && { inpainting }),
   } satisfies Json;
 }
 
@@ -185,7 +190,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     throw unexpected(path, message);
   }
   const { image: shape, parameterisation, sigmaData, learnedVariance: variance, ...data } = result.data;
-  const { levels, classNames, labelDropout, captions, clip, lowRes, sampling, lora, latents } = data;
+  const { levels, classNames, labelDropout, captions, clip, lowRes, sampling, lora, latents, inpainting } = data;
   if ((parameterisation === 'edm') !== (sigmaData !== undefined))
     throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
   const fixed = parameterisations[parameterisation]({ sigmaData });
@@ -201,6 +206,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     ...(clip && { clip: clip as VectorMeaning }),
     ...(latents && { latents }),
     ...(lowRes && { lowRes }),
+    ...(inpainting && { inpainting }),
   };
   checkMeaning(meaning);
   return meaning;

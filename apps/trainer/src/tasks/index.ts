@@ -5,6 +5,7 @@ import { consistent } from './consistent';
 import { decode } from './decode';
 import { denoise } from './denoise';
 import { distill } from './distill';
+import { inpaint } from './inpaint';
 import { lora } from './lora';
 import { superResolve } from './super-resolve';
 import { textToImage } from './text-to-image';
@@ -22,6 +23,7 @@ const kinds: readonly Kind[] = [
   distill,
   consistent,
   lora,
+  inpaint,
 ];
 
 /** The kinds of training by the names that `--task` gives them. */

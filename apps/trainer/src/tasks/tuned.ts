@@ -5,7 +5,7 @@ import { arrayDataset } from '@ddpm/datasets';
 import type { Network } from '@ddpm/diffusion';
 import { withLabelDropout } from '@ddpm/diffusion';
 import { enlarge, imageGrid, toBytes, toImages } from '@ddpm/images';
-import type { Denoiser, FewSteps } from '@ddpm/models';
+import type { Denoiser, DrawOptions, FewSteps } from '@ddpm/models';
 import {
   captionTokens,
   choosePrior,
@@ -44,12 +44,14 @@ export interface Opened {
 
 /**
  * The denoiser of the run that a training begins with, or goes on with.
+ * @param options.apart whether low-rank updates are left out of its weights
+ * @param options.given conditions that the training itself gives
  * @throws UsageError if there is none, and Error in one line if the dataset does not have what it takes
  */
 export async function openTuned(
   name: string,
   { settings, before, dataset }: Ingredients,
-  { apart = false } = {},
+  { apart = false, given = [] }: { apart?: boolean; given?: readonly string[] } = {},
 ): Promise<Opened> {
   if (!before) throw new UsageError(`--task ${name} begins with a denoiser: name its run by --from`);
   for (const option of ['network', 'networkOptions'] as const)
@@ -63,6 +65,7 @@ export async function openTuned(
   if (image.join() !== dataset.shape.join())
     throw refuse(`makes images of ${image.join('×')}, and the dataset has some of ${dataset.shape.join('×')}`);
   for (const condition of network.conditions ?? []) {
+    if (given.includes(condition)) continue;
     if (condition === 'label' && classNames) {
       if (dataset.classNames?.join() === classNames.join()) continue;
       throw refuse(`knows the classes ${classNames.join(', ')}, and the dataset others or none`);
@@ -74,6 +77,12 @@ export async function openTuned(
     throw refuse(`takes the condition '${condition}', which the dataset does not give`);
   }
   return { denoiser, again };
+}
+
+/** How a training draws: as ddpm-sample does where it is asked for nothing else. */
+interface Drawing {
+  /** So many images; what is told of them in place of what they are told otherwise, and what guides them. */
+  readonly drawn: (count: number, options?: Pick<DrawOptions, 'condition' | 'lead'>) => Promise<Float32Array>;
 }
 
 /**
@@ -89,6 +98,7 @@ export function tunedTraining(
     sampling = denoiser.sampling,
     network = denoiser.network,
     parameters = denoiser.parameters,
+    given,
   }: {
     denoiser: Denoiser;
     task: Task;
@@ -96,8 +106,10 @@ export function tunedTraining(
     sampling?: FewSteps;
     network?: Network;
     parameters?: Variables;
+    /** What so many images are told beside classes or captions. */
+    given?: (count: number) => Batch;
   },
-): Omit<Training, 'description'> {
+): Omit<Training, 'description'> & Drawing {
   const { parameterisation, image, levels, classNames, labelDropout = 0, captions } = denoiser;
   const { networks, measured } = before!.checkpoint;
   const told = network.conditions ?? [];
@@ -106,14 +118,19 @@ export function tunedTraining(
   const sampler = samplerFor({}, levels, sampling);
   /** Classes in turn, or no captions. */
   const conditionOf = (count: number): Batch | undefined => {
-    if (told.includes('label')) return labels(count, { classes: classNames!.length });
-    return captions && told.includes('tokens') ? captionTokens(captions, [''], count) : undefined;
+    const own = {
+      ...(told.includes('label') && labels(count, { classes: classNames!.length })),
+      ...(captions && told.includes('tokens') && captionTokens(captions, [''], count)),
+      ...given?.(count),
+    };
+    return Object.keys(own).length > 0 ? own : undefined;
   };
   const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition: conditionOf(1) }));
-  const drawn = async (count: number, condition = conditionOf(count)) =>
+  const drawn: Drawing['drawn'] = async (count, { condition, lead } = {}) =>
     draw({
       ...{ network: await compiled.get(), parameterisation, image, count, seed, sampler, prior, batch: BATCH },
-      condition,
+      condition: condition ? { ...conditionOf(count), ...condition } : conditionOf(count),
+      ...(lead && { lead }),
     });
   const dropped = (whole: Task): Task => {
     if (tokenizer && captions.dropout > 0)
@@ -123,7 +140,7 @@ export function tunedTraining(
       : whole;
   };
   return {
-    ...{ task: dropped(task), validation },
+    ...{ task: dropped(task), validation, drawn },
     ...(tokenizer && { tokenizer }),
     networks: { denoiser: networks.denoiser },
     meaning: meaningToJson({ ...denoiser, ...(sampling && { sampling }) }),
