@@ -17,16 +17,20 @@ export const checkpointOf = (
   { training, learner }: Run,
   { networks, settings }: Identity,
   step: number,
-): Checkpoint => ({
-  ...{ networks, settings, step, meaning: training.meaning },
-  ...(training.measured && { measured: training.measured }),
-  ...learner.save(),
-});
+): Checkpoint => {
+  const { weights, state } = learner.save();
+  return {
+    ...{ networks, settings, step, meaning: training.meaning, state },
+    ...(training.measured && { measured: training.measured }),
+    weights: training.kept ? new Map([...weights, ...training.kept]) : weights,
+  };
+};
 
 /** Takes a run back to where a checkpoint was made. */
-export function restore({ learner }: Run, { checkpoint: { weights, state }, path }: Resumed): void {
+export function restore({ learner, training }: Run, { checkpoint: { weights, state }, path }: Resumed): void {
+  const own = new Map([...weights].filter(([name]) => !training.kept?.has(name)));
   try {
-    learner.restore({ weights, state });
+    learner.restore({ weights: own, state });
   } catch (error) {
     throw new Error(`${path} does not fit this run: ${(error as Error).message}`, { cause: error });
   }

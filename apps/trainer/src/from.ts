@@ -38,6 +38,12 @@ export async function findSource(path: string): Promise<Source> {
 /** What of a meaning is the data's, and may be another for other data, or says how to draw. */
 const free = ['image', 'classNames', 'labelDropout', 'prior', 'sampling', 'lora', 'inpainting'];
 
+/** As it is compared: of latents all but the size of the images. */
+function comparable(key: string, value: unknown): string | undefined {
+  const ofLatents = key === 'latents' && value !== undefined;
+  return JSON.stringify(ofLatents ? { ...(value as object), image: undefined } : value);
+}
+
 /**
  * Gives a training's variables the weights of a source.
  * @throws Error in one line if they are not of such networks, or mean something else
@@ -45,13 +51,14 @@ const free = ['image', 'classNames', 'labelDropout', 'prior', 'sampling', 'lora'
 export function beginWith({ path, checkpoint: { meaning, weights } }: Source, training: Training): void {
   const refuse = (why: string) => new Error(`--from ${path} does not fit: ${why}`);
   for (const key of new Set([...Object.keys(meaning), ...Object.keys(training.meaning)])) {
-    if (free.includes(key) || JSON.stringify(meaning[key]) === JSON.stringify(training.meaning[key])) continue;
+    if (free.includes(key) || comparable(key, meaning[key]) === comparable(key, training.meaning[key])) continue;
     throw refuse(`its ${key} is ${show(meaning[key])}, and this run's ${show(training.meaning[key])}`);
   }
   if (training.begun) return;
   try {
-    const own = [...weights].filter(([name]) => !training.task.frozen?.has(name));
-    loadParameters(Object.fromEntries(training.task.parameters), new Map(own));
+    const { task, kept } = training;
+    const own = [...weights].filter(([name]) => !task.frozen?.has(name) && !kept?.has(name));
+    loadParameters(Object.fromEntries(task.parameters), new Map(own));
   } catch (error) {
     throw refuse((error as Error).message.replace(/^loadParameters: /, ''));
   }

@@ -21,6 +21,9 @@ import type { Training } from './tasks/training';
 /** A run, once everything that could be refused has been tried. */
 export interface Run {
   readonly settings: Settings;
+  /** The images. */
+  readonly pictures: Dataset;
+  /** What is trained on: the images, or what stands for them. */
   readonly dataset: Dataset;
   readonly validation?: Dataset;
   readonly execution: Execution;
@@ -77,10 +80,13 @@ export async function prepare(
   });
   const execution = await openExecution(settings.backend, facts, { interruptible: true });
   reporter.say(execution.reason);
-  const training = await kind.make({ settings, dataset: pictures, execution, before: begun });
-  const told = (images: Dataset) => (training.tokenizer ? withTokens(images, training.tokenizer) : images);
-  const dataset = told(pictures);
-  const validation = heldOutPictures && told(heldOutPictures);
+  const training = await kind.make({ settings, dataset: pictures, execution, before: begun, reporter });
+  const told = async (images: Dataset) => {
+    const encoded = training.encode ? await training.encode(images) : images;
+    return training.tokenizer ? withTokens(encoded, training.tokenizer) : encoded;
+  };
+  const dataset = await told(pictures);
+  const validation = heldOutPictures && (await told(heldOutPictures));
   if (!training.preview && settings.sampleEvery)
     throw new UsageError(`--sample-every: --task ${settings.task} draws no samples`);
   if (!training.images && settings.evaluateEvery)
@@ -88,7 +94,7 @@ export async function prepare(
   const judge = settings.evaluateEvery
     ? await openFeatures(settings.features ?? defaultFeatures(dataset.shape), undivided(execution))
     : undefined;
-  judge?.fit(dataset);
+  judge?.fit(pictures);
   for (const line of [training.description, ...(training.notes ?? [])]) reporter.say(line);
   if (source) {
     beginWith(source, training);
@@ -108,7 +114,7 @@ export async function prepare(
     emaDecay: ema,
   });
   return {
-    ...{ dataset, validation, execution, training, learner: learning, judge, batchSize, stepsPerEpoch },
+    ...{ pictures, dataset, validation, execution, training, learner: learning, judge, batchSize, stepsPerEpoch },
     settings: { ...settings, ...training.settings },
     examples: (start) => examples(dataset, { batchSize, seed, start, flip: settings.flip ? 0.5 : 0 }),
     steps: stepsOf(settings, stepsPerEpoch),

@@ -7,6 +7,8 @@ export interface Reporter {
   say(line: string): void;
   /** Something that went wrong without ending the run. */
   warn(line: string): void;
+  /** How far a long piece of work before the steps is. */
+  progress(label: string, total: number): Pick<Progress, 'update' | 'stop'>;
   start(total: number, done: number): void;
   step(metrics: Metrics, note: string): void;
   stop(): void;
@@ -22,6 +24,7 @@ export function createReporter(output: 'lines' | 'quiet' | 'json'): Reporter {
     return {
       say: (message) => event({ event: 'message', message }),
       warn,
+      progress: () => ({ update: () => undefined, stop: () => undefined }),
       start: (total, done) => event({ event: 'start', total, done }),
       step: (metrics) => event({ event: 'step', ...metrics }),
       stop: () => undefined,
@@ -32,6 +35,7 @@ export function createReporter(output: 'lines' | 'quiet' | 'json'): Reporter {
   return {
     say: line,
     warn: (text) => line(`Warning: ${text}`),
+    progress: (label, total) => createProgress({ label, total }),
     start: (total, done) => void (progress = createProgress({ label: 'Training', total, done })),
     step: ({ step }, note) => progress?.update(step + 1, note),
     stop() {

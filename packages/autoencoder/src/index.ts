@@ -14,5 +14,5 @@ export { autoencoding, klAutoencoding } from './autoencoding';
 export type { AutoencodingOptions } from './autoencoding';
 export { vqAutoencoding } from './vq-autoencoding';
 export type { VqAutoencodingOptions } from './vq-autoencoding';
-export { fromLatents, latentStatistics, overLatents } from './over-latents';
+export { encodings, fromLatents, latentsOf, latentStatistics, overLatents } from './over-latents';
 export type { OverLatentsOptions } from './over-latents';

@@ -1,59 +1,72 @@
-import type { Batch, Task, Variables } from '@ddpm/train';
+import type { Batch, Task } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Autoencoder } from './autoencoder';
-import { AutoencoderKl, samplePosterior } from './autoencoder-kl';
-import { imageOf } from './autoencoding';
+import { AutoencoderKl } from './autoencoder-kl';
 
-/** An autoencoder, and how its latents are given to the task. */
+/**
+ * What an encoder says of images, [n, h, w, c] → [n, h', w', channels], all that latents are made of: of a KL autoencoder
+ * the means of its Gaussians and, behind them along the channels, their ln σ²; of others the latents.
+ */
+export const encodings = (autoencoder: Autoencoder, images: tf.Tensor4D): tf.Tensor4D =>
+  tf.tidy(() => {
+    if (!(autoencoder instanceof AutoencoderKl)) return autoencoder.encode(images);
+    const { mean, logVariance } = autoencoder.posterior(images);
+    return tf.concat([mean, logVariance], 3);
+  });
+
+/** How latents are made of encodings, and given to a task; `latentChannels` is needed. */
 export interface OverLatentsOptions {
-  readonly autoencoder: Autoencoder;
-  /** Its variables by name, as `namedParameters({ autoencoder })` gives them. */
-  readonly parameters: Variables;
-  /** One over the latents' standard deviation, as `latentStatistics` measures it; the autoencoder's own by default. */
+  /** Channels of the latents; encodings have as many, or twice as many. */
+  readonly latentChannels: number;
+  /** One over the latents' standard deviation, as `latentStatistics` measures it; 1 by default. */
   readonly scalingFactor?: number;
-  /** The latents' mean; the autoencoder's own by default. */
+  /** The latents' mean; 0 by default. */
   readonly shiftFactor?: number;
-  /** Whether a KL autoencoder's latents are drawn anew from their posterior, instead of its mean; false by default. */
+  /** Whether latents are drawn anew from the Gaussians of a KL autoencoder, instead of their means; false by default. */
   readonly fromPosterior?: boolean;
 }
 
 /**
- * A task of images, such as `denoising`, as one of latents: latent diffusion (Rombach et al. 2021). Its examples are
- * images; the task is given (latents − shiftFactor) · scalingFactor in their place. The autoencoder is frozen.
- * @throws RangeError if latents are to be drawn from the posterior of an autoencoder that has none
+ * Latents of encodings, both along the rows of arrays: (z − shiftFactor) · scalingFactor, where z is the mean or, with
+ * noise, mean + σ ε.
+ * @param data [n, h, w, latentChannels], or [n, h, w, 2 · latentChannels] with ln σ² behind the means
+ * @param channels of the encodings
+ * @param noise ε ~ N(0, 1), [n, h, w, latentChannels]
  */
-export function overLatents(
-  task: Task,
-  {
-    autoencoder,
-    parameters,
-    scalingFactor = autoencoder.scalingFactor,
-    shiftFactor = autoencoder.shiftFactor,
-    fromPosterior = false,
-  }: OverLatentsOptions,
-): Task {
-  if (fromPosterior && !(autoencoder instanceof AutoencoderKl))
-    throw new RangeError('overLatents: latents are drawn from the posterior of a KL autoencoder, and this is none');
-  const { factor, latentChannels } = autoencoder;
+export function latentsOf(
+  data: ArrayLike<number>,
+  channels: number,
+  { latentChannels, scalingFactor = 1, shiftFactor = 0 }: Omit<OverLatentsOptions, 'fromPosterior'>,
+  noise?: ArrayLike<number>,
+): Float32Array<ArrayBuffer> {
+  const latents = new Float32Array((data.length / channels) * latentChannels);
+  for (let k = 0; k < latents.length; k++) {
+    const at = Math.floor(k / latentChannels) * channels + (k % latentChannels);
+    const z = noise ? data[at] + Math.exp(data[at + latentChannels] / 2) * noise[k] : data[at];
+    latents[k] = (z - shiftFactor) * scalingFactor;
+  }
+  return latents;
+}
+
+/**
+ * A task of images, such as `denoising`, as one of latents: latent diffusion (Rombach et al. 2021). The `image` of its
+ * examples are encodings, made once by `encodings`; it is given (latents − shiftFactor) · scalingFactor in their place.
+ */
+export function overLatents(task: Task, { fromPosterior = false, ...scale }: OverLatentsOptions): Task {
+  const { latentChannels } = scale;
   return {
     ...task,
-    frozen: new Map([...(task.frozen ?? []), ...parameters]),
+    /** @throws RangeError if the examples are no such encodings */
     draw(examples, rng): Batch {
-      const { image } = examples;
-      const [h, w, c] = image.item;
-      const item = [h / factor, w / factor, latentChannels];
-      const size = (image.data.length / (h * w * c)) * item.reduce((product, length) => product * length, 1);
-      // The task draws what it draws for data of this shape, whose values only its loss looks at.
-      const drawn = task.draw({ ...examples, image: { data: new Float32Array(size), item } }, rng);
-      return { ...drawn, image, ...(fromPosterior && { posteriorNoise: { data: rng.normals(size), item } }) };
-    },
-    loss({ posteriorNoise, ...inputs }) {
-      const image = imageOf(inputs);
-      const latents =
-        autoencoder instanceof AutoencoderKl && posteriorNoise
-          ? samplePosterior(autoencoder.posterior(image), posteriorNoise as tf.Tensor4D)
-          : autoencoder.encode(image);
-      return task.loss({ ...inputs, image: tf.mul(tf.sub(latents, shiftFactor), scalingFactor) });
+      const { data, item } = examples.image;
+      const [h, w, channels] = item;
+      if (channels !== 2 * latentChannels && (channels !== latentChannels || fromPosterior))
+        throw new RangeError(
+          `overLatents: encodings should have ${fromPosterior ? 2 * latentChannels : `${latentChannels} or ${2 * latentChannels}`} channels, got ${channels}`,
+        );
+      const noise = fromPosterior ? rng.normals((data.length / channels) * latentChannels) : undefined;
+      const latents = latentsOf(data, channels, scale, noise);
+      return task.draw({ ...examples, image: { data: latents, item: [h, w, latentChannels] } }, rng);
     },
   };
 }
@@ -65,7 +78,7 @@ export const fromLatents = (
     autoencoder,
     scalingFactor = autoencoder.scalingFactor,
     shiftFactor = autoencoder.shiftFactor,
-  }: Pick<OverLatentsOptions, 'autoencoder' | 'scalingFactor' | 'shiftFactor'>,
+  }: { readonly autoencoder: Autoencoder } & Pick<OverLatentsOptions, 'scalingFactor' | 'shiftFactor'>,
 ): tf.Tensor4D => tf.tidy(() => autoencoder.decode(tf.add(tf.div(latents, scalingFactor), shiftFactor)));
 
 /**

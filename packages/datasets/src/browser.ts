@@ -1,7 +1,7 @@
 export { batchCount, examples, readExamples } from './examples';
 export type { Examples, ExamplesOptions } from './examples';
 export { arrayDataset } from './dataset';
-export type { Channels, Dataset, Tokenizer } from './dataset';
+export type { Channels, Dataset, Encoded, Tokenizer } from './dataset';
 export { parseIdx } from './idx';
 export type { IdxArray } from './idx';
 export { idxDataset } from './idx-dataset';

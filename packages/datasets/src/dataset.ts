@@ -18,6 +18,16 @@ export interface Dataset {
   captions?(i: number): readonly string[];
   /** Makes tokens of captions, if a network shall be given some; see `withTokens`. */
   readonly tokenizer?: Tokenizer;
+  /** What examples have in place of images, such as what an autoencoder makes of them, if a network shall be given that. */
+  readonly encoded?: Encoded;
+}
+
+/** What stands for images. */
+export interface Encoded {
+  /** The shape of one. */
+  readonly item: readonly [h: number, w: number, c: number];
+  /** The values of that of image i, or of the mirrored image. */
+  read(i: number, options: { readonly mirrored: boolean }): Promise<Float32Array>;
 }
 
 /** Makes of a caption as many tokens as of every other. */

@@ -7,7 +7,7 @@ import type { Dataset, Tokenizer } from './dataset';
  * Some images of a dataset with their classes, ready for a network: each field's values one example after the other.
  */
 export type Examples = {
-  /** [h, w, c] each, in [−1, 1]. */
+  /** [h, w, c] each, in [−1, 1]; or what stands for them, where the dataset has that (`encoded`). */
   readonly image: {
     readonly data: Float32Array<ArrayBuffer>;
     readonly item: readonly [h: number, w: number, c: number];
@@ -102,19 +102,22 @@ export async function readExamples(
   indices: Int32Array,
   { mirrored, captions }: { mirrored?: Uint8Array; captions?: Int32Array } = {},
 ): Promise<Examples> {
-  const [h, w, c] = dataset.shape;
-  const data = new Float32Array(indices.length * h * w * c);
+  const { shape, encoded } = dataset;
+  const item = encoded?.item ?? shape;
+  const each = item[0] * item[1] * item[2];
+  const data = new Float32Array(indices.length * each);
   await concurrently(indices.length, LANES, async (k) => {
+    const flipped = mirrored?.[k] === 1;
+    if (encoded) return data.set(await encoded.read(indices[k], { mirrored: flipped }), k * each);
     const bytes = await dataset.image(indices[k]);
-    if (bytes.length !== h * w * c) {
+    if (bytes.length !== each)
       throw new RangeError(
-        `examples: image ${indices[k]} has ${bytes.length} bytes, but the dataset's shape is ${h}×${w}×${c}`,
+        `examples: image ${indices[k]} has ${bytes.length} bytes, but the dataset's shape is ${shape.join('×')}`,
       );
-    }
-    data.set(fromBytes(mirrored?.[k] === 1 ? mirror(bytes, dataset.shape) : bytes), k * h * w * c);
+    data.set(fromBytes(flipped ? mirror(bytes, shape) : bytes), k * each);
   });
   return {
-    image: { data, item: [h, w, c] },
+    image: { data, item },
     ...(dataset.label && { label: { data: Int32Array.from(indices, (i) => dataset.label!(i)), item: [] } }),
     ...(dataset.tokenizer && { tokens: readTokens(dataset, dataset.tokenizer, indices, captions) }),
   };

@@ -7,6 +7,9 @@ export function choose(dataset: Dataset, numbers: ArrayLike<number>): Dataset {
     size: numbers.length,
     image: (i) => dataset.image(numbers[i]),
     ...(dataset.label && { label: (i: number) => dataset.label!(numbers[i]) }),
+    ...(dataset.encoded && {
+      encoded: { ...dataset.encoded, read: (i, options) => dataset.encoded!.read(numbers[i], options) },
+    }),
     ...(dataset.captions && { captions: (i: number) => dataset.captions!(numbers[i]) }),
   };
 }

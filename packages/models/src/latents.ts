@@ -1,5 +1,5 @@
 import type { Autoencoder } from '@ddpm/autoencoder';
-import { fromLatents } from '@ddpm/autoencoder';
+import { encodings, fromLatents } from '@ddpm/autoencoder';
 import type { Execution } from '@ddpm/execution';
 import type { Variables } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
@@ -26,6 +26,8 @@ export interface AutoencoderParts {
 export interface CompiledLatents {
   /** Images [n, h, w, c] in [−1, 1] → what the denoiser works on; of a KL autoencoder the mean. */
   encode(images: tf.Tensor4D): Promise<tf.Tensor4D>;
+  /** What the encoder says of images [n, h, w, c]: `encodings` of @ddpm/autoencoder, of which latents are made. */
+  encodings(images: tf.Tensor4D): Promise<tf.Tensor4D>;
   /** What was drawn → images [n, h, w, c] in about [−1, 1]. */
   decode(latents: tf.Tensor4D): Promise<tf.Tensor4D>;
   /** Frees what runs them. */
@@ -56,10 +58,12 @@ export function compileLatents(
     (images) => tf.mul<tf.Tensor4D>(tf.sub(autoencoder.encode(images), shiftFactor), scalingFactor),
     image,
   );
+  const moments = lazily((images) => encodings(autoencoder, images), image);
   const decoder = lazily((latents) => fromLatents(latents, scale), item);
   return {
     encode: (images) => encoder.run(images),
+    encodings: (images) => moments.run(images),
     decode: (latents) => decoder.run(latents),
-    dispose: async () => void (await Promise.all([encoder.dispose(), decoder.dispose()])),
+    dispose: async () => void (await Promise.all([encoder.dispose(), moments.dispose(), decoder.dispose()])),
   };
 }

@@ -15,15 +15,15 @@ const IMAGES = 1024;
  * they are to the training images.
  */
 export function evaluation(
-  { settings, training, learner, dataset, judge }: Run,
+  { settings, training, learner, pictures, judge }: Run,
   { reporter, tolerate }: { reporter: Reporter; tolerate: Tolerate },
 ): Observer {
   const { evaluateEvery = 0, evaluateImages: count = IMAGES, seed } = settings;
   if (!judge) return {};
   let reference: Reference | undefined;
   const open = async () => {
-    reporter.say(`Features: ${judge.name} (${judge.hash}), of ${dataset.size.toLocaleString('en')} training images`);
-    const opened = await openReference(settings.dataset, dataset, judge);
+    reporter.say(`Features: ${judge.name} (${judge.hash}), of ${pictures.size.toLocaleString('en')} training images`);
+    const opened = await openReference(settings.dataset, pictures, judge);
     const floor = await floorOf(judge, { reference: opened }, count, { seed });
     reporter.say(`Fréchet distance of ${floor.n} real images to the others: ${floor.frechetDistance.toFixed(2)}`);
     return opened;

@@ -18,6 +18,9 @@ import type { Settings } from '../table';
 import { readInvocation } from '../options';
 import { denoise, quarters } from './denoise';
 import { levelSources, weightings } from './objective';
+import { createReporter } from '../reporter';
+
+const reporter = createReporter('quiet');
 
 test('quarters are the mean losses by the quarters of the levels', () => {
   expect(quarters(Float32Array.of(1, 2, 3, 4), [0, 0.24, 0.25, 0.99])).toEqual([1.5, 3, null, 4]);
@@ -65,7 +68,7 @@ const dataset = arrayDataset({
   classNames: ['dark', 'light'],
 });
 const settingsOf = (options: Record<string, unknown>) => readInvocation({ network, ...options }).settings;
-const make = (settings: Settings) => denoise.make({ settings, dataset, execution });
+const make = (settings: Settings) => denoise.make({ settings, dataset, execution, reporter });
 
 /** The reason why a parameterisation does not go with levels, as somebody who knows the formulas would say it. */
 function reason(parameterisation: string, levelSource: string, schedule = 'linear'): string | undefined {
@@ -197,7 +200,7 @@ describe('classes', () => {
     ['where there are none, are not', arrayDataset({ pixels: new Uint8Array(32), shape: [2, 2, 1] }), false],
   ])("of 'auto', %s, as the settings say afterwards", async (_, images, classes) => {
     const settings = { ...settingsOf({ learningRate: 1e-3 }), classes: 'auto', labelDropout: 0.1 } as Settings;
-    const training = await denoise.make({ settings, dataset: images, execution });
+    const training = await denoise.make({ settings, dataset: images, execution, reporter });
     expect(training.settings).toEqual({ classes });
     const { classNames, labelDropout } = training.meaning;
     expect([classNames, labelDropout]).toEqual(classes ? [['dark', 'light'], 0.1] : [undefined, undefined]);
@@ -221,9 +224,9 @@ describe('classes', () => {
   });
   test('that the dataset or the network does not know are refused', async () => {
     const flat = arrayDataset({ pixels: new Uint8Array(32), shape: [2, 2, 1] });
-    await expect(denoise.make({ settings: settingsOf({ classes: true }), dataset: flat, execution })).rejects.toThrow(
-      '--classes: the dataset has no classes; folders have them as subfolders',
-    );
+    await expect(
+      denoise.make({ settings: settingsOf({ classes: true }), dataset: flat, execution, reporter }),
+    ).rejects.toThrow('--classes: the dataset has no classes; folders have them as subfolders');
     const deaf = join(folder, 'deaf.mjs');
     writeFileSync(
       deaf,

@@ -45,8 +45,9 @@ import { kind } from './training';
 const [COUNT, BATCH] = [16, 64];
 
 /** A denoiser of the dataset's images, and of their classes where the network takes them. */
-async function make({ settings, dataset, execution, before }: Ingredients<DenoiseSettings>): Promise<Training> {
-  const latents = await openLatents(settings, { dataset, execution, before });
+async function make(ingredients: Ingredients<DenoiseSettings>): Promise<Training> {
+  const { settings, dataset, execution, before } = ingredients;
+  const latents = await openLatents(settings, ingredients);
   // Latents are brought to a standard deviation of 1.
   const measured = settings.sigmaData === 'measured' ? (latents ? 1 : await measuredSigma(dataset)) : undefined;
   const sigmaData = settings.sigmaData === 'measured' ? measured : settings.sigmaData;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCheckpoint } from '@ddpm/checkpoint';
@@ -23,6 +23,7 @@ const denoiser = {
 const data = () => ({ dataset: 'folder', dataDir: run('images') });
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ddpm-latent-'));
+  process.env.DDPM_CACHE_DIR = run('cache');
   mkdirSync(run('images'));
   for (let i = 0; i < 7; i++) {
     const pixels = Uint8Array.from({ length: 64 }, (_, k) => (k * (i + 3) * 5) % 256);
@@ -44,7 +45,10 @@ beforeAll(async () => {
     out: run('autoencoder'),
   });
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => {
+  delete process.env.DDPM_CACHE_DIR;
+  rmSync(folder, { recursive: true });
+});
 const read = (name: string) => readCheckpoint(join(run(name), 'checkpoint.safetensors'));
 
 test.each(['mean', 'sample'])(
@@ -73,12 +77,25 @@ test.each(['mean', 'sample'])(
         ),
       ),
     );
+    // Of the means of the Gaussians, or of what is drawn from them.
     const { mean, variance } = tf.moments(await compiled.encode(pictures));
+    const logVariance = tf.split(await compiled.encodings(pictures), 2, 3)[1];
+    const drawn = tf.mean(tf.exp(logVariance)).dataSync()[0] * loaded.latents!.scalingFactor ** 2;
+    const whole = variance.dataSync()[0] + (latents === 'sample' ? drawn : 0);
     expect(Math.abs(mean.dataSync()[0])).toBeLessThan(0.3);
-    expect(variance.dataSync()[0]).toBeGreaterThan(0.6);
-    expect(variance.dataSync()[0]).toBeLessThan(1.5);
+    expect(whole).toBeGreaterThan(0.6);
+    expect(whole).toBeLessThan(1.5);
     const back = await compiled.decode(await compiled.encode(pictures));
     expect(tf.max(tf.abs(tf.sub(back, loaded.autoencoder!.network.apply(pictures)))).dataSync()[0]).toBeLessThan(1e-4);
+
+    // Those of the training images and of the one that is held out; both trainings have the same.
+    const kept = () =>
+      readdirSync(join(run('cache'), 'latents')).map((name) => [
+        name,
+        statSync(join(run('cache'), 'latents', name)).mtimeMs,
+      ]);
+    const before = kept();
+    expect(before).toHaveLength(2);
 
     rmSync(join(run(latents), 'checkpoints', 'step-0000004.safetensors'));
     await execute({ resume: run(latents), quiet: true });
@@ -88,6 +105,7 @@ test.each(['mean', 'sample'])(
       straight.state,
       straight.meaning,
     ]);
+    expect(kept()).toEqual(before);
   },
 );
 

@@ -1,18 +1,19 @@
 import { fileURLToPath } from 'node:url';
-import { oneOf, UsageError } from '@ddpm/app-common';
-import { AutoencoderKl, latentStatistics, overLatents } from '@ddpm/autoencoder';
+import { arraysHash, firstOf, oneOf, undivided, UsageError } from '@ddpm/app-common';
+import { AutoencoderKl, latentsOf, latentStatistics, overLatents } from '@ddpm/autoencoder';
 import type { Checkpoint } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { Autoencoder } from '@ddpm/autoencoder';
 import type { Dataset } from '@ddpm/datasets';
-import { readExamples } from '@ddpm/datasets';
-import type { Execution } from '@ddpm/execution';
 import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { AutoencoderParts, CompiledLatents, LatentsMeaning } from '@ddpm/models';
 import { compileLatents, loadAutoencoder, meaningFromJson } from '@ddpm/models';
+import { Random } from '@ddpm/random';
 import type { Task } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
+import type { EncodedDataset } from '../encodings';
+import { encodeDataset } from '../encodings';
 import { findSource } from '../from';
 import type { Ingredients, Training } from './training';
 
@@ -22,11 +23,13 @@ export const latentOptions = {
     flag: '--autoencoder <run>',
     does: 'learn the latents of this run of --task autoencoder instead of the images',
     schema: z.string().min(1, 'must name a run of --task autoencoder').optional(),
+    inherited: true,
   },
   latents: {
     flag: '--latents <name>',
     does: 'with --autoencoder: the mean of the posterior, the default, or a sample, which a KL autoencoder draws anew each time',
     schema: oneOf(['mean', 'sample']).optional(),
+    inherited: true,
   },
 };
 
@@ -35,30 +38,42 @@ export interface Latents {
   readonly meaning: LatentsMeaning;
   /** The shape of an image's latents. */
   readonly item: readonly [h: number, w: number, c: number];
-  /** The autoencoder among a checkpoint's networks. */
+  /** The autoencoder among a checkpoint's networks, and its weights there. */
   readonly networks: Checkpoint['networks'];
+  readonly kept: Checkpoint['weights'];
   readonly compiled: CompiledLatents;
-  /** A task of latents as one of images, in training, or as it is measured: then of the mean. */
+  /** A task of latents as one of what `encode` gives, in training, or as it is measured: then of the mean. */
   over(task: Task, options?: { evaluation?: boolean }): Task;
+  /** The dataset with its images encoded. */
+  encode(images: Dataset): Promise<Dataset>;
   /** One line that says what they are. */
   readonly note: string;
+  dispose(): Promise<void>;
 }
 
-/** Images that are encoded to measure their latents, and how many at a time. */
-const [MEASURED, PART] = [512, 32];
+/** Images whose latents are measured. */
+const MEASURED = 512;
+
+/** What latents need of the ingredients. */
+type Needed = Pick<Ingredients, 'settings' | 'dataset' | 'execution' | 'before' | 'reporter'>;
 
 /**
- * The latents that settings ask for, of the autoencoder that they name, or of the run that is gone on with.
+ * The latents that settings ask for, of the autoencoder that they name, or of the model that is gone on with.
  * @throws UsageError or Error in one line if there is no such autoencoder, or it is of other images
  */
 export async function openLatents(
   { autoencoder: path, latents: how = 'mean' }: { readonly autoencoder?: string; readonly latents?: string },
-  { dataset, execution, before }: Pick<Ingredients, 'dataset' | 'execution' | 'before'>,
+  { settings, dataset, execution, before, reporter }: Needed,
 ): Promise<Latents | undefined> {
-  if (path === undefined) return undefined;
-  const image = dataset.shape;
   const held = before && meaningFromJson(before.checkpoint.meaning).latents;
-  const opened = held ? await heldIn(before) : await fromRun(path);
+  if (!held && path === undefined) {
+    if (how === 'sample') throw new UsageError('--latents sample is of an autoencoder: name one by --autoencoder');
+    return undefined;
+  }
+  if (held && path !== before.checkpoint.settings.autoencoder)
+    throw new UsageError('--autoencoder: the model that --from names has its own');
+  const image = dataset.shape;
+  const opened = held ? await heldIn(before) : await fromRun(path!);
   if (opened.image && opened.image.join() !== image.join())
     throw new Error(
       `--autoencoder ${path} is of images of ${opened.image.join('×')}, and these are of ${image.join('×')}`,
@@ -66,28 +81,68 @@ export async function openLatents(
   const { network, parameters } = opened;
   if (how === 'sample' && !(network instanceof AutoencoderKl))
     throw new UsageError('--latents sample is of a KL autoencoder, which draws its latents, and this is none');
-  const { factor, latentChannels } = network;
+  const { factor, imageChannels, latentChannels } = network;
   const item = [image[0] / factor, image[1] / factor, latentChannels] as const;
-  if (!item.every(Number.isInteger))
+  if (imageChannels !== image[2] || !item.every(Number.isInteger))
     throw new Error(
-      `--autoencoder ${path}: height and width must be multiples of ${factor}, got ${image[0]}×${image[1]}`,
+      `the autoencoder is of images of ${imageChannels} channel${imageChannels === 1 ? '' : 's'}, whose height and width are multiples of ${factor}, and these are of ${image.join('×')}`,
     );
-  const meaning = held ?? { image, ...(await measured(dataset, execution, { image, network, parameters })) };
-  const { scalingFactor, shiftFactor } = meaning;
-  const values = new Map([...parameters].map(([name, variable]) => [name, variable.dataSync<'float32'>().slice()]));
-  return {
-    ...{ meaning, item, networks: { autoencoder: opened.reference } },
-    compiled: compileLatents(execution, meaning, { network, parameters }),
-    over: (task, { evaluation = false } = {}) => ({
-      ...overLatents(task, {
-        ...{ autoencoder: network, parameters, scalingFactor, shiftFactor },
-        fromPosterior: how === 'sample' && !evaluation,
-      }),
-      // The run folder stands alone: its checkpoints hold the autoencoder too.
-      buffers: () => values,
-    }),
-    note: `Latents: ${item.join('×')} of ${image.join('×')}, of the standard deviation ${(1 / scalingFactor).toPrecision(4)} and mean ${shiftFactor.toPrecision(3)}, brought to 1 and 0`,
+  const values = new Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>();
+  for (const [name, variable] of parameters)
+    values.set(name, { shape: variable.shape, data: await variable.data<'float32'>() });
+
+  // What is kept on one machine, and not on another, every process makes for itself.
+  const own = undivided(execution);
+  const encoder = compileLatents(own, { image, scalingFactor: 1, shiftFactor: 0 }, opened);
+  const key = JSON.stringify([
+    own.name,
+    opened.reference.name,
+    opened.reference.options,
+    arraysHash([...values].map(([name, { data }]) => [name, data])),
+  ]);
+  const made = new Map<Dataset, Promise<EncodedDataset>>();
+  const encode = async (images: Dataset): Promise<Dataset> => {
+    if (!made.has(images))
+      made.set(
+        images,
+        encodeDataset(images, {
+          ...{ key, reporter, flip: settings.flip && images === dataset },
+          item: [item[0], item[1], network instanceof AutoencoderKl ? 2 * latentChannels : latentChannels],
+          async encode(pixels, n) {
+            const x = tf.tensor4d(pixels, [n, ...image]);
+            const encoded = await encoder.encodings(x).finally(() => x.dispose());
+            return encoded.data<'float32'>().finally(() => encoded.dispose());
+          },
+        }),
+      );
+    return (await made.get(images)!).dataset;
   };
+  const dispose = async () => {
+    for (const each of made.values()) await (await each.catch(() => undefined))?.dispose();
+    await encoder.dispose();
+  };
+  try {
+    const fromPosterior = how === 'sample';
+    const measure = async () => measured(await encode(dataset), { latentChannels, fromPosterior });
+    const meaning = held ? { ...held, image } : { image, ...(await firstOf(await measure())) };
+    const { scalingFactor, shiftFactor } = meaning;
+    const compiled = compileLatents(execution, meaning, { network, parameters });
+    return {
+      ...{ meaning, item, encode, compiled, kept: values, networks: { autoencoder: opened.reference } },
+      over: (task, { evaluation = false } = {}) =>
+        overLatents(task, {
+          ...{ latentChannels, scalingFactor, shiftFactor },
+          fromPosterior: fromPosterior && !evaluation,
+        }),
+      note: `Latents: ${item.join('×')} of ${image.join('×')}, of the standard deviation ${(1 / scalingFactor).toPrecision(4)} and mean ${shiftFactor.toPrecision(3)}, brought to 1 and 0`,
+      async dispose() {
+        await Promise.all([dispose(), compiled.dispose()]);
+      },
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
 }
 
 type Opened = AutoencoderParts & {
@@ -128,26 +183,17 @@ async function heldIn({ folder, checkpoint }: NonNullable<Ingredients['before']>
 
 /** What brings latents to the mean 0 and the standard deviation 1, measured of images that are spread over a dataset. */
 async function measured(
-  dataset: Dataset,
-  execution: Execution,
-  { image, ...parts }: AutoencoderParts & { readonly image: readonly [number, number, number] },
+  { size, encoded }: Dataset,
+  { latentChannels, fromPosterior }: { readonly latentChannels: number; readonly fromPosterior: boolean },
 ): Promise<Pick<LatentsMeaning, 'scalingFactor' | 'shiftFactor'>> {
-  const plain = compileLatents(execution, { image, scalingFactor: 1, shiftFactor: 0 }, parts);
-  const n = Math.min(dataset.size, MEASURED);
-  const all: number[] = [];
-  try {
-    for (let start = 0; start < n; start += PART) {
-      const indices = Int32Array.from({ length: Math.min(PART, n - start) }, (_, i) =>
-        Math.floor(((start + i) * dataset.size) / n),
-      );
-      const { image: images } = await readExamples(dataset, indices);
-      const x = tf.tensor4d(images.data as Float32Array, [indices.length, ...image]);
-      const latents = await plain.encode(x);
-      for (const value of await latents.data<'float32'>()) all.push(value);
-      tf.dispose([x, latents]);
-    }
-  } finally {
-    await plain.dispose();
+  const n = Math.min(size, MEASURED);
+  const rng = new Random(['latents']);
+  const { item } = encoded!;
+  const each = item[0] * item[1] * latentChannels;
+  const all = new Float32Array(n * each);
+  for (let k = 0; k < n; k++) {
+    const row = await encoded!.read(Math.floor((k * size) / n), { mirrored: false });
+    all.set(latentsOf(row, item[2], { latentChannels }, fromPosterior ? rng.normals(each) : undefined), k * each);
   }
   const { mean, std } = latentStatistics(all);
   if (!(std > 0)) throw new Error('--autoencoder: all latents are alike');
@@ -160,9 +206,11 @@ export const trainingOver = (latents: Latents | undefined, training: Training): 
     ? {
         ...training,
         networks: { ...training.networks, ...latents.networks },
+        kept: new Map([...(training.kept ?? []), ...latents.kept]),
+        encode: (images) => latents.encode(images),
         notes: [...(training.notes ?? []), latents.note],
         async dispose() {
-          await Promise.all([training.dispose(), latents.compiled.dispose()]);
+          await Promise.all([training.dispose(), latents.dispose()]);
         },
       }
     : training;

@@ -11,6 +11,9 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execute } from '../execute';
 import { readInvocation } from '../options';
 import { superResolve } from './super-resolve';
+import { createReporter } from '../reporter';
+
+const reporter = createReporter('quiet');
 
 const tiny = {
   ...{ task: 'super-resolution', timesteps: 10, fromSize: 2 },
@@ -34,7 +37,7 @@ test('is told each image as a small picture, with noise; its preview shows both'
   const execution = await prepareExecution('cpu');
   const make = (options: object) => {
     const { settings } = readInvocation({ ...tiny, ...options });
-    return superResolve.make({ settings, dataset, execution });
+    return superResolve.make({ settings, dataset, execution, reporter });
   };
   const training = await make({ maxAugmentation: 0 });
   const examples = await readExamples(dataset, Int32Array.of(0, 1));

@@ -12,6 +12,9 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execute } from '../execute';
 import { readInvocation } from '../options';
 import { textToImage } from './text-to-image';
+import { createReporter } from '../reporter';
+
+const reporter = createReporter('quiet');
 
 const tiny = {
   ...{ task: 'text-to-image', timesteps: 10, vocabularySize: 7, captionLength: 4, captionDropout: 0.5 },
@@ -39,7 +42,7 @@ test('is told captions in tokens of its own vocabulary, or now and then none; va
   const dataset = { ...pictures, captions: (i: number) => [words[i % 4]] };
   const { settings } = readInvocation(tiny);
   const execution = await prepareExecution('cpu');
-  const training = await textToImage.make({ settings, dataset, execution });
+  const training = await textToImage.make({ settings, dataset, execution, reporter });
   const { captions } = meaningFromJson(training.meaning);
   const tokenizer = tokenizerFromJson(captions!.tokenizer, { length: captions!.length });
   // Padding, the end, the unknown, and the four most frequent words, of which 'something' is not one.

@@ -5,6 +5,7 @@ import type { Execution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
 import type { Arrays, Batch, Task } from '@ddpm/train';
 import type { CommonSettings } from '../common-table';
+import type { Reporter } from '../reporter';
 
 /** A kind of training, as `--task` names it. Each is a file in this folder, in the list of `index.ts`. */
 export interface Kind<Settings = CommonSettings> {
@@ -60,6 +61,11 @@ export interface Training {
   readonly validation?: Task;
   /** Makes tokens of the dataset's captions, where the task wants the field `tokens`. */
   readonly tokenizer?: Tokenizer;
+  /**
+   * The dataset with what its examples have in place of images, for images that it is trained on or measured by, where
+   * it is trained on something else.
+   */
+  encode?(images: Dataset): Promise<Dataset>;
   /** Its networks as a checkpoint names them: one, or several, whose names begin those of their parameters. */
   readonly networks: Checkpoint['networks'];
   /** Their meaning. */
@@ -68,6 +74,8 @@ export interface Training {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Measures of the data for those who use the networks, as checkpoints hold them. */
   readonly measured?: Checkpoint['measured'];
+  /** The weights of those of its networks that the task knows nothing of: a checkpoint holds them beside its own. */
+  readonly kept?: Checkpoint['weights'];
   /** Whether its variables have their first values by themselves, and not those of `--from` by their names. */
   readonly begun?: boolean;
   /** Files that are written beside each checkpoint, by name, of the values that the task's variables have. */
@@ -99,6 +107,8 @@ export interface Ingredients<Settings = CommonSettings> {
   readonly settings: Settings;
   readonly dataset: Dataset;
   readonly execution: Execution;
+  /** Told what goes wrong without ending the run, and how far long work is. */
+  readonly reporter: Pick<Reporter, 'warn' | 'progress'>;
   /** The run that is gone on with, or begun from: its folder, and its checkpoint, which says how networks are made. */
   readonly before?: {
     readonly folder: string;
