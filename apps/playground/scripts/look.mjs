@@ -40,6 +40,25 @@ const views = {
     await page.locator('[data-done="1"]').waitFor({ timeout: patience, state: 'attached' });
     await page.getByRole('slider', { name: /Time/ }).fill('600');
   },
+  async say(page) {
+    const done = page.locator('[data-done]');
+    await done.waitFor({ timeout: patience, state: 'attached' });
+    await picture(page, 'say-words');
+    await page.getByRole('button', { name: 'Change portrait 2' }).click();
+    // By the keyboard alone: to the left above, and along the top.
+    await page.locator('canvas.drawable').focus();
+    for (let i = 0; i < 8; i++) for (const key of ['ArrowUp', 'ArrowLeft']) await page.keyboard.press(key);
+    await page.keyboard.press('Space');
+    for (let row = 0; row < 3; row++) {
+      for (let i = 0; i < 15; i++) await page.keyboard.press(row % 2 ? 'ArrowLeft' : 'ArrowRight');
+      for (let i = 0; i < 2; i++) await page.keyboard.press('ArrowDown');
+    }
+    await page.keyboard.press('Space');
+    await page.getByRole('group', { name: 'hat' }).getByRole('button', { name: 'purple' }).click();
+    await page.waitForTimeout(500);
+    await done.waitFor({ timeout: patience, state: 'attached' });
+    assert.match(page.url(), /picture=.*mask=/);
+  },
   async paint(page) {
     await page.locator('[data-done]').waitFor({ timeout: patience, state: 'attached' });
     const box = await page.locator('canvas').first().boundingBox();

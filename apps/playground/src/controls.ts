@@ -58,6 +58,23 @@ export const check = ({ label, value, change }: Check): TemplateResult => html`
   </label>
 `;
 
+interface Field {
+  readonly label: string;
+  readonly value: string;
+  readonly change: (value: string) => void;
+}
+
+export const textField = ({ label, value, change }: Field): TemplateResult => html`
+  <label>
+    <span>${label}</span>
+    <input
+      type="text"
+      .value=${live(value)}
+      @change=${(event: Event) => change((event.target as HTMLInputElement).value)}
+    />
+  </label>
+`;
+
 export const seedField = (value: number, change: (value: number) => void): TemplateResult => html`
   <label>
     <span>Seed</span>

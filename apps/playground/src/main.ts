@@ -10,6 +10,7 @@ const views: readonly {
 }[] = [
   { name: 'points', title: 'Two dimensions', load: () => import('./views/points') },
   { name: 'denoise', title: 'Denoise', load: () => import('./views/denoise') },
+  { name: 'say', title: 'Say it', load: () => import('./views/say') },
   { name: 'paint', title: 'Paint it', load: () => import('./views/paint') },
   { name: 'train', title: 'Train it', load: () => import('./views/train') },
 ];

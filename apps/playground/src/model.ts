@@ -1,4 +1,5 @@
-import { checkpoint } from '@ddpm/pretrained-fashion-mnist';
+import { checkpoint as garments } from '@ddpm/pretrained-fashion-mnist';
+import { checkpoint as portraits } from '@ddpm/pretrained-pixel-art';
 import { Remote } from './rpc';
 import type { ModelFacts } from './workers/draw';
 
@@ -7,6 +8,9 @@ let remote: Remote | undefined;
 export const drawing = (): Remote =>
   (remote ??= new Remote(new Worker(new URL('./workers/draw.ts', import.meta.url), { type: 'module' })));
 
+/** The models that come with the page. */
+export const pretrained = { garments, portraits };
+
 let loaded: { readonly key: string; readonly facts: Promise<ModelFacts> } | undefined;
 
 interface Runtime {
@@ -14,23 +18,39 @@ interface Runtime {
   readonly threads?: number;
 }
 
-async function fetched(url: string | URL): Promise<Uint8Array> {
+async function fetched(url: string | URL, tell: (status: string) => void): Promise<Uint8Array> {
+  const failed = (reason: string) => new Error(`${url} cannot be fetched: ${reason}`);
   const response = await fetch(url).catch((error: Error) => {
-    throw new Error(`${url} cannot be fetched: ${error.message}`);
+    throw failed(error.message);
   });
-  if (!response.ok) throw new Error(`${url} cannot be fetched: ${response.status} ${response.statusText}`);
-  return new Uint8Array(await response.arrayBuffer());
+  if (!response.ok) throw failed(`${response.status} ${response.statusText}`);
+  let [received, told] = [0, 0];
+  const counted = response.body?.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        received += chunk.length;
+        if (performance.now() - told > 100) tell(`Loading the model: ${(received / 1e6).toFixed(1)} MB …`);
+        if (performance.now() - told > 100) told = performance.now();
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+  const bytes = await new Response(counted).arrayBuffer().catch((error: Error) => {
+    throw failed(error.message);
+  });
+  tell('Preparing the network …');
+  return new Uint8Array(bytes);
 }
 
-/** The model at an address, or the pretrained one; loaded once. */
-export function modelAt(url: string | undefined, runtime: Runtime): Promise<ModelFacts> {
+/** The model at an address, loaded once; `tell` hears how far that is. */
+export function modelAt(url: string | URL, runtime: Runtime, tell: (status: string) => void): Promise<ModelFacts> {
   const key = JSON.stringify([url, runtime]);
   if (loaded?.key !== key) {
-    const facts = fetched(url ?? checkpoint).then((bytes) =>
+    const facts = fetched(url, tell).then((bytes) =>
       drawing()
         .ask<ModelFacts>('load', { bytes, ...runtime })
         .catch((error: Error) => {
-          throw new Error(`${url ?? checkpoint} cannot be used: ${error.message}`);
+          throw new Error(`${url} cannot be used: ${error.message}`);
         }),
     );
     loaded = { key, facts };

@@ -1,6 +1,6 @@
 import { Random } from '@ddpm/random';
 
-/* Points to begin with, [n, 2] in [−1, 1], and points as text for a link. */
+/* Points to begin with, [n, 2] in [−1, 1], and numbers as text for a link. */
 
 type Curve = (u: number, rng: Random) => readonly [x: number, y: number];
 
@@ -47,3 +47,14 @@ export const toText = (values: ArrayLike<number>): string =>
 /** The reverse; of a text that is none, nothing. */
 export const fromText = (text: string): Float32Array =>
   /^[\w-]*$/.test(text) ? Float32Array.from(text, (c) => (digits.indexOf(c) / 63) * 2 - 1) : new Float32Array();
+
+/** Whether each of them is, six to a letter. */
+export const bitsToText = (values: ArrayLike<boolean>): string =>
+  Array.from(
+    { length: Math.ceil(values.length / 6) },
+    (_, i) => digits[[0, 1, 2, 3, 4, 5].reduce((sum, k) => sum + (values[6 * i + k] ? 2 ** k : 0), 0)],
+  ).join('');
+
+/** The reverse, of so many. */
+export const bitsFromText = (text: string, length: number): boolean[] =>
+  Array.from({ length }, (_, i) => ((digits.indexOf(text[Math.floor(i / 6)] ?? 'A') >> (i % 6)) & 1) === 1);

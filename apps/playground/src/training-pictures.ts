@@ -1,5 +1,6 @@
 import garments from './data/garments.png';
 import portraits from './data/portraits.png';
+import { squarePixels, toPixels } from './picture-files';
 
 /* Pictures to train on, made small; for a worker, since it takes a while. */
 
@@ -16,16 +17,6 @@ export interface TrainingPictures {
 const sheets: Readonly<Record<string, { readonly url: string; readonly channels: 1 | 3; readonly side: number }>> = {
   portraits: { url: portraits, channels: 3, side: 16 },
   garments: { url: garments, channels: 1, side: 16 },
-};
-
-const toPixels = (source: CanvasImageSource, width: number, height: number): Uint8ClampedArray => {
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('2d', { willReadFrequently: true })!;
-  context.fillStyle = 'white';
-  context.fillRect(0, 0, width, height);
-  context.imageSmoothingQuality = 'high';
-  context.drawImage(source, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height).data;
 };
 
 export async function openSheet(name: string): Promise<TrainingPictures> {
@@ -52,20 +43,8 @@ export async function openFiles(files: readonly File[]): Promise<TrainingPicture
   const side = 16;
   const pictures: Uint8Array[] = [];
   for (const file of files) {
-    const bitmap = await createImageBitmap(file).catch(() => undefined);
-    if (!bitmap) continue;
-    const least = Math.min(bitmap.width, bitmap.height);
-    const square = await createImageBitmap(
-      bitmap,
-      (bitmap.width - least) / 2,
-      (bitmap.height - least) / 2,
-      least,
-      least,
-      {
-        ...{ resizeWidth: side, resizeHeight: side, resizeQuality: 'high' },
-      },
-    );
-    pictures.push(Uint8Array.from(toPixels(square, side, side).filter((_, i) => i % 4 < 3)));
+    const rgba = await squarePixels(file, [side, side]);
+    if (rgba) pictures.push(Uint8Array.from(rgba.filter((_, i) => i % 4 < 3)));
   }
   if (pictures.length === 0) throw new Error(`none of ${files.length} files is a picture`);
   const pixels = new Uint8Array(pictures.length * side * side * 3);

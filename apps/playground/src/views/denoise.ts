@@ -1,9 +1,8 @@
 import { samplers } from '../samplers';
 import { html, render } from 'lit-html';
-import { live } from 'lit-html/directives/live.js';
-import { check, choice, mayMove, onceAFrame, seedField, slider } from '../controls';
+import { check, choice, mayMove, onceAFrame, seedField, slider, textField } from '../controls';
 import { numberIn } from '../hash';
-import { drawing, hasAdapter, modelAt, modelIn, runtimeOf } from '../model';
+import { drawing, hasAdapter, modelAt, modelIn, pretrained, runtimeOf } from '../model';
 import { showGrid } from '../pictures';
 import { Superseded } from '../rpc';
 import type { Show } from '../view';
@@ -118,6 +117,11 @@ export const show: Show = (root, { settings, remember }) => {
     draw();
   };
 
+  const tell = (status: string) => {
+    if (gone) return;
+    state.status = status;
+    draw();
+  };
   const use = (facts: Promise<ModelFacts>) =>
     facts.then((model) => {
       if (gone) return;
@@ -145,14 +149,7 @@ export const show: Show = (root, { settings, remember }) => {
   const wordsControls = (known: readonly string[]) => {
     const said = state.words.split(/\s+/).filter((word) => word !== '');
     return html`
-      <label>
-        <span>What is to be seen</span>
-        <input
-          type="text"
-          .value=${live(state.words)}
-          @change=${(event: Event) => say((event.target as HTMLInputElement).value)}
-        />
-      </label>
+      ${textField({ label: 'What is to be seen', value: state.words, change: say })}
       <div class="chips" role="group" aria-label="Words that the model knows">
         ${known.map(
           (word) => html`
@@ -286,7 +283,7 @@ export const show: Show = (root, { settings, remember }) => {
                     state.status = 'Loading the model …';
                     state.error = '';
                     draw();
-                    void use(modelAt(state.url || undefined, runtime));
+                    void use(modelAt(state.url || pretrained.garments, runtime, tell));
                   }}
                 />
               </label>
@@ -303,7 +300,7 @@ export const show: Show = (root, { settings, remember }) => {
                         runtime = { ...runtime, device };
                         state.status = 'Loading the model …';
                         draw();
-                        void use(modelAt(state.url || undefined, runtime));
+                        void use(modelAt(state.url || pretrained.garments, runtime, tell));
                       },
                     })
                   : ''
@@ -341,7 +338,7 @@ export const show: Show = (root, { settings, remember }) => {
     draw();
   });
   draw();
-  void use(modelAt(state.url || undefined, runtime));
+  void use(modelAt(state.url || pretrained.garments, runtime, tell));
   return {
     take,
     leave() {

@@ -1,7 +1,7 @@
 import { html, render } from 'lit-html';
 import { choice, onceAFrame, seedField, slider } from '../controls';
 import { numberIn } from '../hash';
-import { drawing, modelAt, modelIn, runtimeOf } from '../model';
+import { drawing, modelAt, modelIn, pretrained, runtimeOf } from '../model';
 import { showGrid } from '../pictures';
 import { Superseded } from '../rpc';
 import { fromText, toText } from '../shapes';
@@ -95,6 +95,11 @@ export const show: Show = (root, { settings, remember }) => {
     run();
   });
 
+  const tell = (status: string) => {
+    if (gone) return;
+    state.status = status;
+    draw();
+  };
   const use = (facts: Promise<ModelFacts>) =>
     facts.then((model) => {
       if (gone) return;
@@ -230,7 +235,7 @@ export const show: Show = (root, { settings, remember }) => {
   }
 
   draw();
-  void use(modelAt(settings.url, runtime));
+  void use(modelAt(settings.url ?? pretrained.garments, runtime, tell));
   return {
     take: (file) => void use(modelIn(file, runtime)),
     leave() {

@@ -1,11 +1,12 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { decodeCheckpoint } from '@ddpm/checkpoint/format';
-import { fromStrength } from '@ddpm/diffusion';
+import { fromStrength, qSample, repaint, stack, withKnown } from '@ddpm/diffusion';
 import { toBytes } from '@ddpm/images';
-import type { CaptionMeaning, CompiledNetwork, Denoiser, Guidance } from '@ddpm/models';
+import type { CaptionMeaning, CompiledNetwork, Denoiser, DrawOptions, Guidance } from '@ddpm/models';
 import { captionTokens, chooseSampler, compileNetwork, draw, loadDenoiser } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
+import { squarePixels } from '../picture-files';
 import { serve } from '../rpc';
 import type { Asked } from '../rpc';
 import { startExecution } from './execution';
@@ -44,6 +45,9 @@ export interface DrawRequest {
   /** A picture [h, w, c] in [−1, 1] to change, and by how much. */
   readonly picture?: Float32Array;
   readonly strength?: number;
+  /** Where the picture is to be drawn anew, [h, w] of 1 and 0, and how often each level is gone through to fit that to the rest. */
+  readonly mask?: Float32Array;
+  readonly times?: number;
 }
 
 /** x and x̂_0 after a step, as bytes [count, h, w, c]. */
@@ -109,36 +113,85 @@ function conditionsOf(
   return {};
 }
 
-async function drawImages(
-  { sampler, steps, guidance: guidanceScale, seed, count, label, words = '', picture, strength = 1 }: DrawRequest,
-  { progress, check }: Asked<Frame>,
-): Promise<Drawing> {
-  if (!model) throw new Error('there is no model');
-  const { denoiser, run } = model;
-  const { parameterisation, image, levels } = denoiser;
-  const chosen = chooseSampler({ sampler, steps }, levels);
-  const way = chosen.make(picture ? fromStrength(chosen.levels, strength) : chosen.levels);
-  const { condition, none } = conditionsOf(denoiser, { label, words, count });
-  const begun = performance.now();
-  const values = await draw({
-    ...{ network: run, parameterisation, sampler: way, image, count, seed },
-    ...(condition && { condition }),
-    ...(none !== undefined && guidanceScale !== 1 && { guidance: { scale: guidanceScale, none } }),
-    ...(picture && {
-      begin: ({ noise }) =>
-        tf.tidy(() => {
-          const pictures = tf.tile<tf.Tensor4D>(tf.tensor4d(picture, [1, ...image]), [count, 1, 1, 1]);
-          const { signal, sigma } = way.levels[0];
-          return tf.add(tf.mul(signal, pictures), tf.mul(sigma, noise));
-        }),
-    }),
-    async onStep({ index, steps: all, x, x0 }) {
-      const [now, seen] = [toBytes(await x.data<'float32'>()), toBytes(await x0.data<'float32'>())];
-      progress({ index, steps: all, x: now, x0: seen }, [now.buffer, seen.buffer]);
-      await check();
-    },
-  });
-  return { values, seconds: (performance.now() - begun) / 1000 };
+/** A sampler, where it begins, and what is to be freed after it. */
+interface Way extends Pick<DrawOptions, 'sampler' | 'begin'> {
+  readonly dispose: () => void;
 }
 
-serve({ load, draw: drawImages, 'draw again': drawImages });
+/** From noise, from a picture among noise (Meng et al. 2022), or around what is known of it (Lugmayr et al. 2022). */
+function wayOf(
+  { sampler: name, steps, picture, strength = 1, mask, times }: DrawRequest,
+  { levels: all, image }: Denoiser,
+): Way {
+  const { levels, make } = chooseSampler({ sampler: name, steps }, all);
+  if (!picture) return { sampler: make(levels), dispose() {} };
+  const pictures = tf.tensor4d(picture, [1, ...image]);
+  if (mask) {
+    const known = { image: pictures, mask: tf.tensor4d(mask, [1, image[0], image[1], 1]) };
+    const sampler = repaint(levels, make, { ...known, jump: 1, times });
+    return {
+      sampler,
+      begin: ({ xT, rng }) => withKnown(xT, levels[0], known, rng),
+      dispose: () => tf.dispose(Object.values(known)),
+    };
+  }
+  const sampler = make(fromStrength(levels, strength));
+  const [first] = sampler.levels;
+  return {
+    sampler,
+    begin: ({ noise }) => tf.tidy(() => qSample(stack([first]), pictures, noise)),
+    dispose: () => pictures.dispose(),
+  };
+}
+
+async function drawImages(request: DrawRequest, { progress, check }: Asked<Frame>): Promise<Drawing> {
+  if (!model) throw new Error('there is no model');
+  const { denoiser, run } = model;
+  const { parameterisation, image } = denoiser;
+  const { guidance: scale, seed, count, label, words = '', picture, mask } = request;
+  const { condition, none } = conditionsOf(denoiser, { label, words, count });
+  const { dispose, ...way } = wayOf(request, denoiser);
+  const begun = performance.now();
+  try {
+    const values = await draw({
+      ...{ network: run, parameterisation, ...way, image, count, seed },
+      ...(condition && { condition }),
+      ...(none !== undefined && scale !== 1 && { guidance: { scale, none } }),
+      async onStep({ index, steps, x, x0 }) {
+        const seen = await x0.data<'float32'>();
+        if (picture && mask) restore(seen, picture, mask);
+        const [now, thought] = [toBytes(await x.data<'float32'>()), toBytes(seen)];
+        progress({ index, steps, x: now, x0: thought }, [now.buffer, thought.buffer]);
+        await check();
+      },
+    });
+    return { values, seconds: (performance.now() - begun) / 1000 };
+  } finally {
+    dispose();
+  }
+}
+
+/** Puts what is known of a picture [h, w, c] into images [n, h, w, c]. */
+function restore(images: Float32Array, picture: Float32Array, mask: Float32Array): void {
+  const channels = picture.length / mask.length;
+  for (let i = 0; i < images.length; i++) {
+    const at = i % picture.length;
+    if (mask[Math.floor(at / channels)] === 0) images[i] = picture[at];
+  }
+}
+
+/** A picture in a file, made [h, w, c] in [−1, 1] as the model's. */
+async function openPicture(file: File): Promise<Float32Array> {
+  if (!model) throw new Error('there is no model');
+  const [height, width, channels] = model.denoiser.image;
+  const rgba = await squarePixels(file, [height, width]);
+  if (!rgba) throw new Error(`${file.name} is no picture`);
+  const gray = channels === 1;
+  return Float32Array.from({ length: height * width * channels }, (_, i) => {
+    const at = 4 * Math.floor(i / channels);
+    const byte = gray ? (rgba[at] + rgba[at + 1] + rgba[at + 2]) / 3 : rgba[at + (i % channels)];
+    return byte / 127.5 - 1;
+  });
+}
+
+serve({ load, picture: openPicture, draw: drawImages, 'draw again': drawImages });
