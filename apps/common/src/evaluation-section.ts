@@ -1,6 +1,7 @@
 import { escapeHtml } from './escape-html';
 import { attributeHeadings, attributeRows, headings, resultCells } from './result-table';
 import type { Result } from './results';
+import { variantOf } from './results';
 
 const START = '<section id="evaluation">';
 
@@ -12,10 +13,10 @@ export function evaluationSection(results: readonly Result[], neighbours?: Uint8
   if (results.length === 0) return '';
   const row = (cells: readonly string[], tag = 'td') =>
     `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
-  const drawnOf = ({ step, how, seed }: Result) =>
+  const drawnOf = ({ step, how, cascade, seed }: Result) =>
     `after ${step?.toLocaleString('en') ?? '?'} steps: ${[
       ...(how ? [`${how.sampler}, ${how.steps} steps`] : []),
-      ...(how?.guidance === undefined ? [] : [`guidance ${how.guidance}`]),
+      ...variantOf({ how, cascade }),
       `seed ${seed}`,
     ].join(', ')}`;
   const rows = results.flatMap((result) => {

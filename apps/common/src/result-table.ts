@@ -1,5 +1,6 @@
 import type { Measures } from '@ddpm/evaluation';
 import type { Result } from './results';
+import { variantOf } from './results';
 
 /** 24.123 → '24.1', 0.61234 → '0.61': three digits, and never more than two after the point. */
 const short = (value: number) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
@@ -25,8 +26,8 @@ export const resultCells = ({
   classAccuracy === undefined ? '' : percent(classAccuracy),
 ];
 
-/** The name of a result: the path that was measured, and the scale of guidance. */
-const nameOf = ({ of, how }: Result) => (how?.guidance === undefined ? of : `${of}, guidance ${how.guidance}`);
+/** The name of a result: the path that was measured, and how its images were made. */
+const nameOf = (result: Result) => [result.of, ...variantOf(result)].join(', ');
 
 /** The results side by side with what real images score. */
 export function resultTable(results: readonly Result[]): string {

@@ -24,6 +24,17 @@ export interface Result extends Measures {
   readonly step?: number;
   readonly seed: number;
   readonly how?: How;
+  /** Of a stage of a cascade: what drew the small pictures, and how they were made larger. */
+  readonly cascade?: {
+    /** A model, or real images. */
+    readonly base: string;
+    /** How much classes or captions count to the base. */
+    readonly guidance?: number;
+    /** How much noise the stage was given them with. */
+    readonly augmentation?: number;
+    /** Whether there was no stage, but bicubic interpolation. */
+    readonly bicubic?: true;
+  };
   readonly features: { readonly name: string; readonly hash: string; readonly width: number };
   readonly reference: { readonly dataset: string; readonly n: number };
   /** How far portraits show what was asked for, of a model that draws them from words. */
@@ -39,11 +50,22 @@ export interface Result extends Measures {
   readonly floor: Measures;
 }
 
+/** How images were made, as it is shown: the scale of guidance, and what made large images of small ones. */
+export const variantOf = ({ how, cascade }: Pick<Result, 'how' | 'cascade'>): string[] => {
+  const guidance = cascade ? cascade.guidance : how?.guidance;
+  return [
+    ...(cascade ? [`of ${cascade.base}`] : []),
+    ...(guidance === undefined ? [] : [`guidance ${guidance}`]),
+    ...(cascade?.bicubic ? ['bicubic'] : []),
+    ...(cascade?.augmentation === undefined ? [] : [`augmentation ${cascade.augmentation}`]),
+  ];
+};
+
 const FILE = 'evaluation.json';
 
 /** Results that are of the same thing, of which the later one counts. */
-const identity = ({ of, step, n, seed, how, features, reference }: Result) =>
-  JSON.stringify([of, step, n, seed, how, features, reference]);
+const identity = ({ of, step, n, seed, how, cascade, features, reference }: Result) =>
+  JSON.stringify([of, step, n, seed, how, cascade, features, reference]);
 
 /**
  * The results in a folder; none where there is no file.

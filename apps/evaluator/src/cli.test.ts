@@ -2,17 +2,18 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Unet2d } from '@ddpm/adm';
+import createAdm, { Unet2d } from '@ddpm/adm';
 import type { Result } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
 import { writeCheckpoint } from '@ddpm/checkpoint';
 import { Classifier } from '@ddpm/classifier';
 import { savePipeline } from '@ddpm/diffusers';
-import { epsilon } from '@ddpm/diffusion';
+import { epsilon, superResolution } from '@ddpm/diffusion';
 import createGlide from '@ddpm/glide';
+import { fromBytes, toBytes } from '@ddpm/images';
 import { decodePng, encodePng } from '@ddpm/images/png';
 import { parameterValues } from '@ddpm/layers';
-import { classifierMeaningToJson, meaningToJson, scheduleLevels } from '@ddpm/models';
+import { classifierMeaningToJson, meaningToJson, resized, scheduleLevels } from '@ddpm/models';
 import { writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
 import { trainWords } from '@ddpm/text';
@@ -27,6 +28,15 @@ let folder: string;
 
 /** Gray pictures of 4×4, of which each is its number's own. */
 const pixels = (i: number) => Uint8Array.from({ length: 16 }, (_, p) => (97 * i + 31 * p + (i % 7) * p * p) % 256);
+
+/** A network's weights, none of which is zero: its last convolution begins so, and would draw the same of everything. */
+const moved = async (network: object) =>
+  new Map(
+    [...(await parameterValues({ denoiser: network }))].map(([name, value], k) => [
+      name,
+      { ...value, data: value.data.map((old, i) => old + 0.1 * Math.sin(7 * i + k)) },
+    ]),
+  );
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ddpm-evaluator-'));
@@ -74,13 +84,7 @@ beforeAll(async () => {
     ...{ vocabularySize: tokenizer.vocabularySize, length: 4, textWidth: 4, textLayers: 1, textHeads: 1 },
   };
   const network = createGlide(glideOptions);
-  // Its last convolution begins with zeros, and so it would draw the same from all words.
-  const weights = new Map(
-    [...(await parameterValues({ denoiser: network }))].map(([name, value], k) => [
-      name,
-      { ...value, data: value.data.map((old, i) => old + 0.1 * Math.sin(7 * i + k)) },
-    ]),
-  );
+  const weights = await moved(network);
   mkdirSync(join(folder, 'words'));
   await writeCheckpoint(join(folder, 'words', 'checkpoint.safetensors'), {
     ...common,
@@ -93,6 +97,24 @@ beforeAll(async () => {
     settings: { dataset: 'folder', dataDir: 'captioned' },
     weights,
   });
+  // A stage from 2×2 to 4×4, and what draws the small pictures, in its folder.
+  const admOptions = { modelChannels: 4, channelMult: [1], numResBlocks: 1, groups: 1 };
+  const levels = scheduleLevels(cosineSchedule({ timesteps: 5 }));
+  for (const [name, image, options, lowRes] of [
+    ['stage', [4, 4, 1], { ...admOptions, channels: 3, outChannels: 1 }, { size: [2, 2], maxAugmentation: 0.5 }],
+    [join('stage', 'base'), [2, 2, 1], { ...admOptions, channels: 1 }, undefined],
+  ] as const) {
+    const made = createAdm({ ...options, channelMult: [1] });
+    const network = lowRes ? superResolution(made) : made;
+    mkdirSync(join(folder, name), { recursive: true });
+    await writeCheckpoint(join(folder, name, 'checkpoint.safetensors'), {
+      ...common,
+      networks: { denoiser: { name: '@ddpm/adm', options: { ...options, channelMult: [1] } } },
+      meaning: meaningToJson({ image, parameterisation: epsilon, levels, ...(lowRes && { lowRes }) }),
+      settings: { dataset: 'folder', dataDir: 'pictures' },
+      weights: await moved(network),
+    });
+  }
   await writeCheckpoint(join(folder, 'features.safetensors'), {
     ...common,
     networks: { classifier: { name: '@ddpm/classifier', options: classifierOptions } },
@@ -162,6 +184,37 @@ describe('ddpm-evaluate', () => {
     // The model as it is is what scale 1 draws.
     run('words', '-n', '24', '--steps', '2');
     expect(results('words')[2].frechetDistance).toBe(plain.frechetDistance);
+  });
+
+  test('draws small pictures, and large ones of them, beside what bicubic interpolation makes', () => {
+    const { status, stdout, stderr } = run('stage', '-n', '24', '--steps', '2', '--augmentation', '0,0.3');
+    expect([stderr, status]).toEqual(['', 0]);
+    const all = results('stage');
+    const base = join('stage', 'base');
+    expect(all.map(({ cascade }) => cascade)).toEqual([
+      { base, augmentation: 0 },
+      { base, augmentation: 0.3 },
+      { base, bicubic: true },
+    ]);
+    expect(all.map(({ how }) => how?.steps)).toEqual([2, 2, undefined]);
+    expect(new Set(all.map(({ frechetDistance }) => frechetDistance)).size).toBe(3);
+    expect(stdout).toContain(`stage, of ${base}, augmentation 0.3 `);
+  });
+
+  test('enlarges real images that were made small', () => {
+    mkdirSync(join(folder, 'bicubic'));
+    for (let i = 0; i < 60; i++) {
+      const small = resized(fromBytes(pixels(i)), [4, 4, 1], [2, 2]);
+      const data = toBytes(resized(small, [2, 2, 1], [4, 4]));
+      writeFileSync(join(folder, 'bicubic', `${i}.png`), encodePng({ width: 4, height: 4, channels: 1, data }));
+    }
+    const { status, stderr } = run('stage', 'bicubic', '-n', '60', '--steps', '1', '--base', 'real', '--out', 'real');
+    expect([stderr, status]).toEqual(['', 0]);
+    const [stage, bicubic, pictures] = results('real');
+    expect([stage.cascade, pictures.cascade]).toEqual([{ base: 'real', augmentation: 0.1 }, undefined]);
+    expect(bicubic.frechetDistance).toBeCloseTo(pictures.frechetDistance, 6);
+    expect(bicubic.frechetDistance).toBeGreaterThan(1e-3);
+    expect(stage.frechetDistance).not.toBeCloseTo(pictures.frechetDistance, 6);
   });
 
   test('judges by pixels where nobody names features and images are not like those of Fashion-MNIST', () => {
@@ -258,6 +311,9 @@ describe('ddpm-evaluate', () => {
     [['run', '--image-size', '8'], 1, 'run has images of 4×4×1, but those of folder are 8×8×1'],
     [['run', '-n', '3'], 2, '--count must be a whole number of at least 20, got 3'],
     [['run', '--sampler', 'heun', '--eta', '1'], 1, 'run: sampler heun has no η'],
+    [['run', '--base', 'real'], 2, '--base is for a stage of a cascade, and run is none'],
+    [['stage', '--augmentation', '0.7'], 2, '--augmentation: stage knows levels from 0 to 0.5, got 0.7'],
+    [['stage', '--base', 'run'], 1, 'run draws images of 4×4×1, and stage takes 2×2×1'],
     [['run', '--guidance', '2'], 2, '--guidance needs a model that was trained to do without its classes'],
     [['run', '--guidance', '2,x'], 2, '--guidance must be numbers such as 1,2,4, got'],
     [['words', '--dataset', 'folder', '--data-dir', 'pictures'], 1, 'the model draws from words, and folder has no'],

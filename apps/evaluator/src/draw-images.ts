@@ -14,6 +14,7 @@ import {
   draw,
   knownCondition,
   labels,
+  lowResCondition,
 } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
@@ -27,17 +28,26 @@ export interface Wanted {
   readonly captions?: readonly string[];
   /** How much classes or captions count; the model as it is, by default. */
   readonly guidance?: number;
+  /** Of a stage of a cascade: how much noise is added to the small pictures, or that they are but made larger. */
+  readonly enlarging?: Enlarging;
 }
+
+/** How small pictures become large ones: by a model, with so much noise added to them, or by bicubic interpolation. */
+export type Enlarging = { readonly augmentation: number } | 'bicubic';
 
 /** A model that is ready to draw. */
 export interface Drawing {
-  readonly how: How;
-  /** How often the network is asked for a batch. */
+  /** Missing where nothing is drawn. */
+  readonly how?: How;
+  /** How often a network is asked for a batch. */
   work(wanted: Wanted): number;
-  /** About how long each time takes, in seconds, by trying it once. */
-  secondsEach(): Promise<number>;
-  /** @param onProgress told how often the network was asked so far */
-  draw(wanted: Wanted, onProgress: (done: number) => void): Promise<Dataset>;
+  /** About how long that takes, in seconds, by trying it once. */
+  seconds(wanted: Wanted): Promise<number>;
+  /**
+   * @param onProgress told how often a network was asked so far
+   * @param given conditions that a stage of a cascade is given
+   */
+  draw(wanted: Wanted, onProgress: (done: number) => void, given?: Batch): Promise<Dataset>;
   dispose(): Promise<void>;
 }
 
@@ -60,13 +70,18 @@ export async function prepareDrawing(
   const latents = denoiser.autoencoder && compileLatents(execution, denoiser.latents!, denoiser.autoencoder);
   const run = await compileNetwork(execution, network, { parameters, image, condition: example, fixed: true });
   const work = ({ count }: Wanted) => Math.ceil(count / batchSize) * (visited.length - 1);
+  let each: Promise<number> | undefined;
   return {
     how: { sampler, steps, spacing, ...(eta !== undefined && { eta }), prior: priorName },
     work,
-    secondsEach: () => secondsOf(run, [batchSize, ...image], example),
-    async draw(wanted, onProgress) {
+    async seconds(wanted) {
+      each ??= secondsOf(run, [batchSize, ...image], example);
+      // Guidance asks for each image twice.
+      return work(wanted) * (await each) * ((wanted.guidance ?? 1) === 1 ? 1 : 2);
+    },
+    async draw(wanted, onProgress, given) {
       const { count, guidance = 1 } = wanted;
-      const condition = conditionOf(denoiser, wanted);
+      const condition = conditionOf(denoiser, wanted, given);
       let done = 0;
       const values = await draw({
         ...{ network: run, parameterisation, sampler: chosen, image, count, seed, condition, prior },
@@ -105,18 +120,26 @@ function checkConditions(denoiser: Denoiser): void {
     throw new Error("the model takes the condition 'tokens', but does not say how captions become some");
 }
 
-/** What a model is told that nobody asks for: of a picture to be drawn anew, that nothing is known. */
-const unaskedOf = (denoiser: Denoiser, count: number): Batch =>
-  denoiser.inpainting ? knownCondition(denoiser, count) : {};
+/** What a model is told that nobody asks for: that nothing is known of a picture, or of a small one that it is black. */
+function unaskedOf(denoiser: Denoiser, count: number): Batch {
+  const { inpainting, lowRes, image } = denoiser;
+  if (!lowRes) return inpainting ? knownCondition(denoiser, count) : {};
+  const [h, w] = lowRes.size;
+  return lowResCondition(new Float32Array(count * h * w * image[2]), denoiser, { augmentation: 0, seed: 0 });
+}
 
-function conditionOf(denoiser: Denoiser, { count, captions = [] }: Wanted): Batch | undefined {
+function conditionOf(
+  denoiser: Denoiser,
+  { count, captions = [] }: Wanted,
+  given: Batch = unaskedOf(denoiser, count),
+): Batch | undefined {
   const { network, classNames, captions: meaning } = denoiser;
   const { conditions = [] } = network;
   if (conditions.length === 0) return undefined;
   return {
     ...(conditions.includes('label') && labels(count, { classes: classNames!.length })),
     ...(conditions.includes('tokens') && captionTokens(meaning!, captions, count)),
-    ...unaskedOf(denoiser, count),
+    ...given,
   };
 }
 

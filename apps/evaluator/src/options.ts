@@ -10,6 +10,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 
 const names = (table: object) => Object.keys(table);
+const levels = 'must be numbers from 0 to below 1, such as 0,0.1,0.3';
 
 /** Every option of `ddpm-evaluate`. */
 export const table = {
@@ -59,6 +60,22 @@ export const table = {
       does: 'gray (1), RGB (3) or RGBA (4), where they are to be changed',
       schema: z.literal([1, 3, 4], { error: 'must be 1, 3 or 4' }).optional(),
       read: number,
+    },
+  },
+  'Large images of small ones': {
+    base: {
+      flag: '--base <model>',
+      does: 'of a stage of a cascade: the model that draws the small pictures, or real, which makes real images small; by default what lies in its folder as base',
+      schema: z.string().min(1, 'must name a model, or real').optional(),
+    },
+    augmentation: {
+      flag: '--augmentation <levels>',
+      does: 'how much noise is added to the small pictures, as a share, such as 0.1, or each of 0,0.1,0.3; 0.1 by default, if training added as much',
+      schema: z
+        .array(z.number({ error: levels }).min(0, levels).lt(1, levels), { error: levels })
+        .min(1, levels)
+        .optional(),
+      read: (text: string) => text.split(',').map(number),
     },
   },
   'How a model draws': {

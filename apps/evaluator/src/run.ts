@@ -41,7 +41,8 @@ import { encodePng } from '@ddpm/images/png';
 import { measureBits } from './bits-per-dim';
 import type { Attributes, Orders } from './attributes';
 import { openOrders, readAttributes } from './attributes';
-import type { Drawing, Wanted } from './draw-images';
+import { openCascade } from './cascade';
+import type { Drawing, Enlarging, Wanted } from './draw-images';
 import { prepareDrawing, takesWords } from './draw-images';
 import type { Settings } from './options';
 import type { RealImages } from './real-images';
@@ -110,7 +111,9 @@ interface Work {
   readonly subject: Subject;
   readonly n: number;
   readonly drawing?: Drawing;
-  /** The images of a model, once for each scale of guidance. */
+  /** Of a stage of a cascade: what draws the small pictures. */
+  readonly base?: string;
+  /** The images of a model, once for each scale of guidance, and of each way to enlarge small ones. */
   readonly wanted: readonly Wanted[];
   /** Of a model that draws portraits from words: what they are to show, and from how many that is read. */
   readonly portraits?: { readonly orders: Orders; readonly n: number };
@@ -125,14 +128,22 @@ async function workOf(subject: Subject, images: RealImages, execution: Execution
   }
   const n = count ?? DRAWN;
   const read = Math.min(n, settings.attributes);
-  const words = takesWords(subject.denoiser);
+  const { lowRes } = subject.denoiser;
+  const cascade = lowRes && (await openCascade(subject, settings, images, execution));
+  const asked = (['base', 'augmentation'] as const).find((name) => !lowRes && settings[name] !== undefined);
+  if (asked) throw new UsageError(`--${asked} is for a stage of a cascade, and ${subject.name} is none`);
+  const told = cascade ? cascade.first : subject.denoiser;
+  const words = told !== undefined && takesWords(told);
   const checked = words && images.dataset === 'pixel-art' && subject.shape.join() === '16,16,3' && read > 0;
   const orders = checked ? await openOrders({ seen: n, heldOut: read }, seed) : undefined;
   const captions = words ? (orders?.seen.captions ?? captionsOf(images, n, seed)) : undefined;
   try {
     return {
-      ...{ subject, n, drawing: await prepareDrawing(subject.denoiser, execution, settings) },
-      wanted: guidance.map((scale) => ({ count: n, captions, guidance: scale })),
+      ...{ subject, n, drawing: cascade?.drawing ?? (await prepareDrawing(subject.denoiser, execution, settings)) },
+      ...(cascade && { base: cascade.base }),
+      wanted: guidance.flatMap((scale) =>
+        (cascade?.enlargings ?? [undefined]).map((enlarging) => ({ count: n, captions, guidance: scale, enlarging })),
+      ),
       ...(orders && { portraits: { orders, n: read } }),
     };
   } catch (error) {
@@ -155,11 +166,9 @@ async function sayHowLong(works: readonly Work[], { train, test }: RealImages, n
   for (const { n, drawing: by, wanted, portraits } of works) {
     images += n * wanted.length;
     if (!by) continue;
-    const each = await by.secondsEach();
     for (const one of wanted) {
-      // Guidance asks for each image twice.
-      const times = by.work(one) + (portraits ? by.work({ count: portraits.n }) : 0);
-      drawing += times * each * ((one.guidance ?? 1) === 1 ? 1 : 2);
+      drawing += await by.seconds(one);
+      if (portraits) drawing += await by.seconds({ ...one, count: portraits.n });
     }
   }
   for (const real of [train, ...(test ? [test] : [])]) if (!(await isKept(real, network))) images += real.size;
@@ -201,7 +210,10 @@ async function references({ dataset, train, test }: RealImages, network: Feature
   return { reference: await open('training', train), ...(test && { test: await open('test', test) }) };
 }
 
-/** Draws the images of a model, measures them, and writes what comes out: a result for each scale of guidance. */
+/**
+ * Draws the images of a model, measures them, and writes what comes out: a result for each scale of guidance, and of a
+ * stage of a cascade for each way to enlarge small pictures.
+ */
 async function evaluate(work: Work, real: Real, network: FeatureNetwork, settings: Settings): Promise<Result[]> {
   const { subject, n, wanted } = work;
   const { seed, out } = settings;
@@ -213,12 +225,14 @@ async function evaluate(work: Work, real: Real, network: FeatureNetwork, setting
     const progress = startedLate(`Features of ${subject.name}`, n);
     const seen = await see(network, images, { onProgress: (done) => progress.update(done) });
     progress.stop();
-    const { guidance } = one;
+    const { guidance, enlarging } = one;
+    const how = enlarging === 'bicubic' ? undefined : work.drawing?.how;
     const result: Result = {
       of: subject.name,
       ...(subject.kind === 'model' && { step: subject.step }),
       seed,
-      ...(work.drawing && { how: { ...work.drawing.how, ...(guidance !== undefined && { guidance }) } }),
+      ...(how && { how: { ...how, ...(guidance !== undefined && !enlarging && { guidance }) } }),
+      ...(work.base !== undefined && enlarging && { cascade: { base: work.base, ...cascadeOf(enlarging, guidance) } }),
       features: { name: network.name, hash: network.hash, width: seen.features.width },
       reference: { dataset: reference.name, n: reference.images.size },
       ...measure(network, images, seen, reference, { seed }),
@@ -242,6 +256,12 @@ async function evaluate(work: Work, real: Real, network: FeatureNetwork, setting
   return results;
 }
 
+/** How small pictures became large ones, as a result holds it; the scale of guidance is the base's. */
+const cascadeOf = (enlarging: Enlarging, guidance?: number) => ({
+  ...(enlarging === 'bicubic' ? { bicubic: true as const } : enlarging),
+  ...(guidance !== undefined && { guidance }),
+});
+
 /** The images to measure: drawn, or taken by chance from those that there are. */
 async function imagesOf({ subject, n, drawing }: Work, wanted: Wanted, seed: number): Promise<Dataset> {
   if (subject.kind === 'images') return someOf(subject.images, n, seed);
@@ -258,9 +278,9 @@ async function imagesOf({ subject, n, drawing }: Work, wanted: Wanted, seed: num
 }
 
 /** How far portraits show what was asked for, those that were drawn and others of combinations that training lacked. */
-async function attributesOf(work: Work, seen: Dataset, { guidance }: Wanted): Promise<Attributes> {
+async function attributesOf(work: Work, seen: Dataset, wanted: Wanted): Promise<Attributes> {
   const { orders, n } = work.portraits!;
-  const heldOut = await imagesOf(work, { count: n, captions: orders.heldOut.captions, guidance }, 0);
+  const heldOut = await imagesOf(work, { ...wanted, count: n, captions: orders.heldOut.captions }, 0);
   const progress = createProgress({ label: `Reading ${2 * n} portraits`, total: 2 * n });
   try {
     return await readAttributes({ seen, heldOut }, orders, n, (done) => progress.update(done));
