@@ -6,6 +6,7 @@ import type { Model } from '@ddpm/models';
 import { lowResCondition } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import { drawImages, withNetwork } from './draw-images';
+import { latentsOf } from './latents';
 import { loadModel } from './model';
 import type { Settings } from './options';
 import type { LowRes } from './plan';
@@ -38,10 +39,9 @@ export async function openBase({ denoiser, folder }: Model, settings: Settings):
     );
   const base = await loadModel(path, {});
   const expected = [...lowRes.size, image[2]];
-  if (base.denoiser.image.join() !== expected.join())
-    throw new Error(
-      `${path} draws images of ${base.denoiser.image.join('×')}, and the model takes ${expected.join('×')}`,
-    );
+  const drawn = base.denoiser.latents?.image ?? base.denoiser.image;
+  if (drawn.join() !== expected.join())
+    throw new Error(`${path} draws images of ${drawn.join('×')}, and the model takes ${expected.join('×')}`);
   return base;
 }
 
@@ -57,14 +57,16 @@ export async function drawLowRes(
   const { seed, augmentation = Math.min(AUGMENTATION, denoiser.lowRes!.maxAugmentation) } = settings;
   say(`Base: ${base.description}`);
   const its = { ...settings, base: undefined, augmentation: undefined };
+  const latents = latentsOf(base, execution);
   const below = await openBase(base, its);
   const low = below && (await drawLowRes(below, base, its, captions, execution, say));
   const plan = low
     ? await planFor(base, { ...its, count: low.count, class: undefined, guidance: undefined }, [], low)
-    : await planFor(base, its, captions);
+    : await planFor(base, its, captions, undefined, latents);
+  const options = { trajectory: false, label: 'Small pictures', latents, animated: false };
   const { values } = await withNetwork(base, plan, execution, its, (network, batch) =>
-    drawImages(network, plan, plan.way().way, { batch, trajectory: false, label: 'Small pictures' }),
-  );
+    drawImages(network, plan, plan.way().way, { ...options, batch }),
+  ).finally(() => latents?.dispose());
   let condition: Batch;
   try {
     condition = lowResCondition(values, denoiser, { augmentation, seed });

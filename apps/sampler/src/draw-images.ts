@@ -3,12 +3,12 @@ import { createProgress, firstOf } from '@ddpm/app-common';
 import type { Execution } from '@ddpm/execution';
 import type { ByteImage } from '@ddpm/images';
 import { toImages } from '@ddpm/images';
-import type { CompiledLatents, CompiledNetwork, Model } from '@ddpm/models';
-import { compileLatents, compileNetwork, draw } from '@ddpm/models';
+import type { CompiledNetwork, Model } from '@ddpm/models';
+import { compileNetwork, draw } from '@ddpm/models';
 import * as tf from '@tensorflow/tfjs';
 import type { Way } from './edit';
-import type { LatentModel } from './latents';
-import { imagesOf, isLatent } from './latents';
+import type { Latents } from './latents';
+import { isLatent } from './latents';
 import type { Lead } from './lead';
 import type { Settings } from './options';
 import type { Plan } from './plan';
@@ -20,46 +20,29 @@ export async function withNetwork<T>(
   { count, options: { condition, guidance } }: Plan,
   execution: Execution,
   { batchSize }: Settings,
-  work: (network: CompiledNetwork, batch: number, decoder?: Decoder) => Promise<T>,
+  work: (network: CompiledNetwork, batch: number) => Promise<T>,
 ): Promise<T> {
   const { network, parameters, image } = model.denoiser;
   // A large network's weights are there once, in one graph.
   const weights = isLatent(model) ? { coupled: true } : { fixed: true };
   const compiled = await compileNetwork(execution, network, { parameters, image, condition, ...weights });
-  const decoder = decoderOf(model, execution);
   try {
     // Guidance asks for each image twice.
     const bytes = (await compiled.cost()).bytes * (guidance ? 2 : 1);
     const most = batchSize ?? (await firstOf(fittingBatch(bytes)));
-    return await work(compiled, Math.min(count, most), decoder);
+    return await work(compiled, Math.min(count, most));
   } finally {
-    await Promise.all([compiled.dispose(), decoder?.dispose()]);
+    await compiled.dispose();
   }
 }
 
-/** What makes images of latents, and their shape. */
-export interface Decoder extends Pick<CompiledLatents, 'decode'> {
-  readonly image: readonly [h: number, w: number, c: number];
-}
-
 /** The first image of a batch, decoded. */
-async function decodedFirst(x: tf.Tensor4D, { decode }: Decoder): Promise<Float32Array> {
+async function decodedFirst(x: tf.Tensor4D, { decode }: Latents): Promise<Float32Array> {
   const one = tf.slice(x, [0, 0, 0, 0], [1, -1, -1, -1]);
   const made = await decode(one);
   const data = await made.data<'float32'>();
   tf.dispose([one, made]);
   return data;
-}
-
-/** The decoder of a model that works on latents. */
-function decoderOf({ denoiser: { latents, autoencoder } }: Pick<Model, 'denoiser'>, execution: Execution) {
-  if (!latents || !autoencoder) return undefined;
-  const compiled = compileLatents(execution, latents, autoencoder);
-  return {
-    image: latents.image,
-    decode: (drawn: tf.Tensor4D) => compiled.decode(drawn),
-    dispose: () => compiled.dispose(),
-  };
 }
 
 /** Draws the images of a plan. */
@@ -72,20 +55,21 @@ export async function drawImages(
     trajectory: wantsTrajectory,
     label = 'Sampling',
     lead,
-    latent,
-    decoder,
+    latents,
+    animated = true,
   }: {
     batch: number;
     trajectory: boolean;
     label?: string;
     lead?: Lead['lead'];
-    latent?: LatentModel;
-    decoder?: Decoder;
+    latents?: Latents;
+    /** Whether the first image's way is kept. */
+    animated?: boolean;
   },
 ): Promise<Drawn> {
   const { image } = options;
   const size = tf.util.sizeFromShape([...image]);
-  const shape = latent?.picture ?? decoder?.image ?? image;
+  const shape = latents?.picture ?? image;
   const each = tf.util.sizeFromShape([...shape]);
   const toByteImages = (data: Float32Array) => toImages(data, [data.length / each, ...shape]);
   const length = sampler.levels.length - 1;
@@ -94,21 +78,20 @@ export async function drawImages(
   const progress = createProgress({ label, total: Math.ceil(count / batch) * length });
   let done = 0;
   try {
-    const drawn = await draw({
+    const values = await draw({
       ...{ ...options, network, sampler, batch },
       ...(stream && { stream }),
       ...(begin && { begin }),
       ...((lead ?? own) && { lead: lead ?? own }),
-      ...(decoder && { decode: (drawn: tf.Tensor4D) => decoder.decode(drawn) }),
+      ...(latents && { decode: (drawn: tf.Tensor4D) => latents.decode(drawn) }),
       onStep: async ({ first, index, x }) => {
         const data = await x.data<'float32'>();
-        if (first === 0 && !latent)
-          chain.push(...toByteImages(decoder ? await decodedFirst(x, decoder) : data.subarray(0, size)));
+        if (first === 0 && animated)
+          chain.push(...toByteImages(latents ? await decodedFirst(x, latents) : data.subarray(0, size)));
         trajectory?.set(data, (index * count + first) * size);
         progress.update(++done);
       },
     });
-    const values = latent ? await imagesOf(latent, drawn, batch) : drawn;
     return {
       ...{ values, shape: [count, ...shape], images: toByteImages(values), chain },
       ...(trajectory && { trajectory: { data: trajectory, shape: [length, count, ...image] } }),

@@ -1,11 +1,17 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AutoencoderKl } from '@ddpm/autoencoder';
+import { image as predictsImage } from '@ddpm/diffusion';
 import { prepareExecution } from '@ddpm/execution';
 import { encodePng } from '@ddpm/images/png';
+import { namedParameters } from '@ddpm/layers';
+import type { Model } from '@ddpm/models';
+import { draw, scheduleLevels } from '@ddpm/models';
+import { cosineSchedule } from '@ddpm/schedules';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
-import { imagesOf, isLatent, openLatentModel } from './latents';
+import { isLatent, latentsOf, openLatentModel } from './latents';
 import { settingsFrom } from './options';
 import { planFor } from './plan';
 import { run } from './run';
@@ -48,14 +54,80 @@ test("a Stable Diffusion's folder draws from words, around a picture, and only w
   expect(isLatent(model) && plan.count === 1 && !plan.options.clip).toBe(true);
   // What is kept of the picture are its latents where the mask is black.
   const { way } = plan.way();
-  const xT = tf.ones<tf.Rank.R4>([1, 8, 8, 4]);
   const known = await model.pipeline.latents.encode(tf.fill([1, 16, 16, 3], (200 / 255) * 2 - 1));
   const last = way.sampler.levels.at(-1)!;
   expect(last.sigma).toBeLessThan(0.05);
-  const images = await imagesOf(model, await known.data<'float32'>(), 1);
-  expect(images).toHaveLength(16 * 16 * 3);
-  tf.dispose([xT, known]);
+  expect((await model.pipeline.latents.decode(known)).shape).toEqual([1, 16, 16, 3]);
+  known.dispose();
   await model.pipeline.dispose();
+});
+
+test('a run over latents goes on from pictures, keeps what a mask says, and lies between two', async () => {
+  const options = { imageChannels: 1, blockOutChannels: [2, 2], normNumGroups: 1, latentChannels: 3 };
+  const network = new AutoencoderKl({ ...options, midBlockAddAttention: false });
+  const model: Model = {
+    ...{ kind: 'checkpoint', folder: scratch, description: '', unusable: [], trained: {} },
+    denoiser: {
+      // Says of any latents that they are of zeros.
+      ...{ network: { apply: (x) => tf.zerosLike(x) }, parameters: new Map(), image: [2, 2, 3] },
+      ...{ parameterisation: predictsImage, levels: scheduleLevels(cosineSchedule({ timesteps: 20 })) },
+      latents: { image: [4, 4, 1], scalingFactor: 2, shiftFactor: 0.1 },
+      autoencoder: { network, parameters: namedParameters({ autoencoder: network }) },
+    },
+  };
+  const written = (name: string, data: number[]) => {
+    const path = join(scratch, name);
+    writeFileSync(path, encodePng({ width: 4, height: 4, channels: 1, data: Uint8Array.from(data) }));
+    return path;
+  };
+  const numbers = Array.from({ length: 16 }, (_, i) => i);
+  const [first, second] = [(i: number) => 15 * i, (i: number) => 255 - 9 * i].map((of, k) =>
+    written(`${k}.png`, numbers.map(of)),
+  );
+  // The upper half is kept, although a pixel of it is white.
+  const mask = written(
+    'upper.png',
+    numbers.map((i) => (i > 7 || i === 3 ? 255 : 0)),
+  );
+  const execution = await prepareExecution('cpu');
+  const latents = latentsOf(model, execution)!;
+  const drawn = async (settings: Record<string, unknown>) => {
+    const plan = await planFor(model, settingsFrom({ steps: 5, ...settings }), [], undefined, latents);
+    const { network: denoiser } = model.denoiser;
+    const x0 = await draw({ ...plan.options, network: denoiser, ...plan.way().way });
+    return Array.from({ length: plan.count }, (_, i) => [...x0.subarray(12 * i, 12 * (i + 1))]);
+  };
+  const encoded = (of: (i: number) => number) => {
+    const pixels = tf.tensor4d(
+      numbers.map((i) => of(i) / 127.5 - 1),
+      [1, 4, 4, 1],
+    );
+    return [...tf.mul(tf.sub(network.encode(pixels), 0.1), 2).dataSync()];
+  };
+  const near = (a: number[], b: number[]) => a.every((value, i) => Math.abs(value - b[i]) < 1e-3);
+
+  const known = encoded((i) => 15 * i);
+  const [kept] = await drawn({ from: first, mask, count: 1, resample: 1 });
+  expect([near(kept.slice(0, 6), known), near(kept.slice(6), Array<number>(6).fill(0))]).toEqual([true, true]);
+  // What goes on from a picture has its latents among the noise.
+  const plan = await planFor(
+    model,
+    settingsFrom({ from: first, strength: 0.5, steps: 4, count: 1 }),
+    [],
+    undefined,
+    latents,
+  );
+  const { begin, sampler } = plan.way().way;
+  const noise = tf.zeros<tf.Rank.R4>([1, 2, 2, 3]);
+  const start = await begin!({ first: 0, noise, xT: noise, denoise: undefined!, rng: undefined! });
+  expect(
+    near(
+      [...start.dataSync()],
+      known.map((value) => value * sampler.levels[0].signal),
+    ),
+  ).toBe(true);
+  expect(await drawn({ interpolate: [first, second], strength: 0.5, count: 3 })).toHaveLength(3);
+  await latents.dispose();
 });
 
 test('a caption that is too long is told, and what does not fit is an error in a line', async () => {

@@ -1,8 +1,9 @@
 import type { LoadPipelineOptions, Pipeline } from '@ddpm/diffusers';
 import { isPipelineFolder, loadPipeline, readPipelineFolder, trainingFromConfig } from '@ddpm/diffusers';
+import type { Execution } from '@ddpm/execution';
 import { namedParameters } from '@ddpm/layers';
-import type { Model } from '@ddpm/models';
-import { scheduleLevels } from '@ddpm/models';
+import type { CompiledLatents, Model } from '@ddpm/models';
+import { compileLatents, scheduleLevels } from '@ddpm/models';
 import * as tf from '@tensorflow/tfjs';
 import { UsageError } from '@ddpm/app-common';
 import type { Pictures } from './pictures';
@@ -53,33 +54,38 @@ export async function openLatentModel(
   };
 }
 
-/** Images of so many latents at a time: [n, h, w, c] both, the images in [−1, 1]. */
-export async function imagesOf(
-  { pipeline: { latents }, denoiser: { image }, picture }: LatentModel,
-  values: Float32Array,
-  batch: number,
-): Promise<Float32Array> {
-  const [each, size] = [image, picture].map((shape) => tf.util.sizeFromShape([...shape]));
-  const count = values.length / each;
-  const all = new Float32Array(count * size);
-  for (let first = 0; first < count; first += batch) {
-    const n = Math.min(batch, count - first);
-    const z = tf.tensor4d(values.slice(first * each, (first + n) * each), [n, ...image]);
-    const images = await latents.decode(z).finally(() => z.dispose());
-    all.set(await images.data<'float32'>(), first * size);
-    images.dispose();
-  }
-  return all;
+/** The way between the latents that a model works on and images. */
+export interface Latents extends Pick<CompiledLatents, 'encode' | 'decode' | 'dispose'> {
+  /** The shape of the images. */
+  readonly picture: Shape;
+  /** How much smaller latents are, on a side. */
+  readonly factor: number;
 }
 
+/** That of a model, if it works on latents. What a pipeline runs is freed with it. */
+export function latentsOf(model: Pick<Model, 'denoiser'>, execution: Execution): Latents | undefined {
+  if (isLatent(model)) return pipelineLatents(model);
+  const { latents, autoencoder } = model.denoiser;
+  if (!latents || !autoencoder) return undefined;
+  const compiled = compileLatents(execution, latents, autoencoder);
+  return { ...compiled, picture: latents.image, factor: autoencoder.network.factor };
+}
+
+/** That of a pipeline. */
+export const pipelineLatents = ({ pipeline: { latents }, picture }: LatentModel): Latents => ({
+  ...{ picture, factor: latents.autoencoder.factor },
+  encode: (images) => latents.encode(images),
+  decode: (drawn) => latents.decode(drawn),
+  dispose: () => Promise.resolve(),
+});
+
 /** Pictures of somebody's as such latents; of a mask what is white in most of the square that a latent stands for. */
-export function latentPictures({ pipeline: { latents }, picture }: LatentModel): Pictures {
+export function latentPictures({ encode, picture, factor }: Latents): Pictures {
   const encoded = async (pixels: Float32Array): Promise<Float32Array> => {
     const images = tf.tensor4d(pixels, [1, ...picture]);
-    const z = await latents.encode(images).finally(() => images.dispose());
+    const z = await encode(images).finally(() => images.dispose());
     return z.data<'float32'>().finally(() => z.dispose());
   };
-  const { factor } = latents.autoencoder;
   return {
     readImage: async (path) => encoded(await readImage(path, picture)),
     async readMasked(path, maskPath) {

@@ -6,9 +6,9 @@ import type { Batch } from '@ddpm/train';
 import type { Way } from './edit';
 import { editFor } from './edit';
 import { openInpainting } from './inpaint';
-import { isLatent, latentPictures } from './latents';
+import { isLatent, latentPictures, pipelineLatents } from './latents';
 import { readImage, readMasked } from './pictures';
-import type { LatentModel } from './latents';
+import type { LatentModel, Latents } from './latents';
 import type { Settings } from './options';
 import { vectorsFor } from './vectors';
 
@@ -39,6 +39,7 @@ export interface LowRes {
 /**
  * Plans what settings ask of a model.
  * @param low the small pictures that it makes large ones of, where it does
+ * @param latents what it works on, where it does not work on images
  * @throws UsageError in one line where they do not fit each other or the model
  */
 export async function planFor(
@@ -46,13 +47,14 @@ export async function planFor(
   settings: Settings,
   captions: readonly string[] = [],
   low?: Pick<LowRes, 'condition' | 'record'>,
+  latents: Latents | undefined = isLatent(model) ? pipelineLatents(model) : undefined,
 ): Promise<Plan> {
   const { denoiser } = model;
   const latent = isLatent(model) ? model : undefined;
-  const { image, levels, parameterisation, latents } = denoiser;
+  const { image, levels, parameterisation } = denoiser;
   const { seed, threshold, from, mask, strength, interpolate } = settings;
   // Latents go beyond −1 and 1.
-  const clip = settings.clip && !latent && !latents;
+  const clip = settings.clip && !latents;
   const count =
     settings.count ??
     (settings.compare ? 4 : interpolate ? 8 : latent ? Math.max(1, captions.length) : captions.length > 0 ? 16 : 64);
@@ -60,14 +62,14 @@ export async function planFor(
   const words = latent?.pipeline.text
     ? await contextFor(latent.pipeline.text, count, captions, settings)
     : wordsFor(denoiser, count, captions, settings);
-  const pictures = latent ? latentPictures(latent) : { readImage, readMasked };
+  const pictures = latents ? latentPictures(latents) : { readImage, readMasked };
   const inpainting = await openInpainting(denoiser, settings, count, pictures);
   const told = { ...low?.condition, ...inpainting?.condition };
   const label = words ? undefined : labelsFor(denoiser, count, settings, Object.keys(told));
   const all = { ...(words?.condition ?? label), ...told };
   const condition = Object.keys(all).length > 0 ? all : undefined;
   const guidance = words ? words.guidance : guidanceFor(denoiser, settings);
-  if (threshold !== undefined && latent)
+  if (threshold !== undefined && latents)
     throw new UsageError('--threshold is for images, and this model draws latents');
   if (settings.negative !== undefined && !latent?.pipeline.text)
     throw new UsageError("--negative is for diffusers' Stable Diffusion, and this is none");
@@ -82,10 +84,6 @@ export async function planFor(
     mask === undefined
   )
     throw new UsageError('--prior is for images that begin as noise, and these begin as pictures');
-  if (latents && (from !== undefined || (interpolate && !isSeeds(interpolate))))
-    throw new UsageError(
-      'this model works on latents, and ddpm-sample begins such with noise alone, not with pictures',
-    );
   const edit = inpainting?.edit ?? (await editFor(settings, image, count, pictures));
 
   const classes = label && Array.from(label.label.data, (number) => denoiser.classNames![number]);

@@ -12,7 +12,8 @@ import { leadBy, openLead } from './lead';
 import { addLoras } from './lora';
 import { loadModel } from './model';
 import { encodeNpz } from './npz';
-import { isLatent } from './latents';
+import type { Latents } from './latents';
+import { isLatent, latentsOf } from './latents';
 import type { Format, Settings } from './options';
 import type { Plan } from './plan';
 import { planFor } from './plan';
@@ -44,34 +45,38 @@ export async function run(path: string, settings: Settings, captions: readonly s
   // The classes and the guidance are the classifier's.
   const asked = classifier ? { ...settings, class: undefined, guidance: undefined } : settings;
   const base = await openBase(model, settings);
+  const latents = latentsOf(model, execution);
   const low = base && (await drawLowRes(base, model, asked, captions, execution, say));
   const plan = low
     ? await planFor(model, { ...asked, count: low.count, class: undefined, guidance: undefined }, [], low)
-    : await planFor(model, asked, captions);
+    : await planFor(model, asked, captions, undefined, latents);
   for (const line of plan.notes) warn(line);
   say(execution.reason);
   // What is drawn by an installed model does not go beside it.
   const beside = settings.pretrained === undefined ? model.folder : '.';
   const newFolder = () =>
     createFolder(settings.out === undefined ? { prefix: join(beside, 'samples') } : { path: settings.out });
-  if (settings.compare) await compare(model, plan, { ...settings, compare: settings.compare }, execution, newFolder);
-  else
-    await drawInto(
-      model,
-      { ...plan, captions: low?.captions ?? plan.captions },
-      settings,
-      execution,
-      newFolder,
-      classifier,
-    );
+  const drawing = { model, plan: { ...plan, captions: low?.captions ?? plan.captions }, latents, execution, newFolder };
+  try {
+    if (settings.compare) await compare(drawing, { ...settings, compare: settings.compare });
+    else await drawInto(drawing, settings, classifier);
+  } finally {
+    await latents?.dispose();
+  }
+}
+
+/** What is to be drawn, by what, and where to. */
+interface Drawing {
+  readonly model: Model;
+  readonly plan: Plan;
+  readonly latents?: Latents;
+  readonly execution: Execution;
+  readonly newFolder: () => Promise<string>;
 }
 
 async function drawInto(
-  model: Model,
-  plan: Plan,
+  { model, plan, latents, execution, newFolder }: Drawing,
   settings: Settings,
-  execution: Execution,
-  newFolder: () => Promise<string>,
   classifier?: LoadedNoisedClassifier,
 ): Promise<void> {
   const { chosen, way } = plan.way();
@@ -79,10 +84,9 @@ async function drawInto(
   const named = { count: plan.count, name: chosen.sampler, guidance, class: asked };
   const led = classifier && (await leadBy(classifier, execution, way, named));
   say(`Sampler: ${described(chosen)}${plan.record.prior === 'matched' ? ', from noise matched to the images' : ''}`);
-  const drawn = await withNetwork(model, plan, execution, settings, (network, batch, decoder) =>
+  const drawn = await withNetwork(model, plan, execution, settings, (network, batch) =>
     drawImages(network, plan, way, {
-      ...{ batch, trajectory: settings.trajectory, lead: led?.lead, decoder },
-      ...(isLatent(model) && { latent: model }),
+      ...{ batch, trajectory: settings.trajectory, lead: led?.lead, latents, animated: !isLatent(model) },
     }),
   ).finally(() => led?.dispose());
   if (!isFirst) return;
@@ -114,14 +118,11 @@ function formatsOf(model: Model, { format }: Settings): Set<Format> {
 
 /** The same noise under several samplers and numbers of steps. */
 async function compare(
-  model: Model,
-  plan: Plan,
+  { model, plan, latents, execution, newFolder }: Drawing,
   settings: Settings & { compare: readonly string[] },
-  execution: Execution,
-  newFolder: () => Promise<string>,
 ): Promise<void> {
   const comparison = comparisonOf(settings.compare, settings.compareSteps);
-  const cells = await withNetwork(model, plan, execution, settings, async (network, batch, decoder) => {
+  const cells = await withNetwork(model, plan, execution, settings, async (network, batch) => {
     const rows: Cell[][] = [];
     for (const sampler of comparison.samplers) {
       const row: Cell[] = [];
@@ -137,9 +138,9 @@ async function compare(
         const { images } = await drawImages(network, plan, planned.way, {
           batch,
           trajectory: false,
-          ...(isLatent(model) && { latent: model }),
           label: `${sampler}, ${steps}`,
-          decoder,
+          latents,
+          animated: false,
         });
         row.push({ images, seconds: (performance.now() - start) / 1000 });
       }

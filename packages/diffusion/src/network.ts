@@ -25,6 +25,8 @@ export interface Network {
   apply: NetworkFunction;
   /** The names of the conditions that it takes, all of which it must be given; none by default. */
   readonly conditions?: readonly string[];
+  /** Fields whose variables training leaves as they are, such as an encoder of captions; none by default. */
+  readonly frozen?: readonly string[];
   /** Its inputs in training beside these, by name, for images of a shape [h, w, c]; none by default. */
   trainingInputs?(image: readonly number[]): Readonly<Record<string, TrainingInput>>;
 }

@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCheckpoint } from '@ddpm/checkpoint';
 import { prepareExecution } from '@ddpm/execution';
-import { encodePng } from '@ddpm/images/png';
-import { compileLatents, loadDenoiser } from '@ddpm/models';
+import { decodePng, encodePng } from '@ddpm/images/png';
+import { compileLatents, loadDenoiser, meaningFromJson } from '@ddpm/models';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
 import { execute } from '../execute';
@@ -27,6 +27,7 @@ beforeAll(async () => {
   mkdirSync(run('images'));
   for (let i = 0; i < 7; i++) {
     const pixels = Uint8Array.from({ length: 64 }, (_, k) => (k * (i + 3) * 5) % 256);
+    writeFileSync(join(run('images'), `${i}.txt`), `number ${i}`);
     writeFileSync(join(run('images'), `${i}.png`), encodePng({ width: 8, height: 8, channels: 1, data: pixels }));
   }
   const network = {
@@ -117,5 +118,19 @@ test('previews are images, and what does not fit is refused in one line', async 
   await expect(execute({ ...options, autoencoder: run('autoencoder'), imageSize: 4 })).rejects.toThrow(
     /--autoencoder .* is of images of 8×8×1, and these are of 4×4×1/,
   );
-  await execute({ ...options, autoencoder: run('autoencoder'), sampleEvery: 1, out: run('shown') });
+  // From words; and a run that begins with another has its autoencoder.
+  const words = {
+    ...{ ...common, ...data(), task: 'text-to-image', steps: 1, vocabularySize: 20, captionLength: 4, timesteps: 16 },
+    networkOptions: {
+      ...{ patchSize: 1, modelChannels: 4, channelMult: [1], numResBlocks: 1, attentionResolutions: [1], numHeads: 1 },
+      ...{ groups: 2, textWidth: 4, textLayers: 1, textHeads: 1 },
+    },
+  };
+  await execute({ ...words, autoencoder: run('autoencoder'), latents: 'sample', sampleEvery: 1, out: run('shown') });
+  await execute({ ...common, ...data(), validation: 0, from: run('shown'), steps: 1, out: run('on') });
+  const [first, second] = [await read('shown'), await read('on')];
+  expect(meaningFromJson(first.meaning)).toMatchObject({ image: [4, 4, 3], captions: { length: 4 } });
+  expect([second.meaning.latents, second.settings.latents]).toEqual([first.meaning.latents, 'sample']);
+  const { width, height } = decodePng(readFileSync(join(run('shown'), 'previews', 'step-000001.png')));
+  expect(Math.min(width, height)).toBeGreaterThan(4 * 8);
 });

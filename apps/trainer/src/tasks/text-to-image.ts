@@ -3,20 +3,23 @@ import type { SettingsOf } from '@ddpm/app-common';
 import { fraction, number } from '@ddpm/app-common';
 import type { JsonObject, NetworkReference } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
-import type { Network } from '@ddpm/diffusion';
+import type { LevelSource, Network } from '@ddpm/diffusion';
 import { denoising, l2 } from '@ddpm/diffusion';
 import { toImages } from '@ddpm/images';
 import { captionedGrid } from '@ddpm/images/plot';
-import { namedParameters, parameterCount } from '@ddpm/layers';
+import { parameterCount } from '@ddpm/layers';
 import { captionTokens, compileNetwork, draw, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
 import type { Tokenizer } from '@ddpm/text';
 import { tokenizerFromJson, withCaptionDropout } from '@ddpm/text';
+import type * as tf from '@tensorflow/tfjs';
 import { checkNetwork } from '../check-network';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
 import { once, quarters, toldOf } from './denoise';
 import { options as denoiseOptions } from './denoise-options';
 import { captionOptions, vocabularyOf } from './captions';
+import { variablesOf } from './frozen';
+import { latentOptions, openLatents, trainingOver } from './latent';
 import { objectiveOf, someLevels, wayTo } from './objective';
 import type { Ingredients, Preset, Training } from './training';
 import { kind } from './training';
@@ -28,6 +31,7 @@ const { schedule, timesteps } = denoiseOptions['Noise levels'];
 const options = {
   'What is learned': { parameterisation },
   'Noise levels': { schedule, timesteps },
+  Latents: latentOptions,
   Captions: {
     ...captionOptions,
     captionDropout: {
@@ -63,7 +67,8 @@ const presets: Readonly<Record<string, Preset<Settings>>> = {
 };
 
 /** A denoiser that is told what is to be seen, with a text transformer that is trained with it (Nichol et al. 2021). */
-async function make({ settings, dataset, execution, before }: Ingredients<Settings>): Promise<Training> {
+async function make(ingredients: Ingredients<Settings>): Promise<Training> {
+  const { settings, dataset, execution, before } = ingredients;
   const { network: name, captionDropout: dropout } = settings;
   if (!dataset.captions)
     throw new Error(
@@ -78,7 +83,8 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
     steady,
   } = objectiveOf({ ...settings, levelSource: 'stratified', weighting: 'none' }, undefined);
 
-  const image = dataset.shape;
+  const latents = await openLatents(settings, ingredients);
+  const image = latents?.item ?? dataset.shape;
   const known = before?.checkpoint.networks.denoiser;
   const reference: NetworkReference = {
     name,
@@ -93,34 +99,40 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
     throw new Error(
       `--task text-to-image: network ${name} must take the condition 'tokens' alone, and takes ${network.conditions?.join(', ') || 'none'}`,
     );
-  const parameters = namedParameters({ denoiser: network });
+  const { all, parameters, frozen, kept } = variablesOf(network);
   const captions = Array.from({ length: COUNT }, (_, i) => dataset.captions!(i % dataset.size)[0]);
   const toTokens = { length, tokenizer: tokenizer.json as JsonObject, dropout };
   const [condition, one] = [captions, captions.slice(0, 1)].map((some) => captionTokens(toTokens, some));
   await checkNetwork(network, {
-    ...{ name, parameters, execution, image, condition: one, blind: false },
+    ...{ name, parameters: all, execution, image, condition: one, blind: false },
     told: toldOf(meansWhat, someLevels(levels)),
   });
 
   const objective = { network, parameters, parameterisation: meansWhat, loss: l2 };
-  const whole = denoising({ ...objective, levels: source });
-  const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition: one }));
-  return {
+  const over = (levels: LevelSource, evaluation = false) => {
+    const task = { ...denoising({ ...objective, levels }), frozen };
+    return latents ? latents.over(task, { evaluation }) : task;
+  };
+  const whole = over(source);
+  const compiled = once(() => compileNetwork(execution, network, { parameters: all, image, condition: one }));
+  return trainingOver(latents, {
     task: dropout > 0 ? withCaptionDropout(whole, tokenizer, { probability: dropout }) : whole,
-    validation: denoising({ ...objective, levels: steady }),
-    tokenizer,
+    validation: over(steady, true),
+    ...{ tokenizer, kept },
     networks: { denoiser: reference },
     meaning: meaningToJson({
       ...{ image, parameterisation: meansWhat, levels },
       captions: toTokens,
+      ...(latents && { latents: latents.meaning }),
     }),
     description: `Network: ${name}, ${parameterCount(network).toLocaleString('en')} parameters, told captions of ${length} tokens of ${vocabularySize}`,
     async preview() {
       const values = await draw({
         ...{ network: await compiled.get(), parameterisation: meansWhat, image, count: COUNT, seed: settings.seed },
         ...{ sampler: samplerFor({}, levels), condition },
+        ...(latents && { decode: (made: tf.Tensor4D) => latents.compiled.decode(made) }),
       });
-      return captionedGrid(toImages(values, [COUNT, ...image]), captions);
+      return captionedGrid(toImages(values, [COUNT, ...dataset.shape]), captions);
     },
     quarters: ({ time }, values) =>
       quarters(
@@ -129,7 +141,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
       ),
     operations: async () => (await (await compiled.get()).cost()).operations,
     dispose: () => compiled.dispose(),
-  };
+  });
 }
 
 export const textToImage = kind({
