@@ -41,7 +41,7 @@ else {
   }
 }
 
-/** What a process of its own says last. */
+/** The last line of a process of its own. */
 function line(command, args) {
   const { status, stdout } = spawnSync(command, args, { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' });
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed`);

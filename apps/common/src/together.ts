@@ -20,7 +20,7 @@ export const isFirst = rank === 0;
 let world: World | undefined;
 let alone: Execution | undefined;
 
-/** What must be the same for all processes, by name. */
+/** Facts that must be the same for all processes, by name. */
 type Facts = Readonly<Record<string, unknown>>;
 
 /**
@@ -72,7 +72,7 @@ export async function agree(facts: () => Facts): Promise<void> {
   await world?.same(Object.fromEntries(Object.entries(facts()).map(([fact, value]) => [fact, asText(value)])));
 }
 
-/** What the first process says, where processes would differ. */
+/** The first process's value, where processes would differ. */
 export const firstOf = async <T>(value: T): Promise<T> => (world ? world.first(value) : value);
 
 /** Waits for the others and leaves, once all is done. */
@@ -91,7 +91,7 @@ function interruption(): AbortSignal {
   return controller.signal;
 }
 
-/** What ended a wait from outside, if an error is that: a request, or others that are silent. */
+/** The end of a wait from outside, if an error is that: a request, or others that are silent. */
 export function stopOf(error: unknown): Interrupted | undefined {
   if (error instanceof Interrupted) return error;
   return error instanceof Error && error.name === 'SilentError'

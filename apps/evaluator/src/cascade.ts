@@ -25,7 +25,7 @@ type Model = Subject & { readonly kind: 'model' };
 /** A stage of a cascade, with all that comes before it. */
 export interface Cascade {
   readonly drawing: Drawing;
-  /** What draws the small pictures. */
+  /** The model of the small pictures, in words. */
   readonly base: string;
   /** The first denoiser, which is told classes or captions; none where the small pictures are real. */
   readonly first?: Denoiser;
@@ -76,7 +76,7 @@ export async function openCascade(
   };
 }
 
-/** What draws small pictures first, and then large ones of them. */
+/** Draws small pictures first, and then large ones of them. */
 function stagedDrawing(
   denoiser: Denoiser,
   own: Drawing,

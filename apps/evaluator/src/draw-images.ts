@@ -120,7 +120,7 @@ function checkConditions(denoiser: Denoiser): void {
     throw new Error("the model takes the condition 'tokens', but does not say how captions become some");
 }
 
-/** What a model is told that nobody asks for: that nothing is known of a picture, or of a small one that it is black. */
+/** Conditions that nobody asks for: that nothing is known of a picture, or of a small one that it is black. */
 function unaskedOf(denoiser: Denoiser, count: number): Batch {
   const { inpainting, lowRes, image } = denoiser;
   if (!lowRes) return inpainting ? knownCondition(denoiser, count) : {};

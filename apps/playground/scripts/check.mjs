@@ -27,7 +27,7 @@ async function inNode(count) {
   return values;
 }
 
-/** What the page draws, its seconds, and the bytes that it loads. */
+/** Measures the page's drawing: pictures, seconds, and the bytes that it loads. */
 async function inPage(browser, { isolated = false, count, ...settings }) {
   const server = await servePage({ isolated });
   const query = new URLSearchParams({ seed, steps, guidance: scale, count, ...settings });

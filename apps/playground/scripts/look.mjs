@@ -84,7 +84,7 @@ const views = {
   },
 };
 
-/** What a person may meet besides: a damaged file, a phone, and no network. */
+/** Other things that a person may meet: a damaged file, a phone, and no network. */
 async function circumstances() {
   const damaged = await openPage(browser, `${server.url}#denoise?url=offline.js`);
   await damaged.getByRole('alert').filter({ hasText: /./ }).waitFor({ timeout: patience });

@@ -1,4 +1,4 @@
-/** What a link says: a view, and its settings. */
+/** A link's contents: a view, and its settings. */
 export interface Place {
   readonly view: string;
   readonly settings: Readonly<Record<string, string>>;

@@ -74,7 +74,7 @@ export function modelIn(file: File, runtime: Runtime): Promise<ModelFacts> {
   return facts;
 }
 
-/** What the link says of what runs it: `device=webgpu`, `threads=2`. */
+/** The link's settings of what runs it: `device=webgpu`, `threads=2`. */
 export const runtimeOf = ({ device, threads }: Readonly<Record<string, string>>): Runtime => ({
   ...(device && { device }),
   ...(threads && { threads: Number(threads) }),

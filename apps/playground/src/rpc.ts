@@ -14,7 +14,7 @@ type Answer =
 /** A question that a newer one has taken the place of. */
 export class Superseded extends Error {}
 
-/** What an answer may do on its way. */
+/** A question as whoever answers it sees it. */
 export interface Asked<P> {
   /** Tells the page. */
   readonly progress: (value: P, transferred?: Transferable[]) => void;

@@ -13,7 +13,7 @@ export interface TrainingPictures {
   readonly flip: boolean;
 }
 
-/** What comes with the page: sheets of pictures side by side. */
+/** Pictures that come with the page, as sheets of them side by side. */
 const sheets: Readonly<Record<string, { readonly url: string; readonly channels: 1 | 3; readonly side: number }>> = {
   portraits: { url: portraits, channels: 3, side: 16 },
   garments: { url: garments, channels: 1, side: 16 },

@@ -1,6 +1,6 @@
-/** What the page gives a view. */
+/** The page, as a view sees it. */
 export interface Context {
-  /** What the link says. */
+  /** The link's settings. */
   readonly settings: Readonly<Record<string, string>>;
   /** Puts settings into the link. */
   readonly remember: (settings: Readonly<Record<string, string>>) => void;

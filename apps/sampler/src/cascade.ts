@@ -14,7 +14,7 @@ import { planFor } from './plan';
 
 /** How noisy small pictures are made where nobody says, if the model knows as much. */
 const AUGMENTATION = 0.1;
-/** What is done with pictures or several samplers, and not with the stages of a cascade. */
+/** Options of pictures or several samplers, which are not for the stages of a cascade. */
 const ALONE = ['from', 'mask', 'interpolate', 'strength', 'compare', 'classifier'] as const;
 
 /**

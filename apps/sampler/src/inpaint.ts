@@ -9,7 +9,7 @@ import { noised } from './edit';
 import type { Settings } from './options';
 import type { Pictures } from './pictures';
 
-/** What a model that has learned inpainting is told of a picture. */
+/** A picture as a model takes it that has learned inpainting. */
 export interface Inpainting {
   readonly condition: Batch;
   /** The way of what is missing; left out where there is no picture with a mask. */

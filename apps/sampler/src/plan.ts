@@ -32,7 +32,7 @@ export interface LowRes {
   readonly condition: Batch;
   readonly count: number;
   readonly captions?: readonly string[];
-  /** What `samples.json` says of them. */
+  /** Their entries in `samples.json`. */
   readonly record: JsonObject;
 }
 

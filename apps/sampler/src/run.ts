@@ -65,7 +65,7 @@ export async function run(path: string, settings: Settings, captions: readonly s
   }
 }
 
-/** What is to be drawn, by what, and where to. */
+/** A drawing: its model and plan, and where it goes. */
 interface Drawing {
   readonly model: Model;
   readonly plan: Plan;

@@ -9,7 +9,7 @@ import { readImage } from './pictures';
 
 /** How much vectors count where nobody says, if the model was trained to do without. */
 const GUIDANCE = 2;
-/** What a decoder has no use for: pictures reach it by their vectors alone. */
+/** Options that a decoder has no use for: pictures reach it by their vectors alone. */
 const USELESS = ['mask', 'strength', 'resample', 'class', 'negative'] as const;
 
 /**

@@ -113,7 +113,7 @@ async function openWhole(
   return undefined;
 }
 
-/** What the file holds, piece by piece. */
+/** The file's contents, piece by piece. */
 async function* encoded(
   dataset: Dataset,
   { encode, flip, reporter }: EncodeOptions,

@@ -35,7 +35,7 @@ export async function findSource(path: string): Promise<Source> {
   return { path, folder: path, checkpoint, unusable };
 }
 
-/** What of a meaning is the data's, and may be another for other data, or says how to draw. */
+/** Entries of a meaning that are the data's, and may be others for other data, or say how to draw. */
 const free = ['image', 'classNames', 'labelDropout', 'prior', 'sampling', 'lora', 'inpainting'];
 
 /** As it is compared: of latents all but the size of the images. */

@@ -23,7 +23,7 @@ export interface Run {
   readonly settings: Settings;
   /** The images. */
   readonly pictures: Dataset;
-  /** What is trained on: the images, or what stands for them. */
+  /** The training data: images, or what stands for them. */
   readonly dataset: Dataset;
   readonly validation?: Dataset;
   readonly execution: Execution;

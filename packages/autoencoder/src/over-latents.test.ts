@@ -20,7 +20,7 @@ const task = denoising({
   loss: l2,
 });
 
-/** What the autoencoder says of the images, as examples. */
+/** The autoencoder's encodings of the images, as examples. */
 const encoded = (made = encodings(autoencoder, images)) => ({
   image: { data: made.dataSync<'float32'>(), item: made.shape.slice(1) },
 });

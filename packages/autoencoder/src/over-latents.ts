@@ -4,7 +4,7 @@ import type { Autoencoder } from './autoencoder';
 import { AutoencoderKl } from './autoencoder-kl';
 
 /**
- * What an encoder says of images, [n, h, w, c] → [n, h', w', channels], all that latents are made of: of a KL autoencoder
+ * Images [n, h, w, c] → an encoder's results [n, h', w', channels], all that latents are made of: of a KL autoencoder
  * the means of its Gaussians and, behind them along the channels, their ln σ²; of others the latents.
  */
 export const encodings = (autoencoder: Autoencoder, images: tf.Tensor4D): tf.Tensor4D =>

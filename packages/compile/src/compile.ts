@@ -54,8 +54,8 @@ export interface CompileOptions {
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
   path?: 'fast' | 'portable';
   /**
-   * What computes: the processor, or a GPU, through WebGPU or CUDA, on which micro-batches are larger and run one after
-   * the other.
+   * Where it is computed: the processor, or a GPU, through WebGPU or CUDA, on which micro-batches are larger and run
+   * one after the other.
    */
   device?: Device;
 }

@@ -56,8 +56,8 @@ export interface CompileGradientsOptions {
   /** Whether ORT's blocked convolutions may be used where this machine has them. */
   path?: 'fast' | 'portable';
   /**
-   * What computes: the processor, or a GPU, through WebGPU or CUDA, on which micro-batches are larger and run one after
-   * the other.
+   * Where it is computed: the processor, or a GPU, through WebGPU or CUDA, on which micro-batches are larger and run
+   * one after the other.
    */
   device?: Device;
 }
@@ -95,7 +95,7 @@ export interface CompiledGradients {
   ): Promise<Gradients>;
   /** In how many groups a batch of n examples is computed, which processes can share; absent where it is not cut. */
   readonly groups?: (n: number) => number;
-  /** What runs for each micro-batch: whoever computes the same in the same way has the same bytes. */
+  /** The model of one micro-batch, as ONNX: whoever computes the same in the same way has the same bytes. */
   readonly model: Uint8Array;
   /** Ends the workers. */
   dispose(): Promise<void>;

@@ -18,11 +18,11 @@ export interface Dataset {
   captions?(i: number): readonly string[];
   /** Makes tokens of captions, if a network shall be given some; see `withTokens`. */
   readonly tokenizer?: Tokenizer;
-  /** What examples have in place of images, such as what an autoencoder makes of them, if a network shall be given that. */
+  /** Stands for images in examples, such as an autoencoder's latents, where a network shall be given that. */
   readonly encoded?: Encoded;
 }
 
-/** What stands for images. */
+/** Arrays that stand for images. */
 export interface Encoded {
   /** The shape of one. */
   readonly item: readonly [h: number, w: number, c: number];

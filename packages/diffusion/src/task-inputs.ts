@@ -19,7 +19,7 @@ export function conditioned(who: string, { conditions = [] }: Network, examples:
   return Object.fromEntries(['image', ...conditions].map((name) => [name, examples[name]]));
 }
 
-/** What a network is given in training alone, drawn for n images of a shape. */
+/** Inputs of a network in training alone, drawn for n images of a shape. */
 export const drawnInputs = (network: Network, image: readonly number[], n: number, rng: Random): Batch =>
   Object.fromEntries(
     Object.entries(network.trainingInputs?.(image) ?? {}).map(([name, input]) => [

@@ -24,7 +24,7 @@ export async function absenceOf(device: Gpu): Promise<string | undefined> {
   }
 }
 
-/** What ONNX Runtime says when there is no GPU, in fewer words. */
+/** ONNX Runtime's message when there is no GPU, in fewer words. */
 function reasonOf(device: Gpu, message: string): string {
   if (/No supported adapters|Failed to get a WebGPU adapter/.test(message))
     return 'there is no GPU with a driver for it';

@@ -49,7 +49,7 @@ export interface DivisibleGradients extends Gradients {
    * @param others the processes
    */
   among(parameters: Arrays, batch: Batch, others: Among): Promise<GradientsResult>;
-  /** What runs, which those that compute together must have alike. */
+  /** The compiled model, which those that compute together must have alike. */
   readonly model: Uint8Array;
 }
 

@@ -34,7 +34,7 @@ export async function writeLora(
   return writeSafetensors(tensors, { format: 'pt' });
 }
 
-/** What the ends of names say, by who writes them: peft, diffusers before, and kohya's scripts. */
+/** The meaning of names' ends, by who writes them: peft, diffusers before, and kohya's scripts. */
 const ends: Readonly<Record<string, 'down' | 'up' | 'alpha'>> = {
   '.lora_A.weight': 'down',
   '.lora_A.default.weight': 'down',
@@ -47,7 +47,7 @@ const ends: Readonly<Record<string, 'down' | 'up' | 'alpha'>> = {
   '.alpha': 'alpha',
 };
 
-/** What stands before the names of a U-Net's layers: diffusers' and peft's part, and kohya's, whose names have no dots. */
+/** Prefixes of the names of layers: diffusers' and peft's part, and kohya's, whose names have no dots. */
 const kohya: Readonly<Record<string, string>> = { unet: 'lora_unet_', text_encoder: 'lora_te_' };
 
 /**

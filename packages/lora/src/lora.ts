@@ -81,7 +81,7 @@ export const loraParameters = (updates: Lora, before = 'lora'): Variables =>
 export interface AppliedLora {
   /** The updates. */
   readonly lora: Lora;
-  /** What ΔW is multiplied by; 1 by default. */
+  /** The factor of ΔW; 1 by default. */
   readonly strength?: number;
 }
 

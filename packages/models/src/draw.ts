@@ -61,7 +61,7 @@ export interface DrawOptions {
   condition?: Batch;
   /** Guidance towards the condition; none by default. */
   guidance?: Guidance;
-  /** What makes images of what was drawn, such as `decode` of `compileLatents`; nothing by default. */
+  /** Makes images of what was drawn, such as `decode` of `compileLatents`; by default that is the images. */
   decode?: (drawn: tf.Tensor4D) => Promise<tf.Tensor4D>;
   /** Whether every x̂_0 is kept within [−1, 1]; it is by default, but of what is decoded. */
   clip?: boolean;

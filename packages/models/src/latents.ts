@@ -26,9 +26,9 @@ export interface AutoencoderParts {
 export interface CompiledLatents {
   /** Images [n, h, w, c] in [−1, 1] → what the denoiser works on; of a KL autoencoder the mean. */
   encode(images: tf.Tensor4D): Promise<tf.Tensor4D>;
-  /** What the encoder says of images [n, h, w, c]: `encodings` of @ddpm/autoencoder, of which latents are made. */
+  /** Images [n, h, w, c] → `encodings` of @ddpm/autoencoder, of which latents are made. */
   encodings(images: tf.Tensor4D): Promise<tf.Tensor4D>;
-  /** What was drawn → images [n, h, w, c] in about [−1, 1]. */
+  /** Latents, as drawn → images [n, h, w, c] in about [−1, 1]. */
   decode(latents: tf.Tensor4D): Promise<tf.Tensor4D>;
   /** Frees what runs them. */
   dispose(): Promise<void>;

@@ -90,7 +90,7 @@ export interface DenoiserMeaning {
   readonly sampling?: FewSteps;
   /** Of what its images are the latents, if they are. */
   readonly latents?: LatentsMeaning;
-  /** What the low-rank updates count that a checkpoint holds apart from the network's own weights, if it does: α. */
+  /** α of the low-rank updates that a checkpoint holds apart from the network's own weights, if it does. */
   readonly lora?: { readonly alpha: number };
 }
 
@@ -106,7 +106,7 @@ export interface VectorMeaning {
   readonly captions: Pick<CaptionMeaning, 'length' | 'tokenizer'>;
 }
 
-/** What small pictures a super-resolution network takes. */
+/** The small pictures that a super-resolution network takes. */
 export interface LowResMeaning {
   /** Their height and width. */
   readonly size: readonly [h: number, w: number];

@@ -1,6 +1,6 @@
 import { availableParallelism, cpus } from 'node:os';
 
-/** What a launcher of MPI, such as mpirun, has told this process. */
+/** Facts that a launcher of MPI, such as mpirun, has told this process. */
 export interface Launch {
   /** The launcher's kind of MPI. */
   readonly kind: 'Open MPI' | 'MPICH';
@@ -12,7 +12,7 @@ export interface Launch {
   readonly here: number;
 }
 
-/** What the launcher has told this process; undefined where there is none, or it has started only one. */
+/** The launch that this process is part of; undefined where there is none, or it has started only one. */
 export function launched(env: NodeJS.ProcessEnv = process.env): Launch | undefined {
   const openMpi = env.OMPI_COMM_WORLD_SIZE !== undefined;
   const [size, rank, here] = openMpi

@@ -14,7 +14,7 @@ export interface World extends Among {
    * @throws Error everywhere, in one line that names what differs, and where
    */
   same(facts: Readonly<Record<string, string>>): Promise<void>;
-  /** What the first process gives, which must be JSON. */
+  /** The first process's value, which must be JSON. */
   first<T>(value: T): Promise<T>;
   /** Everyone's bytes, in the order of processes. */
   gatherBytes(mine: Uint8Array): Promise<readonly Uint8Array[]>;
@@ -47,7 +47,7 @@ const EAGER = 200;
 /** Milliseconds of asking at a time. */
 const TURN = 1;
 
-/** What a library that was left in the middle of an exchange may still write to. */
+/** Memory that a library which was left in the middle of an exchange may still write to. */
 const abandoned: unknown[] = [];
 
 /**

@@ -4,7 +4,7 @@ import type { World } from '../src/world';
 export function inMemory(size: number): readonly World[] {
   const meetings: { given: unknown[]; count: number; all: Promise<unknown[]>; meet: (all: unknown[]) => void }[] = [];
   const calls = new Array<number>(size).fill(0);
-  /** What every process gives in its k-th call. */
+  /** Every process's value in its k-th call. */
   const exchange = <T>(rank: number, value: T): Promise<T[]> => {
     const k = calls[rank]++;
     if (!meetings[k]) {

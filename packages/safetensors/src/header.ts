@@ -21,7 +21,7 @@ export interface Entry {
   readonly end: number;
 }
 
-/** What a file says of its data, checked. */
+/** A file's own account of its data, checked. */
 export interface Header {
   readonly metadata: Record<string, string>;
   readonly entries: readonly Entry[];

@@ -12,7 +12,7 @@ import type { Drawing, DrawRequest, Frame, ModelFacts } from '../workers/draw';
 
 const count = 4;
 
-/** What stands on the canvas before anyone has drawn: something like a pullover. */
+/** The drawing on the canvas before anyone has drawn: something like a pullover. */
 function beginning(height: number, width: number): Float32Array {
   const picture = new Float32Array(height * width).fill(-1);
   for (let y = 0; y < height; y++)

@@ -12,7 +12,7 @@ import type { SampleRequest, TrainProgress, Ways } from '../workers/points';
 const count = 400;
 const steps = 1000;
 const extent = 1.7;
-/** What [−extent, extent] is on a canvas. */
+/** A canvas shows [−extent, extent] on so many pixels. */
 const pixels = 560;
 const at = (v: number) => ((v / extent + 1) / 2) * pixels;
 

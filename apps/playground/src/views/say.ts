@@ -39,7 +39,7 @@ export const show: Show = (root, { settings, remember }) => {
     /** [n, h, w, c], in [−1, 1], once they are drawn. */
     values: undefined as Float32Array | undefined,
     shown: undefined as Uint8Array | undefined,
-    /** What is to be changed, and where. */
+    /** The change that is asked for, and where. */
     picture: undefined as Float32Array | undefined,
     chosen: -1,
     mask: [] as boolean[],

@@ -20,7 +20,7 @@ export interface LoadRequest {
   readonly threads?: number;
 }
 
-/** What a page has to know of a model. */
+/** Facts of a model that a page has to know. */
 export interface ModelFacts {
   readonly image: readonly [h: number, w: number, c: number];
   readonly classNames?: readonly string[];
@@ -40,7 +40,7 @@ export interface DrawRequest {
   readonly count: number;
   /** A class for all, or −1 for each in turn. */
   readonly label: number;
-  /** What is to be seen, for a model that draws from words. */
+  /** The captions, for a model that draws from words. */
   readonly words?: string;
   /** A picture [h, w, c] in [−1, 1] to change, and by how much. */
   readonly picture?: Float32Array;
@@ -93,7 +93,7 @@ function vocabulary({ tokenizer }: CaptionMeaning): readonly string[] {
   return words.length <= 60 ? words : [];
 }
 
-/** What the network is told of each image, and what stands for nothing of it, where training has left it out. */
+/** The conditions of each image, and what stands for none, where training has left them out. */
 function conditionsOf(
   { network, classNames, labelDropout = 0, captions }: Denoiser,
   { label, words, count }: Required<Pick<DrawRequest, 'label' | 'words' | 'count'>>,

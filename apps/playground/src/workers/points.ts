@@ -54,7 +54,7 @@ export interface TrainRequest {
   readonly points: Float32Array;
   readonly steps: number;
   readonly seed: number;
-  /** What to draw on the way. */
+  /** The points to draw on the way. */
   readonly preview: SampleRequest;
 }
 

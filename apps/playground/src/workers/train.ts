@@ -28,7 +28,7 @@ export interface BeginRequest {
   readonly threads?: number;
 }
 
-/** What a page shows of the pictures. */
+/** The pictures, as a page shows them. */
 export interface PicturesOpened {
   readonly name: string;
   readonly count: number;

@@ -72,7 +72,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
   };
 }
 
-/** What tells which caption belongs to which image. */
+/** Learns to tell which caption belongs to which image. */
 export const clipTask = kind({
   name: 'clip',
   does: 'two networks that tell which caption belongs to which image',

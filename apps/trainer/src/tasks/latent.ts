@@ -54,7 +54,7 @@ export interface Latents {
 /** Images whose latents are measured. */
 const MEASURED = 512;
 
-/** What latents need of the ingredients. */
+/** The ingredients that latents need. */
 type Needed = Pick<Ingredients, 'settings' | 'dataset' | 'execution' | 'before' | 'reporter'>;
 
 /**
@@ -181,7 +181,7 @@ async function heldIn({ folder, checkpoint }: NonNullable<Ingredients['before']>
   return { network, parameters: namedParameters({ autoencoder: network }), reference };
 }
 
-/** What brings latents to the mean 0 and the standard deviation 1, measured of images that are spread over a dataset. */
+/** The shift and scale that bring latents to mean 0 and standard deviation 1, measured of images spread over a dataset. */
 async function measured(
   { size, encoded }: Dataset,
   { latentChannels, fromPosterior }: { readonly latentChannels: number; readonly fromPosterior: boolean },
@@ -200,7 +200,7 @@ async function measured(
   return { scalingFactor: 1 / std, shiftFactor: mean };
 }
 
-/** What of a training is another where it is over latents. */
+/** A training, with those parts exchanged that are others over latents. */
 export const trainingOver = (latents: Latents | undefined, training: Training): Training =>
   latents
     ? {

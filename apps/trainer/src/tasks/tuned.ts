@@ -86,7 +86,7 @@ interface Drawing {
 }
 
 /**
- * What a training needs beside its task and its description, of a denoiser that draws.
+ * A training of a denoiser that draws, but for its description.
  * @param options.network what draws, where it is not the denoiser's own, and its variables
  */
 export function tunedTraining(
@@ -106,7 +106,7 @@ export function tunedTraining(
     sampling?: FewSteps;
     network?: Network;
     parameters?: Variables;
-    /** What so many images are told beside classes or captions. */
+    /** The conditions of so many images beside classes or captions. */
     given?: (count: number) => Batch;
   },
 ): Omit<Training, 'description'> & Drawing {

@@ -5,7 +5,7 @@ import type { Device } from './ort';
 import { reasonOf } from './realm';
 import type { WeightMemory } from './weights';
 
-/** What runs programs on micro-batches: workers, or a device. */
+/** Workers or a device, which run programs on micro-batches. */
 export type Runner = Pick<Pool, 'size' | 'open' | 'run' | 'close'>;
 
 /** The end of the last run on a device: those of several sessions may not overlap there. */

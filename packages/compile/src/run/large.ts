@@ -66,9 +66,9 @@ export class LargeExecutor {
   private readonly mains = new Memo<number, Awaited<ReturnType<typeof openSession>>>();
   private readonly variables: ReadonlyMap<string, tf.Variable>;
   private readonly specs: ReadonlyMap<string, WeightSpec>;
-  /** What main takes as it is, by the weight's name, and the variable's dataId when it was read. */
+  /** Weights that main takes as they are, by name, and the variable's dataId when each was read. */
   private readonly held = new Map<string, { readonly tensor: Tensor; readonly dataId: object }>();
-  /** What main takes of the program that ran last: a second one's would be as large. */
+  /** Prepared weights of the program that ran last: a second one's would be as large. */
   private prepared: { id: number; parts: Map<Part, { outputs: Tensors; dataIds: readonly object[] }> } = {
     id: -1,
     parts: new Map(),
@@ -110,7 +110,7 @@ export class LargeExecutor {
     await this.mains.close((main) => main.release());
   }
 
-  /** What main takes of weights, by source. */
+  /** The weights that main takes, by source. */
   private async prepare({ id, parts, fixed }: LargeProgram): Promise<Map<string, Tensor>> {
     if (this.prepared.id !== id) this.prepared = { id, parts: new Map() };
     const sources = new Map<string, Tensor>();

@@ -24,7 +24,7 @@ export interface SessionOptions {
   readonly sleep?: boolean;
   /** Whether memory for results goes back when it is free, where they are large; it is kept by default. */
   readonly frugal?: boolean;
-  /** What computes; the processor by default. In a page, `setRuntime` says. */
+  /** Where it is computed; the processor by default. In a page, `setRuntime` says. */
   readonly device?: Device;
 }
 

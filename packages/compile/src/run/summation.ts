@@ -30,7 +30,7 @@ export interface Part {
   readonly microBatches: number;
 }
 
-/** What a process has computed of a part: its losses, and the sums of nodes of the tree over the part's groups. */
+/** A process's share of a part: its losses, and the sums of nodes of the tree over the part's groups. */
 interface Computed {
   readonly losses: readonly TensorData[];
   readonly sums: readonly Float32Array[];

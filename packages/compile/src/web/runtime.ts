@@ -5,7 +5,7 @@ export interface Runtime {
    * `navigator.gpu.requestAdapter()` gives one; on one thread, since sessions share the device.
    */
   readonly device?: 'wasm' | 'webgpu';
-  /** What 'auto' stands for in `threads` and `workers`; the number of processors by default. */
+  /** The meaning of 'auto' in `threads` and `workers`; the number of processors by default. */
   readonly threads?: number;
   /**
    * Where ONNX Runtime's files are, if not where the bundler has put them: a folder's address, or each file's, as

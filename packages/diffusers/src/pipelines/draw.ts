@@ -28,9 +28,9 @@ export interface PipelineSampleOptions {
   size?: readonly [h: number, w: number];
   /** The class of each image, where the U-Net takes classes. */
   label?: readonly number[];
-  /** What is to be seen, where the pipeline draws from words: one for all images, or one for each. */
+  /** A description of the images, where the pipeline draws from words: one for all, or one for each. */
   prompt?: string | readonly string[];
-  /** What guidance leads away from, for all images or each; '' by default. */
+  /** A description that guidance leads away from, for all images or each; '' by default. */
   negativePrompt?: string | readonly string[];
   /** How much the prompt counts (classifier-free guidance); 7.5 by default, and 1 or less is without. */
   guidanceScale?: number;
@@ -158,7 +158,7 @@ const valuesOf = (latents: tf.Tensor4D | Float32Array): Float32Array | Promise<F
   latents instanceof tf.Tensor ? latents.data<'float32'>() : latents;
 
 /**
- * What diffusers' StableDiffusionPipeline makes of any scheduler's config: old ones lack these options, whose defaults
+ * A scheduler's config as diffusers' StableDiffusionPipeline takes it: old ones lack these options, whose defaults
  * are those of other pipelines.
  */
 export function ofStableDiffusion(config: JsonObject): JsonObject {
@@ -178,7 +178,7 @@ function chosenScheduler({ scheduler, text }: Drawing, { scheduler: asked, steps
   return schedulerFromConfig(chosen, { steps: steps ?? all, eta });
 }
 
-/** What each image's words are for the U-Net, and what guidance leads away from, where it does. */
+/** The U-Net's context for each image's words, and for those that guidance leads away from, where it does. */
 async function contexts(
   text: NonNullable<PipelineParts['text']>,
   { prompt = '', negativePrompt = '', guidanceScale = GUIDANCE }: PipelineSampleOptions,

@@ -26,7 +26,7 @@ export interface Pipeline extends PipelineParts {
 
 /** How a pipeline is opened. */
 export interface LoadPipelineOptions {
-  /** What runs its networks, compiled: an `Execution` of @ddpm/execution. By default the active backend of tfjs does. */
+  /** Compiles and runs its networks: an `Execution` of @ddpm/execution. By default the active backend of tfjs does. */
   readonly execution?: Compiler;
 }
 

@@ -5,7 +5,7 @@ import type { PipelineFiles } from './files';
 import type { Compiler } from './runner';
 import { disposeAll, runner } from './runner';
 
-/** What makes of words what a U-Net reads. */
+/** The text encoder of a U-Net, with its tokenizer. */
 export interface PipelineText {
   readonly tokenizer: ClipTokenizer;
   readonly encoder: ClipText;
