@@ -3,6 +3,9 @@ import { AdmUnet } from './adm-unet';
 
 export { AdmUnet } from './adm-unet';
 export type { AdmOptions, AdmUnetOptions } from './adm-unet';
+export { QkvAttention } from './attention';
+export { EmbeddingMlp } from './embedding';
+export { ResBlock } from './res-block';
 export type { Context } from './unet';
 export { AdmClassifier } from './classifier';
 export type { AdmClassifierOptions, Pooling } from './classifier';

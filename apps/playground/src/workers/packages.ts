@@ -2,5 +2,6 @@
 export const packages = {
   '@ddpm/adm': () => import('@ddpm/adm'),
   '@ddpm/glide': () => import('@ddpm/glide'),
+  '@ddpm/imagen': () => import('@ddpm/imagen'),
   '@ddpm/unet': () => import('@ddpm/unet'),
 };

@@ -49,6 +49,12 @@ test('is told each image as a small picture, with noise; its preview shows both'
   // Four pictures, each beside what it becomes.
   expect(width).toBeGreaterThan(2 * 3 * 4);
   await training.dispose();
+  const efficient = await make({
+    network: '@ddpm/imagen',
+    networkOptions: { modelChannels: 4, channelMult: [1], numResBlocks: [1], groups: 2, numHeads: 1 },
+  });
+  expect(efficient.networks.denoiser.options).toMatchObject({ channels: 3, outChannels: 1 });
+  await efficient.dispose();
   await expect(make({ fromSize: 4 })).rejects.toThrow('--from-size 4 is to be smaller than the images, which are 4×4');
 });
 

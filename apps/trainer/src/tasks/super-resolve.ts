@@ -64,8 +64,16 @@ const stage: Settings = {
   ...{ sampleEvery: 500, checkpointEvery: 500 },
 };
 
+/** The same by Imagen's efficient U-Net. */
+const efficient: Settings = {
+  ...stage,
+  network: '@ddpm/imagen',
+  networkOptions: { modelChannels: 16, channelMult: [2, 4], numResBlocks: [1, 3], numHeads: 4, groups: 8 },
+};
+
 const presets: Readonly<Record<string, Preset<Settings>>> = {
   'super-resolution': { does: 'Fashion-MNIST from 14×14 to 28×28, in some minutes', settings: stage },
+  'efficient-super-resolution': { does: "the same by Imagen's efficient U-Net", settings: efficient },
 };
 
 /** A denoiser that is told a small picture of the image: a stage of a cascade (Ho et al. 2021). */
