@@ -20,7 +20,14 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { root } from './pnpm.mjs';
 
-const { values: options } = parseArgs({ options: { backend: { type: 'string', default: 'webgpu' } } });
+const { values: options } = parseArgs({
+  options: {
+    backend: { type: 'string', default: 'webgpu' },
+    dim: { type: 'string', default: '8' },
+    mults: { type: 'string', default: '1,2' },
+    size: { type: 'string', default: '8' },
+  },
+});
 const { backend } = options;
 
 // This script is in no package; those that it uses are found where benchmarks finds them.
@@ -37,8 +44,11 @@ const { learner } = await load('@ddpm/train');
 const { Unet } = await load('@ddpm/unet');
 const { encodePng } = await import('../packages/images/dist/png.js');
 
+const ort = createRequire(requireFrom.resolve('@ddpm/compile'))('onnxruntime-node');
+
 const TOLERANCE = 1e-3;
-const image = [8, 8, 1];
+const size = Number(options.size);
+const image = [size, size, 1];
 const schedule = linearSchedule({ timesteps: 8 });
 
 let failures = 0;
@@ -47,24 +57,58 @@ function check(right, line) {
   console.log(`${right ? 'ok' : 'FAILED'}: ${line}`);
 }
 
+/** Bytes that go to the device and come from it while something is done: by sessions that leave or find results there. */
+async function transfers(work) {
+  const bytes = { sent: 0, fetched: 0 };
+  const { prototype } = ort.InferenceSession;
+  const { run } = prototype;
+  const here = (tensors) => Object.values(tensors).filter((tensor) => tensor?.location === 'cpu');
+  const total = (tensors) => here(tensors).reduce((sum, { data }) => sum + data.byteLength, 0);
+  prototype.run = async function (feeds, ...rest) {
+    const results = await run.call(this, feeds, ...rest);
+    const all = [...Object.values(feeds), ...Object.values(results)];
+    if (here(all).length < all.length) {
+      bytes.sent += total(feeds);
+      bytes.fetched += total(results);
+    }
+    return results;
+  };
+  try {
+    return { result: await work(), ...bytes };
+  } finally {
+    prototype.run = run;
+  }
+}
+
+const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+
 /** All numbers that an execution gives, by name. */
 async function everything(name) {
   const execution = await prepareExecution(name);
-  const network = new Unet({ dim: 8, dimMults: [1, 2], channels: 1, rng: new Random(1) });
+  const network = new Unet({
+    dim: Number(options.dim),
+    dimMults: options.mults.split(',').map(Number),
+    channels: 1,
+    rng: new Random(1),
+  });
   const parameters = namedParameters({ denoiser: network });
   const task = denoising({ network, parameters, levels: uniform(schedule), loss: huber });
   const rng = new Random(2);
-  const pixels = Float32Array.from({ length: 2 * 64 }, () => 2 * rng.uniform() - 1);
+  const pixels = Float32Array.from({ length: 2 * size ** 2 }, () => 2 * rng.uniform() - 1);
   const inputs = task.draw({ image: { data: pixels, item: image } }, new Random(3));
   const gradients = await execution.gradients(task, inputs);
   const learning = await learner({ task, gradients });
   const weights = new Map([...parameters].map(([key, variable]) => [key, variable.dataSync().slice()]));
   const start = performance.now();
-  const first = await gradients(weights, inputs);
+  const { result: first, ...alone } = await transfers(() => gradients(weights, inputs));
   const firstGradients = new Map([...first.gradients].map(([key, values]) => [key, values.slice()]));
   const losses = [];
-  for (let i = 0; i < 5; i++) losses.push((await learning.step(inputs, 1e-3)).loss);
-  for (const [key, values] of learning.weights)
+  let step;
+  for (let i = 0; i < 5; i++) {
+    step = await transfers(() => learning.step(inputs, 1e-3));
+    losses.push(step.result.loss);
+  }
+  for (const [key, values] of await learning.weights())
     parameters.get(key).assign(tf.tensor(values, parameters.get(key).shape));
   const run = await compileNetwork(execution, network, { parameters, image });
   const chain = await draw({
@@ -76,12 +120,13 @@ async function everything(name) {
     loss: Float32Array.of(first.loss),
     gradients: joined(firstGradients),
     losses: Float32Array.from(losses),
-    weights: joined(learning.weights),
+    weights: joined(await learning.weights()),
     chain,
   };
   await learning.dispose();
   await run.dispose();
-  return { result, seconds };
+  const count = [...parameters.values()].reduce((sum, { size: n }) => sum + n, 0);
+  return { result, seconds, count, alone, step };
 }
 
 const joined = (arrays) => Float32Array.from([...arrays.values()].flatMap((values) => [...values]));
@@ -104,6 +149,11 @@ try {
     const apart = difference(values, gpu.result[name]);
     check(apart < TOLERANCE, `${name}: ${apart.toExponential(1)} of the largest of ${values.length} values apart`);
   }
+  const sentAndFetched = ({ sent, fetched }) => `sends ${kilobytes(sent)} and fetches ${kilobytes(fetched)}`;
+  if (backend === 'webgpu')
+    console.log(
+      `${gpu.count} parameters: a step of learning ${sentAndFetched(gpu.step)}; gradients of arrays, which an optimizer here would need, ${sentAndFetched(gpu.alone)}`,
+    );
   console.log(`seconds: compiled ${compiled.seconds.toFixed(1)}, ${backend} ${gpu.seconds.toFixed(1)}`);
 
   mkdirSync(join(folder, 'images'));

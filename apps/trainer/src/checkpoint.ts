@@ -13,12 +13,12 @@ export interface Identity {
 }
 
 /** The run as it is after `step` steps. */
-export const checkpointOf = (
+export const checkpointOf = async (
   { training, learner }: Run,
   { networks, settings }: Identity,
   step: number,
-): Checkpoint => {
-  const { weights, state } = learner.save();
+): Promise<Checkpoint> => {
+  const { weights, state } = await learner.save();
   return {
     ...{ networks, settings, step, meaning: training.meaning, state },
     ...(training.measured && { measured: training.measured }),
@@ -27,10 +27,13 @@ export const checkpointOf = (
 };
 
 /** Takes a run back to where a checkpoint was made. */
-export function restore({ learner, training }: Run, { checkpoint: { weights, state }, path }: Resumed): void {
+export async function restore(
+  { learner, training }: Run,
+  { checkpoint: { weights, state }, path }: Resumed,
+): Promise<void> {
   const own = new Map([...weights].filter(([name]) => !training.kept?.has(name)));
   try {
-    learner.restore({ weights: own, state });
+    await learner.restore({ weights: own, state });
   } catch (error) {
     throw new Error(`${path} does not fit this run: ${(error as Error).message}`, { cause: error });
   }

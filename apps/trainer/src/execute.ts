@@ -37,7 +37,7 @@ export async function execute(options: CommandOptions): Promise<void> {
       // A run that was killed after its last checkpoint still owes its last samples and its report.
       if (start === steps && (await historySteps(found.folder)) === steps)
         return reporter.say(`Nothing is left to do: ${found.folder} has been trained for all of its ${steps} steps`);
-      restore(run, found);
+      await restore(run, found);
       const jump = rateJump(settings, {
         start,
         before: stepsOf(found.checkpoint.settings, run.stepsPerEpoch),

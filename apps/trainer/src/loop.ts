@@ -76,7 +76,7 @@ export async function trainInto(
     validation(run, {
       // Where the metrics were lost, the file itself still tells.
       least: () => metrics.history.best?.loss ?? bestLoss(folder),
-      keep: (done, loss) => saveBest(folder, checkpointOf(run, identity, done), loss),
+      keep: async (done, loss) => saveBest(folder, await checkpointOf(run, identity, done), loss),
       reporter,
       tolerate,
     }),

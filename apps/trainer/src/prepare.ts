@@ -105,7 +105,8 @@ export async function prepare(
   const batchSize = settings.batchSize * accumulate;
   const stepsPerEpoch = batchCount(dataset, batchSize);
   const example = await exampleOf(training.task, dataset, Math.min(settings.batchSize, dataset.size));
-  const gradients = inParts(await execution.gradients(training.task, example), settings.batchSize);
+  const whole = await execution.gradients(training.task, example);
+  const gradients = accumulate > 1 ? inParts(whole, settings.batchSize) : whole;
   const learning = await learner({
     task: training.task,
     gradients,
@@ -147,9 +148,11 @@ export async function exampleOf(task: Task, dataset: Dataset, n: number): Promis
  * Gives the task's variables the weights to use the model with. The learner has its own, and gives them to the
  * variables at every step.
  */
-export function useWeights({ task, weights }: Learner): void {
+export async function useWeights(learner: Learner): Promise<void> {
+  const weights = await learner.weights();
+  const { parameters } = learner.task;
   loadParameters(
-    Object.fromEntries(task.parameters),
-    new Map([...weights].map(([name, data]) => [name, { shape: task.parameters.get(name)!.shape, data }])),
+    Object.fromEntries(parameters),
+    new Map([...weights].map(([name, data]) => [name, { shape: parameters.get(name)!.shape, data }])),
   );
 }

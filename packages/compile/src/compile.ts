@@ -7,12 +7,12 @@ import { startExecutor } from './run/threads';
 import type { DType, Target, TensorSpec } from './graph';
 import { sizeOf } from './graph';
 import { Memo } from './run/memo';
-import { shapeText } from './onnx';
+import { shapeText, writeModel } from './onnx';
 import { guessedMicroBatch, microBatchFor, resultBytes } from './plan/micro-batch';
 import { split } from './plan/partition';
 import { Pool } from './run/pool';
 import type { ProgramSpec } from './plan/program';
-import { modelsOf, specsOf } from './plan/program';
+import { modelInto, modelsOf, specsOf } from './plan/program';
 import { checkCount, threadCount } from './run/options';
 import type { Structure, TensorResult } from './tensor-result';
 import { flatten, unflatten } from './tensor-result';
@@ -87,6 +87,8 @@ interface Source {
   readonly parameters: ReadonlyMap<string, tf.Variable>;
   readonly weights: readonly WeightSpec[];
   readonly target: Target;
+  /** Whether results are bound to memory of a device. */
+  readonly bound: boolean;
 }
 
 interface Traced {
@@ -118,7 +120,7 @@ function divide({ weights }: Source, specs: readonly TensorSpec[], traced: Trace
 }
 
 function writeProgram(source: Source, id: number, specs: readonly TensorSpec[], { traced }: Traced): ProgramSpec {
-  const models = modelsOf(divide(source, specs, traced));
+  const models = modelsOf(divide(source, specs, traced), source.bound ? writeModel : modelInto);
   return { id, ...models, optimization: 'all', batch: specs, results: specsOf(outputsOf(traced)), sums: [] };
 }
 
@@ -257,7 +259,13 @@ export async function compile<F extends (...inputs: never[]) => TensorResult>(
   };
   const weights = createWeights(many ? [] : named, shared && device === 'cpu');
   const variables = new WatchedVariables('compile', many ? new Map() : parameters, weights);
-  const source = { fn: fn as unknown as TensorFunction, parameters, weights: specs, target };
+  const source = {
+    fn: fn as unknown as TensorFunction,
+    parameters,
+    weights: specs,
+    target,
+    bound: device === 'webgpu',
+  };
   const large =
     many && new LargeExecutor('compile', [...parameters.values()], specs, { threads: threadCount(threads) });
   const pool =

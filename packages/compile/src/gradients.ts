@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { TensorSpec } from './graph';
 import { sizeOf } from './graph';
-import type { Runner } from './run/device';
+import type { KeepingRunner, Runner } from './run/device';
 import { deviceMicroBatch, onDevice } from './run/device';
 import type { Device } from './run/ort';
 import type { Executor } from './run/executor';
@@ -10,6 +10,8 @@ import { Memo } from './run/memo';
 import { shapeText } from './onnx';
 import { kindOf } from './run/realm';
 import { planGradients } from './plan/gradients';
+import { vectorsOf } from './plan/vectors';
+import type { Arrays, KeptVectors, Rule } from './run/kept';
 import { guessedMicroBatch, microBatchFor, resultBytes } from './plan/micro-batch';
 import { checkCount, threadCount } from './run/options';
 import { Pool } from './run/pool';
@@ -95,10 +97,31 @@ export interface CompiledGradients {
   ): Promise<Gradients>;
   /** In how many groups a batch of n examples is computed, which processes can share; absent where it is not cut. */
   readonly groups?: (n: number) => number;
+  /**
+   * Keeps the parameters on the device, and with them other arrays as long as they are, which change by a rule that
+   * runs there. Absent where results do not stay on a device.
+   * @param rule a pure function of tensors, which is traced
+   * @param arrays what they begin with: the parameters, and the other arrays
+   */
+  readonly keep?: (rule: Rule, arrays: readonly Arrays[]) => Promise<Kept>;
   /** The model of one micro-batch, as ONNX: whoever computes the same in the same way has the same bytes. */
   readonly model: Uint8Array;
   /** Ends the workers. */
   dispose(): Promise<void>;
+}
+
+/** Parameters, and arrays beside them, on a device. Calls do not overlap: a second waits for the first. */
+export interface Kept {
+  /** The loss of a batch, and the sum of the squares of its gradient's elements; the gradient stays on the device. */
+  gradients(
+    inputs: readonly (Float32Array | Int32Array)[],
+  ): Promise<Pick<Gradients, 'loss' | 'losses'> & { readonly squares: number }>;
+  /** Changes all arrays by the rule and the gradient that has been computed, which is free then. */
+  update(numbers: readonly number[]): Promise<void>;
+  /** Copies of the arrays. */
+  read(): Promise<readonly Arrays[]>;
+  /** Sets the arrays. */
+  write(arrays: readonly Arrays[]): Promise<void>;
 }
 
 /** The same number on every machine. */
@@ -165,7 +188,7 @@ export async function compileGradients(
   const weights = weightsOf(parameters, frozen, !coupled && device === 'cpu');
   const executor = startExecutor(weights, coupled ? { threads: coupledThreads(threads), sleep: true } : { threads: 1 });
   const open = (n: number, traced: LossTrace) =>
-    openProgram(planGradients(n, traced, specsFor(n), weights.specs), executor);
+    openProgram(planGradients(n, traced, specsFor(n), weights.specs, device === 'webgpu'), executor);
   const step = new Step({
     items,
     parameters,
@@ -241,7 +264,7 @@ interface StepOptions {
   readonly frozen: Variables;
   readonly weights: WeightMemory;
   readonly microBatch?: number;
-  readonly pool?: Runner;
+  readonly pool?: Runner & Partial<KeepingRunner>;
   readonly executor: Executor;
   /** Whether the executor may run micro-batches. */
   readonly here: boolean;
@@ -257,7 +280,8 @@ class Step implements CompiledGradients {
   private readonly parameters: Variables;
   private readonly weights: WeightMemory;
   private readonly frozen: WatchedVariables;
-  private readonly pool?: Runner;
+  private readonly pool?: Runner & Partial<KeepingRunner>;
+  private readonly kept: KeptVectors[] = [];
   private readonly executor: Executor;
   private readonly summation: Summation;
   private readonly open: (microBatch: number) => Promise<GradientProgram>;
@@ -304,20 +328,58 @@ class Step implements CompiledGradients {
   ): Promise<Gradients> {
     if (among && this.microBatch === undefined)
       return Promise.reject(new TypeError('compileGradients: a coupled batch is not shared among processes'));
+    return this.inTurn((changes) => this.runNow(current, inputs, changes, among));
+  }
+
+  /** Runs something with the frozen variables as they are now, when what is running has ended. */
+  private inTurn<T>(work: (changes: readonly Change[]) => Promise<T>): Promise<T> {
     const reading = this.frozen.read();
     // Whoever waits for the result hears of it.
     reading.catch(() => {});
-    const result = this.last.then(async () => this.runNow(current, inputs, await reading, among));
+    const result = this.last.then(async () => work(await reading));
     this.last = result.catch(() => {});
     return result;
   }
 
   async dispose(): Promise<void> {
     this.disposed = true;
+    for (const kept of this.kept) await kept.close();
     await this.pool?.close();
     await this.last;
     await this.executor.close();
     await this.programs.close(closeProgram);
+  }
+
+  get keep(): CompiledGradients['keep'] {
+    const keep = this.pool?.keep;
+    if (!keep) return undefined;
+    return async (rule, arrays) => {
+      const kept = keep(vectorsOf([...this.parameters].map(([name, { shape }]) => [name, shape])), rule);
+      this.kept.push(kept);
+      await kept.write(arrays);
+      const gradients: Kept['gradients'] = (inputs) =>
+        this.inTurn(async (changes) => {
+          const { n, parts } = await this.begin(inputs, changes);
+          const { losses, squares } = await kept.compute(parts, inputs);
+          const all = losses.map((values, i) => ({ values: [...values], microBatch: parts[i].program.microBatch }));
+          return { ...lossesOf(all, parts[0].program.columns, n), squares };
+        });
+      return { gradients, update: kept.update, read: kept.read, write: kept.write };
+    };
+  }
+
+  /** Writes all weights but the parameters, and opens the programs for a batch. */
+  private async begin(inputs: readonly TensorData[], changes: readonly Change[]) {
+    if (this.disposed) throw new Error('compileGradients: it has been disposed');
+    const n = checkInputs(this.items, inputs);
+    this.frozen.write(changes);
+    writeWeight(this.weights, this.weights.specs.length - 1, [1 / n]);
+    // Before any runs, so that nothing is lost where one cannot be opened.
+    const parts: { program: GradientProgram; start: number; microBatches: number }[] = [];
+    for (const { size, ...part } of cut(n, this.microBatch)) {
+      parts.push({ ...part, program: await this.programs.get(size, () => this.open(size)) });
+    }
+    return { n, parts };
   }
 
   private async runNow(
@@ -326,14 +388,8 @@ class Step implements CompiledGradients {
     changes: readonly Change[],
     among?: Among,
   ): Promise<Gradients> {
-    if (this.disposed) throw new Error('compileGradients: it has been disposed');
-    const n = checkInputs(this.items, inputs);
-    this.writeWeights(current, changes, n);
-    // Before any runs, so that nothing is lost where one cannot be opened.
-    const parts: { program: GradientProgram; start: number; microBatches: number }[] = [];
-    for (const { size, ...part } of cut(n, this.microBatch)) {
-      parts.push({ ...part, program: await this.programs.get(size, () => this.open(size)) });
-    }
+    const { n, parts } = await this.begin(inputs, changes);
+    this.writeParameters(current);
     const losses: Losses[] = [];
     const found = new Map<string, Float32Array>();
     for (const { program, ...part } of parts) {
@@ -346,7 +402,7 @@ class Step implements CompiledGradients {
     return { ...lossesOf(losses, parts[0].program.columns, n), gradients };
   }
 
-  private writeWeights(current: ReadonlyMap<string, Float32Array>, changes: readonly Change[], n: number): void {
+  private writeParameters(current: ReadonlyMap<string, Float32Array>): void {
     for (const [i, [name, { size }]] of [...this.parameters].entries()) {
       const data = current.get(name);
       if (data?.length !== size) {
@@ -356,8 +412,6 @@ class Step implements CompiledGradients {
       }
       writeWeight(this.weights, i, data);
     }
-    this.frozen.write(changes);
-    writeWeight(this.weights, this.weights.specs.length - 1, [1 / n]);
   }
 }
 

@@ -1,6 +1,6 @@
 import { prepareBackend } from '@ddpm/backend';
 import type { Among, Device } from '@ddpm/compile';
-import type { Arrays, Batch, Task, Variables } from '@ddpm/train';
+import type { Arrays, Batch, Gradients, Task, Variables } from '@ddpm/train';
 import { checkLosses, count, recorded, tensors } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Execution } from './execution';
@@ -42,12 +42,18 @@ export async function compiled(
         });
         const inputs = (batch: Batch) => Object.values(ordered(example, batch)).map(({ data }) => data);
         const run = async (values: Arrays, batch: Batch) => program.run(values, inputs(batch));
-        const { groups, model } = program;
+        const { groups, model, keep } = program;
         const divisible = groups && {
           ...{ groups, model },
           among: async (values: Arrays, batch: Batch, others: Among) => program.run(values, inputs(batch), others),
         };
-        return Object.assign(run, divisible, { dispose: () => program.dispose() });
+        const keeping: Gradients['keep'] =
+          keep &&
+          (async (rule, arrays) => {
+            const kept = await keep(rule, arrays);
+            return { ...kept, gradients: async (batch) => kept.gradients(inputs(batch)) };
+          });
+        return Object.assign(run, divisible, { keep: keeping, dispose: () => program.dispose() });
       } finally {
         tf.dispose(examples);
       }

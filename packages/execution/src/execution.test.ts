@@ -127,9 +127,9 @@ describe.each(['compiled', 'cpu', 'wasm'] as const)('on %s', (name) => {
     const [whole, first, second] = [await make(), await make(), await make()];
     await go(whole, 0, 6);
     await go(first, 0, 3);
-    second.restore(first.save());
+    await second.restore(await first.save());
     await go(second, 3, 6);
-    expect(second.save()).toEqual(whole.save());
+    expect(await second.save()).toEqual(await whole.save());
     await Promise.all([whole, first, second].map((each) => each.dispose()));
   });
 

@@ -57,7 +57,7 @@ test('learns which word belongs to which image; its scale stays at 100 at most',
     losses.push((await learning.step(task.draw(pairs(step), new Random(step)), 3e-3)).loss);
   expect(losses[0]).toBeGreaterThan(1);
   expect(losses.at(-1)).toBeLessThan(0.1);
-  for (const [name, data] of learning.weights)
+  for (const [name, data] of await learning.weights())
     tf.tidy(() => task.parameters.get(name)!.assign(tf.tensor(data, task.parameters.get(name)!.shape)));
   tf.tidy(() => {
     clip.logScale.assign(tf.scalar(9));

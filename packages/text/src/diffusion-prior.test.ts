@@ -68,7 +68,7 @@ test('learns which vectors belong to a caption, by the losses of a denoiser, whi
   const gradients = await (await prepareExecution('compiled')).gradients(task, first);
   const learning = await learner({ task, gradients, optimizer: adam() });
   for (let step = 0; step < 250; step++) await learning.step(task.draw(examples, new Random(step)), 1e-2);
-  const values = [...learning.weights].map(
+  const values = [...(await learning.weights())].map(
     ([name, data]) => [name, { shape: parameters.get(name)!.shape, data }] as const,
   );
   loadParameters({ prior: network }, new Map(values));

@@ -27,8 +27,7 @@ export function ema(initial: Arrays, { decay = 0.9999 } = {}): Ema {
   return {
     weights,
     update(parameters) {
-      const d = Math.min(decay, (1 + updates) / (10 + updates));
-      updates++;
+      const d = decayOf(updates++, decay);
       for (const [name, average] of weights) mix(average, parameters.get(name)!, d);
     },
     state: () => new Map<string, Values>([['updates', Float64Array.of(updates)], ...prefixed('weights/', weights)]),
@@ -38,6 +37,9 @@ export function ema(initial: Arrays, { decay = 0.9999 } = {}): Ema {
     },
   };
 }
+
+/** d of an update k = 0, 1, … */
+export const decayOf = (k: number, decay: number): number => Math.min(decay, (1 + k) / (10 + k));
 
 /** average ← d·average + (1 − d)·values. */
 function mix(average: Float32Array, values: Float32Array, d: number): void {

@@ -23,6 +23,37 @@ export interface Gradients {
   (parameters: Arrays, batch: Batch): Promise<GradientsResult>;
   /** Frees what computes them. */
   dispose(): Promise<void>;
+  /**
+   * Keeps parameters where their gradients are computed, and with them other arrays as long as they are. Absent where
+   * that is this process's own memory.
+   * @param rule how all of them change: a pure function of tensors, element by element
+   * @param arrays what they begin with: the parameters, and the other arrays
+   */
+  readonly keep?: (rule: KeptRule, arrays: readonly Arrays[]) => Promise<Kept>;
+}
+
+/**
+ * The next values of the parameters and of the arrays beside them.
+ * @param values those of now, [n] each
+ * @param gradient [n]
+ * @param numbers the same for all elements
+ */
+export type KeptRule = (
+  values: readonly tf.Tensor1D[],
+  gradient: tf.Tensor1D,
+  numbers: readonly tf.Scalar[],
+) => tf.Tensor[];
+
+/** Parameters, and arrays beside them, on a device such as a GPU. */
+export interface Kept {
+  /** The loss of a batch, and the sum of the squares of its gradient's elements; the gradient stays on the device. */
+  gradients(batch: Batch): Promise<Omit<GradientsResult, 'gradients'> & { readonly squares: number }>;
+  /** Changes all arrays by the rule and the gradient that has been computed last. */
+  update(numbers: readonly number[]): Promise<void>;
+  /** Copies of the arrays. */
+  read(): Promise<readonly Arrays[]>;
+  /** Sets the arrays. */
+  write(arrays: readonly Arrays[]): Promise<void>;
 }
 
 /**

@@ -3,12 +3,13 @@ export type { Batch, Inputs, Rows } from './batch';
 export type { Arrays, Losses, State, Task, Values, Variables } from './task';
 
 export { eagerGradients, checkLosses, recorded } from './gradients';
-export type { Gradients, GradientsResult } from './gradients';
+export type { Gradients, GradientsResult, Kept, KeptRule } from './gradients';
 export { inParts } from './in-parts';
 
 export { adam } from './adam';
 export { sgd } from './sgd';
-export type { Optimizer, OptimizerFor } from './optimizer';
+export { byRule } from './optimizer';
+export type { Optimizer, OptimizerFor, UpdateRule } from './optimizer';
 export { decays, learningRate } from './learning-rate';
 export type { Decay } from './learning-rate';
 export { ema } from './ema';

@@ -1,6 +1,6 @@
+import * as tf from '@tensorflow/tfjs-core';
 import type { OptimizerFor } from './optimizer';
-import { zerosLike } from './optimizer';
-import { prefixed, under } from './state';
+import { byRule } from './optimizer';
 
 /**
  * Stochastic gradient descent with momentum as PyTorch has it: v ← momentum·v + g, parameter ← parameter −
@@ -8,22 +8,18 @@ import { prefixed, under } from './state';
  * @param options.momentum 0 is plain descent
  */
 export function sgd({ momentum = 0 } = {}): OptimizerFor {
-  return (initial) => {
-    const velocities = zerosLike(initial);
-    return {
-      update(parameters, gradients, learningRate) {
-        for (const [name, parameter] of parameters) {
-          const [velocity, gradient] = [velocities.get(name)!, gradients.get(name)];
-          for (let i = 0; i < parameter.length; i++) {
-            velocity[i] = momentum * velocity[i] + (gradient?.[i] ?? 0);
-            parameter[i] -= learningRate * velocity[i];
-          }
-        }
-      },
-      state: () => new Map(prefixed('v/', velocities)),
-      restore(state) {
-        for (const [name, values] of under('v/', state)) velocities.get(name)!.set(values);
-      },
-    };
-  };
+  return byRule({
+    arrays: ['v'],
+    numbers: (_, learningRate) => [learningRate],
+    onArrays(parameter, gradient, [velocity], [learningRate]) {
+      for (let i = 0; i < parameter.length; i++) {
+        velocity[i] = momentum * velocity[i] + gradient[i];
+        parameter[i] -= learningRate * velocity[i];
+      }
+    },
+    onTensors(parameter, gradient, [velocity], [learningRate]) {
+      const next = tf.add<tf.Tensor1D>(tf.mul(velocity, momentum), gradient);
+      return [tf.sub(parameter, tf.mul(next, learningRate)), next];
+    },
+  });
 }

@@ -187,7 +187,7 @@ describe.each(['convnext', 'resnet'] as const)('the tutorial’s U-Net with %s b
     // In the L2 norm: Adam divides each element's gradient by its own size, so that one whose gradient is nearly zero
     // is decided by rounding.
     const axes = torchAxes(unet);
-    const errors = [...trained.parameters].map(([path, values]) =>
+    const errors = [...(await trained.parameters())].map(([path, values]) =>
       tf.tidy(() => {
         const actual = tf.transpose(tf.tensor(values, parameters.get(path)!.shape), axes.get(path));
         const expected = stored(`adam/param/${unetTorchName(path)}`);

@@ -133,14 +133,14 @@ async function learn(
       await check();
       let ways: Ways | undefined;
       if (told - shown > 600) {
-        assign(student.weights);
+        assign(await student.weights());
         ways = await walk(preview, asked);
         shown = performance.now();
       }
       progress({ step: step + 1, loss, ways });
     }
   } finally {
-    assign(student.weights);
+    assign(await student.weights());
     await student.dispose();
   }
 }

@@ -95,7 +95,7 @@ async function begin(request: BeginRequest): Promise<{ parameters: number }> {
   run = {
     ...{ pictures, request, options, student, step: 0 },
     async sample() {
-      for (const [name, data] of student.weights) {
+      for (const [name, data] of await student.weights()) {
         const variable = parameters.get(name)!;
         tf.tidy(() => variable.assign(tf.tensor(data.slice(), variable.shape)));
       }
@@ -161,7 +161,7 @@ async function save(): Promise<Uint8Array> {
   return encodeCheckpoint({
     networks: { denoiser: { name: '@ddpm/adm', options } },
     meaning: meaningToJson({ image: learned.image, parameterisation: velocity, levels }),
-    ...{ step, settings: { seed, steps, batchSize: batch }, ...student.save() },
+    ...{ step, settings: { seed, steps, batchSize: batch }, ...(await student.save()) },
   });
 }
 

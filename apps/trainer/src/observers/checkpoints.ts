@@ -18,10 +18,10 @@ export function checkpoints(
   let saved = start;
   const save = async (done: number) => {
     if (done === saved) return;
-    await saveCheckpoint(folder, checkpointOf(run, identity, done), settings);
+    await saveCheckpoint(folder, await checkpointOf(run, identity, done), settings);
     saved = done;
     if (!run.training.files) return;
-    useWeights(run.learner);
+    await useWeights(run.learner);
     for (const [name, bytes] of Object.entries(await run.training.files()))
       await writeFileAtomic(join(folder, name), bytes);
   };

@@ -33,7 +33,7 @@ export function evaluation(
       if (!last && !isDue(evaluateEvery, done)) return;
       await tolerate(async () => {
         reference ??= await open();
-        useWeights(learner);
+        await useWeights(learner);
         const images = await training.images!(count);
         const measures = measure(judge, images, await see(judge, images), reference, { seed });
         Object.assign(measured, curvesOf(measures));

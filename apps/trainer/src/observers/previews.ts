@@ -15,7 +15,7 @@ export function previews(
   const every = settings.sampleEvery ?? stepsPerEpoch;
   if (!training.preview) return {};
   const draw = async (done: number) => {
-    useWeights(learner);
+    await useWeights(learner);
     await show(done, await training.preview!());
   };
   return {

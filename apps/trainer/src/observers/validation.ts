@@ -39,7 +39,7 @@ export function validation(
   return {
     async step({ done, last, measured }) {
       if (!last && !isDue(settings.validateEvery ?? stepsPerEpoch, done)) return;
-      useWeights(learner);
+      await useWeights(learner);
       losses ??= await execution.losses(task, await exampleOf(task, dataset, Math.min(BATCH, dataset.size)));
       const { loss, ...terms } = await meanLosses(losses, task, dataset);
       // Without weights, what is unweighted is the loss.

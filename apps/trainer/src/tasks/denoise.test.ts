@@ -98,7 +98,7 @@ test.each(combinations)('trains two steps and draws, or says why not: %j', async
   const training = await make(settings);
   const { task } = training;
   const learning = await learner({ task, gradients: eagerGradients(task) });
-  const before = learning.parameters.get('denoiser.gain')![0];
+  const before = (await learning.parameters()).get('denoiser.gain')![0];
   async function* examples() {
     for (;;) yield await Promise.resolve(await readAll());
   }
@@ -112,7 +112,7 @@ test.each(combinations)('trains two steps and draws, or says why not: %j', async
     expect(means.some((mean) => mean !== null)).toBe(true);
   }
   expect(losses.every((loss) => loss > 0 && loss < Infinity)).toBe(true);
-  expect(learning.parameters.get('denoiser.gain')![0]).not.toBe(before);
+  expect((await learning.parameters()).get('denoiser.gain')![0]).not.toBe(before);
   if (weighting === 'none') {
     const { data } = await training.preview!();
     expect(new Set(data).size).toBeGreaterThan(1);

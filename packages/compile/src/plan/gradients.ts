@@ -1,8 +1,15 @@
 import type { Shape, TensorSpec } from '../graph';
 import type { Column, LossTrace } from '../trace-loss';
+import type { Port } from '../onnx';
+import { writeModel } from '../onnx';
 import { partition } from './partition';
 import type { ProgramSpec } from './program';
 import { modelInto, modelsOf, specsOf } from './program';
+import type { Vector } from './vectors';
+import { vectorIn } from './vectors';
+
+/** Makes a graph: the sums → the gradients as vectors, `gradient0`, … */
+export type CollectPlan = (vectors: readonly Vector[]) => readonly [inputs: readonly Port[], outputs: readonly Port[]];
 
 /** A training step for micro-batches of one size, as models: what runs for each, and what runs once for a batch. */
 export interface GradientPlan {
@@ -20,23 +27,29 @@ export interface GradientPlan {
   };
   /** By parameter that the loss depends on: the part, or the output of finish, that is its gradient. */
   readonly gradients: ReadonlyMap<string, string>;
+  /** Where sums stay on a device. */
+  readonly collect?: CollectPlan;
 }
 
-/** @param weights in the order of the trace's inputs behind those of the batch */
+/**
+ * @param weights in the order of the trace's inputs behind those of the batch
+ * @param bound whether main's results are bound to memory of a device
+ */
 export function planGradients(
   id: number,
   { traced, losses, columns, gradients: unsummed, names }: LossTrace,
   inputs: readonly TensorSpec[],
   weights: readonly TensorSpec[],
+  bound = false,
 ): GradientPlan {
   const batch = inputs.map(({ name }, i) => ({ name, value: traced.inputs[i] }));
   const ports = weights.map(({ name }, i) => ({ name, value: traced.inputs[inputs.length + i] }));
   const divided = partition(traced, batch, ports, losses, unsummed);
-  const { finish, parts, gradients, sums } = divided;
+  const { finish, parts, gradients, sums, arranged, summed } = divided;
   return {
     spec: {
       id,
-      ...modelsOf(divided),
+      ...modelsOf(divided, bound ? writeModel : modelInto),
       optimization: 'disabled',
       batch: inputs,
       results: specsOf([{ name: 'losses', value: losses }]),
@@ -54,5 +67,13 @@ export function planGradients(
           }
         : undefined,
     gradients: new Map(names.map((name, i) => [name, gradients[i]])),
+    ...(bound && {
+      collect: (vectors) => {
+        const values = new Map(names.map((name, i) => [name, arranged[i]]));
+        const { graph } = arranged[0];
+        const outputs = vectors.map((vector, i) => ({ name: `gradient${i}`, value: vectorIn(graph, vector, values) }));
+        return [summed, outputs];
+      },
+    }),
   };
 }

@@ -31,6 +31,9 @@ export interface Partition extends Split {
   readonly sums: Shape[];
   /** The parts that they consist of, one after the other: finish's inputs, and those that are gradients as they are. */
   readonly parts: { readonly name: string; readonly shape: Shape }[];
+  /** The gradients in finish's graph, and the sums, whose parts they are made of. */
+  readonly arranged: Value[];
+  readonly summed: Port[];
 }
 
 /** The values that depend on any of the sources, and those themselves. */
@@ -221,12 +224,19 @@ export function partition(
       after: { name: `total${i}`, value: accumulated(before, value) },
     };
   });
+  const inFinish = (values: readonly Value[]) => values.map((value) => parts.get(value)!);
+  const summed: Port[] = inFinish(large).map((value, i) => ({ name: `sum${i}`, value }));
+  if (smallSums.length > 0) {
+    const value = finishGraph.input('sums', sums.at(-1)!.shape, 'float32');
+    summed.push({ name: `sum${large.length}`, value, parts: inFinish(smallSums) });
+  }
   const outputs = lateFirst([{ name: 'losses', value: losses }, ...totals.map(({ after }) => after)]);
   return {
     ...split([...batch, ...totals.map(({ before }) => before)], weights, outputs, 'prep'),
     ...finishing(arranged),
     sums: sums.map(({ shape }) => shape),
     parts: [...large, ...smallSums].map((value) => ({ name: parts.get(value)!.node.name!, shape: value.shape })),
+    ...{ arranged, summed },
   };
 }
 

@@ -42,16 +42,22 @@ export const modelInto = (inputs: readonly Port[], outputs: readonly Port[]): Ui
 export const specsOf = (ports: readonly Port[]): TensorSpec[] =>
   ports.map(({ name, value: { shape, dtype } }) => ({ name, shape: [...shape], dtype }));
 
-/** The graphs as models, and how they fit together. */
-export const modelsOf = ({ prep, main, fixed }: Split): Pick<ProgramSpec, 'prep' | 'main' | 'fixed'> => ({
+/**
+ * The graphs as models, and how they fit together.
+ * @param write `modelInto`, or `writeModel` where sessions bind their results themselves
+ */
+export const modelsOf = (
+  { prep, main, fixed }: Split,
+  write: typeof modelInto = modelInto,
+): Pick<ProgramSpec, 'prep' | 'main' | 'fixed'> => ({
   prep:
     prep.outputs.length > 0
       ? {
-          model: modelInto(prep.inputs, prep.outputs),
+          model: write(prep.inputs, prep.outputs),
           inputs: prep.inputs.map(({ name }) => name),
           outputs: specsOf(prep.outputs),
         }
       : undefined,
-  main: modelInto(main.inputs, main.outputs),
+  main: write(main.inputs, main.outputs),
   fixed: fixed.map(({ name, source, value: { shape } }) => ({ name, source, shape: [...shape] })),
 });

@@ -1,8 +1,12 @@
+import { createDeviceExecutor } from './device-executor';
 import type { Executor } from './executor';
 import { createExecutor } from './executor';
 import type { Pool } from './pool';
 import type { Device } from './ort';
 import { reasonOf } from './realm';
+import type { Vector } from '../plan/vectors';
+import type { KeptVectors, Rule } from './kept';
+import { keepVectors } from './kept';
 import type { WeightMemory } from './weights';
 
 /** Workers or a device, which run programs on micro-batches. */
@@ -17,27 +21,44 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
   return result;
 }
 
+/** A device on which what programs leave can stay. */
+export interface KeepingRunner extends Runner {
+  /** Keeps parameters, and arrays beside them, as vectors that change by a rule. */
+  keep(vectors: readonly Vector[], rule: Rule): KeptVectors;
+}
+
 /**
- * Runs programs on a device, one after the other.
+ * Runs programs on a device, one after the other. ONNX Runtime's Node binding leaves results on WebGPU's alone.
  * @param who the function that it works for, with whose name its errors begin
  */
-export function onDevice(who: string, device: Exclude<Device, 'cpu'>, weights: WeightMemory): Runner {
-  const executor: Executor = createExecutor(weights, { threads: 1, device });
-  const named = (error: unknown): never => {
-    throw new Error(`${who}: on the device ${device}: ${reasonOf(error)}`);
-  };
+export function onDevice(
+  who: string,
+  device: Exclude<Device, 'cpu'>,
+  weights: WeightMemory,
+): Runner & Partial<KeepingRunner> {
+  const exclusively = <T>(work: () => Promise<T>): Promise<T> =>
+    inTurn(work).catch((error: unknown) => {
+      throw new Error(`${who}: on the device ${device}: ${reasonOf(error)}`);
+    });
+  if (device === 'cuda') return runnerOf(createExecutor(weights, { threads: 1, device }), exclusively);
+  const executor = createDeviceExecutor(weights);
   return {
-    size: 0,
-    open: (program) => inTurn(() => executor.open(program)).catch(named),
-    run: (program, request) =>
-      inTurn(async () => {
-        await executor.open(program);
-        const { sums, ...rest } = request();
-        return { results: await executor.run({ ...rest, sums }), sums };
-      }).catch(named),
-    close: () => inTurn(() => executor.close()),
+    ...runnerOf(executor, exclusively),
+    keep: (vectors, rule) => keepVectors(executor, vectors, rule, exclusively),
   };
 }
+
+const runnerOf = (executor: Executor, exclusively: typeof inTurn): Runner => ({
+  size: 0,
+  open: (program) => exclusively(() => executor.open(program)),
+  run: (program, request) =>
+    exclusively(async () => {
+      await executor.open(program);
+      const { sums, ...rest } = request();
+      return { results: await executor.run({ ...rest, sums }), sums };
+    }),
+  close: () => inTurn(() => executor.close()),
+});
 
 /** Bytes of the largest intermediate result that a device's micro-batch aims for. */
 const deviceBytes = 2 ** 26;

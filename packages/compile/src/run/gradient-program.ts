@@ -1,6 +1,6 @@
 import type * as ort from 'onnxruntime-node';
 import { sizeOf } from '../graph';
-import type { GradientPlan } from '../plan/gradients';
+import type { CollectPlan, GradientPlan } from '../plan/gradients';
 import type { ProgramSpec } from '../plan/program';
 import type { Executor } from './executor';
 import type { Column } from '../trace-loss';
@@ -20,11 +20,13 @@ export interface GradientProgram {
   readonly finish?: { readonly session: ort.InferenceSession; readonly feeds: Tensors; readonly fetches: Tensors };
   /** Of the parameters that the loss depends on: parts of the total, or what finish computes. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
+  /** Where sums stay on a device. */
+  readonly collect?: CollectPlan;
 }
 
 /** Opens what runs once for a batch, on the caller's thread; prep and main are for an executor to open. */
 export async function openProgram(
-  { spec, microBatch, columns, parts, finish, gradients }: GradientPlan,
+  { spec, microBatch, columns, parts, finish, gradients, collect }: GradientPlan,
   _executor: Executor,
 ): Promise<GradientProgram> {
   const size = spec.sums.reduce((sum, shape) => sum + sizeOf(shape), 0);
@@ -39,6 +41,7 @@ export async function openProgram(
     spec,
     microBatch,
     columns,
+    collect,
     total,
     finish: finish && {
       session: await open(finish.model),

@@ -26,11 +26,13 @@ export interface SessionOptions {
   readonly frugal?: boolean;
   /** Where it is computed; the processor by default. In a page, `setRuntime` says. */
   readonly device?: Device;
+  /** Where its results are to be, by name; on the processor by default. */
+  readonly locations?: Readonly<Record<string, 'cpu' | 'gpu-buffer'>>;
 }
 
 export function openSession(
   model: Uint8Array,
-  { threads, optimization, sleep = false, frugal = false, device = 'cpu' }: SessionOptions,
+  { threads, optimization, sleep = false, frugal = false, device = 'cpu', locations }: SessionOptions,
 ): Promise<InferenceSession> {
   return ort.InferenceSession.create(hostArray(model), {
     executionProviders: [device],
@@ -44,6 +46,7 @@ export function openSession(
     enableCpuMemArena: !frugal,
     // What goes wrong is thrown; it need not be printed as well.
     logSeverityLevel: 4,
+    ...(locations && { preferredOutputLocation: locations }),
   });
 }
 

@@ -3,6 +3,7 @@ import type { Executor } from './executor';
 import { reasonOf } from './realm';
 import type { Runner } from './device';
 import type { GradientProgram } from './gradient-program';
+import { rows } from './rows';
 import type { ProgramSpec } from '../plan/program';
 import type { TensorData } from './data';
 import { sharedMemory } from './memory';
@@ -175,18 +176,6 @@ export class Summation {
     return { losses, sums };
   }
 }
-
-/** The examples of some micro-batches, as views of each input. */
-const rows = (
-  { spec, microBatch }: GradientProgram,
-  inputs: readonly TensorData[],
-  start: number,
-  microBatches: number,
-): TensorData[] =>
-  spec.batch.map(({ shape }, i) => {
-    const each = sizeOf(shape.slice(1));
-    return inputs[i].subarray(start * each, (start + microBatches * microBatch) * each);
-  });
 
 const rethrow = (error: unknown): never => {
   throw new Error(`compileGradients: ${reasonOf(error)}`);

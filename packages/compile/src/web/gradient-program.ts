@@ -1,5 +1,5 @@
 import { sizeOf } from '../graph';
-import type { GradientPlan } from '../plan/gradients';
+import type { CollectPlan, GradientPlan } from '../plan/gradients';
 import type { ProgramSpec } from '../plan/program';
 import type { TensorData } from '../run/data';
 import type { Executor } from '../run/executor';
@@ -21,6 +21,8 @@ export interface GradientProgram {
   /** Arranges parts, where that is needed. */
   readonly finish?: { readonly spec: ProgramSpec; readonly executor: Executor };
   readonly gradients: ReadonlyMap<string, string>;
+  /** Where sums stay on a device: not in pages. */
+  readonly collect?: CollectPlan;
 }
 
 export function openProgram(

@@ -1,7 +1,8 @@
 export { compile } from '../compile';
 export type { CompiledFunction, CompileOptions } from '../compile';
 export { compileGradients } from '../gradients';
-export type { CompiledGradients, CompileGradientsOptions, Gradients } from '../gradients';
+export type { CompiledGradients, CompileGradientsOptions, Gradients, Kept } from '../gradients';
+export type { Rule } from '../run/kept';
 export type { LossResult } from '../trace-loss';
 export { exportOnnx } from '../export';
 export type { ExportOptions } from '../export';
