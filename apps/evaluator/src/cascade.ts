@@ -67,7 +67,7 @@ export async function openCascade(
     if (opened.denoiser.lowRes) return openCascade(opened, settings, images, execution);
     return { drawing: await prepareDrawing(opened.denoiser, execution, settings), first: opened.denoiser };
   }
-  const own = await prepareDrawing(denoiser, execution, { ...settings, guidance: undefined });
+  const own = await prepareDrawing(denoiser, execution, { ...settings, guidance: undefined, textEncoder: undefined });
   return {
     drawing: stagedDrawing(denoiser, own, below.drawing, { seed: settings.seed, usual: augmentations[0] }),
     base: path,

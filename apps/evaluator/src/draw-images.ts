@@ -6,7 +6,7 @@ import type { Execution } from '@ddpm/execution';
 import { toBytes } from '@ddpm/images';
 import type { CompiledNetwork, Denoiser, Guidance } from '@ddpm/models';
 import {
-  captionTokens,
+  captionConditions,
   choosePrior,
   chooseSampler,
   compileLatents,
@@ -15,6 +15,7 @@ import {
   knownCondition,
   labels,
   lowResCondition,
+  withTextEncoder,
 } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import { part, tensors } from '@ddpm/train';
@@ -56,17 +57,20 @@ export interface Drawing {
  * @throws Error in one line if it takes what nobody can give, or the sampler or the guidance does not fit it
  */
 export async function prepareDrawing(
-  denoiser: Denoiser,
+  opened: Denoiser,
   execution: Execution,
-  { seed, batchSize, prior: asked, guidance: scales = [], ...choice }: Settings,
+  { seed, batchSize, prior: asked, guidance: scales = [], textEncoder, ...choice }: Settings,
 ): Promise<Drawing> {
+  if (textEncoder !== undefined && !opened.text)
+    throw new UsageError('--text-encoder is of models that were trained with one');
+  const denoiser = await withTextEncoder(opened, { execution, folder: textEncoder });
   const { network, parameters, image, parameterisation, levels } = denoiser;
   checkConditions(denoiser);
-  for (const scale of scales) guidanceOf(denoiser, scale);
+  for (const scale of scales) await guidanceOf(denoiser, scale);
   const { sampler, steps, spacing, eta, levels: visited, make } = chooseSampler(choice, levels, denoiser.sampling);
   const chosen = make(visited);
   const { name: priorName, prior } = choosePrior(denoiser, asked);
-  const example = conditionOf(denoiser, { count: batchSize, captions: [''] });
+  const example = await conditionOf(denoiser, { count: batchSize, captions: [''] });
   const latents = denoiser.autoencoder && compileLatents(execution, denoiser.latents!, denoiser.autoencoder);
   const run = await compileNetwork(execution, network, { parameters, image, condition: example, fixed: true });
   const work = ({ count }: Wanted) => Math.ceil(count / batchSize) * (visited.length - 1);
@@ -81,13 +85,13 @@ export async function prepareDrawing(
     },
     async draw(wanted, onProgress, given) {
       const { count, guidance = 1 } = wanted;
-      const condition = conditionOf(denoiser, wanted, given);
+      const condition = await conditionOf(denoiser, wanted, given);
       let done = 0;
       const values = await draw({
         ...{ network: run, parameterisation, sampler: chosen, image, count, seed, condition, prior },
         ...(latents && { decode: (drawn: tf.Tensor4D) => latents.decode(drawn) }),
         batch: Math.min(count, batchSize),
-        guidance: guidanceOf(denoiser, guidance),
+        guidance: await guidanceOf(denoiser, guidance),
         onStep: () => onProgress(++done),
       });
       return arrayDataset({
@@ -96,19 +100,20 @@ export async function prepareDrawing(
         ...(condition?.label && { labels: condition.label.data, classNames: denoiser.classNames }),
       });
     },
-    dispose: async () => void (await Promise.all([run.dispose(), latents?.dispose()])),
+    dispose: async () => void (await Promise.all([run.dispose(), latents?.dispose(), denoiser.textEncoder?.dispose()])),
   };
 }
 
 /** Whether a model draws from words. */
 export const takesWords = ({ network: { conditions = [] } }: Pick<Denoiser, 'network'>) =>
-  conditions.includes('tokens');
+  conditions.includes('tokens') || conditions.includes('text');
 
 /** @throws Error in one line if a network takes what nobody can give */
 function checkConditions(denoiser: Denoiser): void {
-  const { network, classNames, captions } = denoiser;
+  const { network, classNames } = denoiser;
   const { conditions = [] } = network;
-  const given = ['label', 'tokens', ...Object.keys(unaskedOf(denoiser, 0))];
+  captionConditions(denoiser);
+  const given = ['label', 'tokens', 'text', 'present', ...Object.keys(unaskedOf(denoiser, 0))];
   const unknown = conditions.find((name) => !given.includes(name));
   if (unknown !== undefined)
     throw new Error(
@@ -116,8 +121,6 @@ function checkConditions(denoiser: Denoiser): void {
     );
   if (conditions.includes('label') && !classNames)
     throw new Error("the model takes the condition 'label', but does not say which classes there are");
-  if (conditions.includes('tokens') && !captions)
-    throw new Error("the model takes the condition 'tokens', but does not say how captions become some");
 }
 
 /** Conditions that nobody asks for: that nothing is known of a picture, or of a small one that it is black. */
@@ -128,30 +131,30 @@ function unaskedOf(denoiser: Denoiser, count: number): Batch {
   return lowResCondition(new Float32Array(count * h * w * image[2]), denoiser, { augmentation: 0, seed: 0 });
 }
 
-function conditionOf(
+async function conditionOf(
   denoiser: Denoiser,
   { count, captions = [] }: Wanted,
   given: Batch = unaskedOf(denoiser, count),
-): Batch | undefined {
-  const { network, classNames, captions: meaning } = denoiser;
+): Promise<Batch | undefined> {
+  const { network, classNames } = denoiser;
   const { conditions = [] } = network;
   if (conditions.length === 0) return undefined;
   return {
     ...(conditions.includes('label') && labels(count, { classes: classNames!.length })),
-    ...(conditions.includes('tokens') && captionTokens(meaning!, captions, count)),
+    ...(await captionConditions(denoiser)?.condition(captions, count)),
     ...given,
   };
 }
 
 /** Guidance of such a scale; none where it changes nothing. */
-function guidanceOf(
-  { network: { conditions = [] }, classNames = [], labelDropout = 0, captions }: Denoiser,
-  scale: number,
-): Guidance | undefined {
+async function guidanceOf(denoiser: Denoiser, scale: number): Promise<Guidance | undefined> {
+  const { network, classNames = [], labelDropout = 0 } = denoiser;
+  const { conditions = [] } = network;
   if (scale === 1) return undefined;
-  if (!conditions.some((name) => name === 'label' || name === 'tokens'))
+  const words = captionConditions(denoiser);
+  if (!words && !conditions.includes('label'))
     throw new UsageError('--guidance is of models that take classes or words');
-  if (conditions.includes('tokens') && captions!.dropout > 0) return { scale, none: captionTokens(captions!, ['']) };
+  if (words && words.dropout > 0) return { scale, none: await words.condition(['']) };
   if (conditions.includes('label') && labelDropout > 0) return { scale, none: classNames.length };
   throw new UsageError(
     '--guidance needs a model that was trained to do without its classes (--label-dropout) or captions (--caption-dropout)',

@@ -62,6 +62,13 @@ export const table = {
       read: number,
     },
   },
+  'From words': {
+    textEncoder: {
+      flag: '--text-encoder <folder>',
+      does: 'of a model that was trained with a pretrained text encoder: where that lies; by default where it lay in training',
+      schema: z.string().min(1, 'must name a folder').optional(),
+    },
+  },
   'Large images of small ones': {
     base: {
       flag: '--base <model>',

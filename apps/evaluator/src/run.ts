@@ -111,7 +111,7 @@ interface Work {
   readonly subject: Subject;
   readonly n: number;
   readonly drawing?: Drawing;
-  /** Of a stage of a cascade: what draws the small pictures. */
+  /** Of a stage of a cascade: the model that draws the small pictures. */
   readonly base?: string;
   /** The images of a model, once for each scale of guidance, and of each way to enlarge small ones. */
   readonly wanted: readonly Wanted[];

@@ -22,7 +22,11 @@ const ALONE = ['from', 'mask', 'interpolate', 'strength', 'compare', 'classifier
  * lies in the stage's folder as `base`. Undefined of a model that draws from noise alone.
  * @throws Error in one line if there is none, or its images are of another size
  */
-export async function openBase({ denoiser, folder }: Model, settings: Settings): Promise<Model | undefined> {
+export async function openBase(
+  { denoiser, folder }: Model,
+  settings: Settings,
+  execution: Execution,
+): Promise<Model | undefined> {
   const { lowRes, image } = denoiser;
   if (!lowRes) {
     const given = (['base', 'augmentation'] as const).find((name) => settings[name] !== undefined);
@@ -37,7 +41,7 @@ export async function openBase({ denoiser, folder }: Model, settings: Settings):
     throw new UsageError(
       `this model makes large images of small ones, of ${lowRes.size.join('×')}: name by --base the model that draws those, or put its run into ${folder} as base`,
     );
-  const base = await loadModel(path, {});
+  const base = await loadModel(path, { textEncoder: settings.textEncoder }, { execution });
   const expected = [...lowRes.size, image[2]];
   const drawn = base.denoiser.latents?.image ?? base.denoiser.image;
   if (drawn.join() !== expected.join())
@@ -58,7 +62,7 @@ export async function drawLowRes(
   say(`Base: ${base.description}`);
   const its = { ...settings, base: undefined, augmentation: undefined };
   const latents = latentsOf(base, execution);
-  const below = await openBase(base, its);
+  const below = await openBase(base, its, execution);
   const low = below && (await drawLowRes(below, base, its, captions, execution, say));
   const plan = low
     ? await planFor(base, { ...its, count: low.count, class: undefined, guidance: undefined }, [], low)

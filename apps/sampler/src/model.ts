@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { schedules, UsageError } from '@ddpm/app-common';
-import type { LoadPipelineOptions } from '@ddpm/diffusers';
+import type { Execution } from '@ddpm/execution';
 import type { Model } from '@ddpm/models';
-import { openModel } from '@ddpm/models';
+import { openModel, withTextEncoder } from '@ddpm/models';
 import { openLatentModel } from './latents';
 import type { Settings } from './options';
 
@@ -12,8 +12,13 @@ import type { Settings } from './options';
  */
 export async function loadModel(
   path: string,
-  { schedule, timesteps, imageSize }: Pick<Settings, 'schedule' | 'timesteps' | 'imageSize'>,
-  { execution }: LoadPipelineOptions = {},
+  {
+    schedule,
+    timesteps,
+    imageSize,
+    textEncoder,
+  }: Pick<Settings, 'schedule' | 'timesteps' | 'imageSize' | 'textEncoder'>,
+  { execution }: { readonly execution?: Execution } = {},
 ): Promise<Model> {
   const latent = await openLatentModel(path, { imageSize, execution });
   if (latent) {
@@ -30,5 +35,10 @@ export async function loadModel(
     throw new UsageError(
       `--schedule, --timesteps and --image-size are for a PyTorch state_dict; ${path} tells its own`,
     );
-  return model;
+  const { text, lowRes } = model.denoiser;
+  if (textEncoder !== undefined && !text && !lowRes)
+    throw new UsageError(`--text-encoder is of a model that was trained with one, and ${path} was not`);
+  return execution
+    ? { ...model, denoiser: await withTextEncoder(model.denoiser, { execution, folder: textEncoder }) }
+    : model;
 }

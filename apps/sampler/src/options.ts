@@ -45,6 +45,13 @@ export const table = {
       schema: z.string().optional(),
     },
   },
+  'From words': {
+    textEncoder: {
+      flag: '--text-encoder <folder>',
+      does: 'of a model that was trained with a pretrained text encoder: where that lies; by default where it lay in training',
+      schema: z.string().min(1, 'must name a folder').optional(),
+    },
+  },
   'Large images of small ones': {
     base: {
       flag: '--base <model>',
@@ -134,9 +141,9 @@ export const table = {
     },
     threshold: {
       flag: '--threshold <quantile>',
-      does: 'dynamic thresholding instead of clipping: scale what goes beyond black and white, by this quantile, such as 0.995',
+      does: 'dynamic thresholding instead of clipping: scale what goes beyond black and white, by this quantile; dynamic is 0.995',
       schema: share('from 0 to 1').optional(),
-      read: number,
+      read: (text: string) => (text === 'dynamic' ? 0.995 : number(text)),
     },
     clip: {
       flag: '--no-clip',

@@ -299,6 +299,27 @@ describe('words', () => {
     expect(drawn).toEqual(await images(ofClasses, { count: 3, clip: false, class: 'dark,light', guidance: 3 }));
   });
 
+  test('are told by the text encoder that the model was trained with, which is freed then', async () => {
+    const freed: string[] = [];
+    const said = (given: readonly string[], count = given.length) => {
+      const data = Float32Array.from({ length: count }, (_, i) => given[i % given.length].length);
+      return { text: { data, item: [1, 1] }, present: { data: new Float32Array(count).fill(1), item: [1] } };
+    };
+    const textEncoder = {
+      ...{ length: 1, features: 1, sha256: '' },
+      read: () => Promise.reject(new Error('not asked')),
+      condition: (...given: Parameters<typeof said>) => Promise.resolve(said(...given)),
+      dispose: () => Promise.resolve(void freed.push('encoder')),
+    };
+    const told: Network = { conditions: ['text', 'present'], apply: (x) => tf.clone(x) };
+    const text = { folder: 'bert', sha256: '', length: 1, features: 1, dropout: 0.1 };
+    const ofText: Model = { ...model, denoiser: { ...model.denoiser, network: told, text, textEncoder } };
+    const { options } = await planFor(ofText, settingsFrom({ count: 3 }), ['dark', 'light']);
+    expect(options.condition).toEqual(said(['dark', 'light'], 3));
+    expect(options.guidance).toEqual({ scale: 3, none: said(['']) });
+    expect(freed).toEqual(['encoder']);
+  });
+
   test('are asked for, and refused by other models', async () => {
     await expect(planFor(ofWords, settingsFrom({}))).rejects.toThrow(
       'this model draws from words: say what is to be seen',

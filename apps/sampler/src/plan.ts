@@ -1,7 +1,7 @@
 import { UsageError } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
 import type { ChosenSampler, Denoiser, DrawOptions, Model, SamplerChoice } from '@ddpm/models';
-import { captionTokens, chooseSampler, choosePrior, classNumber, labels } from '@ddpm/models';
+import { captionConditions, chooseSampler, choosePrior, classNumber, labels } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import type { Way } from './edit';
 import { editFor } from './edit';
@@ -61,7 +61,7 @@ export async function planFor(
   if (denoiser.clip) return planVectors(denoiser, count, settings, captions);
   const words = latent?.pipeline.text
     ? await contextFor(latent.pipeline.text, count, captions, settings)
-    : wordsFor(denoiser, count, captions, settings);
+    : await wordsFor(denoiser, count, captions, settings).finally(() => denoiser.textEncoder?.dispose());
   const pictures = latents ? latentPictures(latents) : { readImage, readMasked };
   const inpainting = await openInpainting(denoiser, settings, count, pictures);
   const told = { ...low?.condition, ...inpainting?.condition };
@@ -211,17 +211,17 @@ async function contextFor(
 }
 
 /** The caption of each image, where the network takes some. */
-function wordsFor(
-  { network, captions: known }: Denoiser,
+async function wordsFor(
+  denoiser: Denoiser,
   count: number,
   captions: readonly string[],
   { class: asked, interpolate, guidance: scale, guidanceRescale: rescale, guidanceInterval: interval }: Settings,
 ) {
-  if (!network.conditions?.includes('tokens')) {
+  const known = captionConditions(denoiser);
+  if (!known) {
     if (captions.length === 0) return undefined;
     throw new UsageError(`this model draws from no words; it was asked for '${captions[0]}'`);
   }
-  if (!known) throw new Error("the model takes the condition 'tokens', but does not say how captions become some");
   if (asked !== undefined) throw new UsageError('--class is for a model that takes classes, and this one takes words');
   if (captions.length === 0)
     throw new UsageError('this model draws from words: say what is to be seen, such as ddpm-sample <model> "red hat"');
@@ -230,7 +230,7 @@ function wordsFor(
     throw new UsageError(
       'this model was not trained to do without captions (--caption-dropout), and guidance needs that',
     );
-  const none = captionTokens(known, ['']);
+  const none = await known.condition(['']);
   const guidance = {
     scale: scale ?? GUIDANCE,
     none,
@@ -238,7 +238,7 @@ function wordsFor(
     ...(interval && { interval }),
   };
   return {
-    condition: captionTokens(known, captions, count),
+    condition: await known.condition(captions, count),
     captions: Array.from({ length: count }, (_, i) => captions[i % captions.length]),
     notes: [],
     ...(known.dropout > 0 && { guidance }),

@@ -44,7 +44,7 @@ export async function run(path: string, settings: Settings, captions: readonly s
   const classifier = await openLead(model, settings);
   // The classes and the guidance are the classifier's.
   const asked = classifier ? { ...settings, class: undefined, guidance: undefined } : settings;
-  const base = await openBase(model, settings);
+  const base = await openBase(model, settings, execution);
   const latents = latentsOf(model, execution);
   const low = base && (await drawLowRes(base, model, asked, captions, execution, say));
   const plan = low

@@ -1,12 +1,12 @@
 export { batchCount, examples, readExamples } from './examples';
 export type { Examples, ExamplesOptions } from './examples';
 export { arrayDataset } from './dataset';
-export type { Channels, Dataset, Encoded, Tokenizer } from './dataset';
+export type { CaptionEncoder, Channels, Dataset, Encoded, Tokenizer } from './dataset';
 export { parseIdx } from './idx';
 export type { IdxArray } from './idx';
 export { idxDataset } from './idx-dataset';
 export { resize } from './resize';
 export { crop, fitted, pad } from './transform';
 export type { Fit } from './transform';
-export { withTokens } from './with-tokens';
+export { withEncodedCaptions, withTokens } from './with-tokens';
 export { choose, holdOut, subset } from './subset';

@@ -18,6 +18,8 @@ export interface Dataset {
   captions?(i: number): readonly string[];
   /** Makes tokens of captions, if a network shall be given some; see `withTokens`. */
   readonly tokenizer?: Tokenizer;
+  /** Says something of captions, if a network shall be given that; see `withEncodedCaptions`. */
+  readonly captionEncoder?: CaptionEncoder;
   /** Stands for images in examples, such as an autoencoder's latents, where a network shall be given that. */
   readonly encoded?: Encoded;
 }
@@ -28,6 +30,16 @@ export interface Encoded {
   readonly item: readonly [h: number, w: number, c: number];
   /** The values of that of image i, or of the mirrored image. */
   read(i: number, options: { readonly mirrored: boolean }): Promise<Float32Array>;
+}
+
+/** Says of a caption what a network is told in place of tokens. */
+export interface CaptionEncoder {
+  /** Positions of a caption, padding included. */
+  readonly length: number;
+  /** Features of each. */
+  readonly features: number;
+  /** [length, features], with zeros where there is padding, and [length], 1 where there is none. */
+  read(caption: string): Promise<{ readonly text: Float32Array; readonly present: Float32Array }>;
 }
 
 /** Makes of a caption as many tokens as of every other. */

@@ -1,7 +1,7 @@
 import { fromBytes } from '@ddpm/images';
 import { Random } from '@ddpm/random';
 import { concurrently } from './concurrent';
-import type { Dataset, Tokenizer } from './dataset';
+import type { CaptionEncoder, Dataset, Tokenizer } from './dataset';
 
 /**
  * Some images of a dataset with their classes, ready for a network: each field's values one example after the other.
@@ -16,6 +16,13 @@ export type Examples = {
   readonly label?: { readonly data: Int32Array<ArrayBuffer>; readonly item: readonly [] };
   /** A caption of each as [length] ids, if the dataset makes tokens of its captions. */
   readonly tokens?: { readonly data: Int32Array<ArrayBuffer>; readonly item: readonly [length: number] };
+  /** A caption of each as an encoder has it, if the dataset has one. */
+  readonly text?: {
+    readonly data: Float32Array<ArrayBuffer>;
+    readonly item: readonly [length: number, features: number];
+  };
+  /** Where of that there is no padding. */
+  readonly present?: { readonly data: Float32Array<ArrayBuffer>; readonly item: readonly [length: number] };
 };
 
 /** Which examples to give, and in which order. */
@@ -63,7 +70,12 @@ export function examples(
     const order = random.shuffle(Int32Array.from({ length: dataset.size }, (_, i) => i));
     const mirrored = Uint8Array.from(order, () => (random.uniform() < flip ? 1 : 0));
     const choice = new Random([seed, 'captions', epoch]);
-    return { epoch, order, mirrored, captions: dataset.tokenizer && order.map(() => choice.integer(2 ** 31 - 1)) };
+    return {
+      epoch,
+      order,
+      mirrored,
+      captions: (dataset.tokenizer ?? dataset.captionEncoder) && order.map(() => choice.integer(2 ** 31 - 1)),
+    };
   };
   let current = orderOf(Math.floor(start / count));
   return ahead(start, (number) => {
@@ -120,7 +132,26 @@ export async function readExamples(
     image: { data, item },
     ...(dataset.label && { label: { data: Int32Array.from(indices, (i) => dataset.label!(i)), item: [] } }),
     ...(dataset.tokenizer && { tokens: readTokens(dataset, dataset.tokenizer, indices, captions) }),
+    ...(dataset.captionEncoder && (await readText(dataset, dataset.captionEncoder, indices, captions))),
   };
+}
+
+async function readText(
+  dataset: Dataset,
+  encoder: CaptionEncoder,
+  indices: Int32Array,
+  which?: Int32Array,
+): Promise<Required<Pick<Examples, 'text' | 'present'>>> {
+  const { length, features } = encoder;
+  const text = new Float32Array(indices.length * length * features);
+  const present = new Float32Array(indices.length * length);
+  await concurrently(indices.length, LANES, async (k) => {
+    const captions = dataset.captions!(indices[k]);
+    const said = await encoder.read(captions[(which?.[k] ?? 0) % captions.length]);
+    text.set(said.text, k * length * features);
+    present.set(said.present, k * length);
+  });
+  return { text: { data: text, item: [length, features] }, present: { data: present, item: [length] } };
 }
 
 function readTokens(

@@ -1,4 +1,4 @@
-import type { Dataset, Tokenizer } from './dataset';
+import type { CaptionEncoder, Dataset, Tokenizer } from './dataset';
 import { subset } from './subset';
 
 /**
@@ -8,4 +8,13 @@ import { subset } from './subset';
 export function withTokens(dataset: Dataset, tokenizer: Tokenizer): Dataset {
   if (!dataset.captions) throw new RangeError('withTokens: the dataset has no captions to make tokens of');
   return { ...subset(dataset, 0, dataset.size), tokenizer };
+}
+
+/**
+ * The same dataset, whose examples have the fields `text` and `present`: what an encoder says of one of an image's captions.
+ * @throws RangeError if its images have no captions
+ */
+export function withEncodedCaptions(dataset: Dataset, captionEncoder: CaptionEncoder): Dataset {
+  if (!dataset.captions) throw new RangeError('withEncodedCaptions: the dataset has no captions to encode');
+  return { ...subset(dataset, 0, dataset.size), captionEncoder };
 }

@@ -12,7 +12,7 @@ export type ImagenOptions = Omit<AdmUnetOptions, 'context' | 'numClasses'> & {
   contextWidth?: number;
 };
 
-/** What a frozen text encoder says of a caption, as the U-Net is told it. */
+/** A caption as a frozen text encoder has it, as the U-Net is told it. */
 class EncodedCaption implements Context {
   readonly norm: LayerNorm;
   readonly sequence: Linear;

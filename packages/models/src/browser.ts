@@ -3,7 +3,7 @@
 export { edmLevels, flowLevels, scheduleLevels } from './levels';
 export type { KnownLevels } from './levels';
 export { checkMeaning, learnedVariances, meaningFromJson, meaningToJson, parameterisations } from './meaning';
-export type { CaptionMeaning, DenoiserMeaning, FewSteps, LowResMeaning } from './meaning';
+export type { CaptionMeaning, DenoiserMeaning, FewSteps, LowResMeaning, TextMeaning } from './meaning';
 export { loraNames } from './lora';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';
@@ -23,7 +23,8 @@ export { compileNetwork } from './compile-network';
 export type { CompiledNetwork } from './compile-network';
 export { compileChain } from './compile-chain';
 export type { CompileChainOptions, CompiledChain } from './compile-chain';
-export { captionTokens } from './captions';
+export { captionConditions, captionTokens } from './captions';
+export type { CaptionConditions } from './captions';
 export { classNumber, labels } from './classes';
 export { knownCondition } from './known';
 export type { KnownPart } from './known';

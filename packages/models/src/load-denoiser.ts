@@ -11,6 +11,7 @@ import { mergeUpdates } from './lora';
 import type { DenoiserMeaning } from './meaning';
 import { meaningFromJson } from './meaning';
 import { momentsFromMeasured } from './prior';
+import type { TextEncoder } from './text-encoder';
 
 /** A denoiser, ready to draw with. */
 export interface Denoiser extends DenoiserMeaning {
@@ -22,6 +23,8 @@ export interface Denoiser extends DenoiserMeaning {
   readonly autoencoder?: AutoencoderParts;
   /** Mean and covariance of the images that it was trained on, if they were measured. */
   readonly moments?: Moments;
+  /** Makes its conditions `text` and `present` of captions, once `withTextEncoder` has opened it. */
+  readonly textEncoder?: TextEncoder;
   /** The CLIP whose vectors it decodes, if it does. */
   readonly encoder?: Clip;
 }

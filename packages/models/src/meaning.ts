@@ -48,6 +48,12 @@ const schema = z.strictObject({
   captions: z
     .strictObject({ length: size, tokenizer: z.record(z.string(), z.json()), dropout: z.number().min(0).max(1) })
     .optional(),
+  text: z
+    .strictObject({
+      ...{ folder: z.string().min(1), sha256: z.string().regex(/^[0-9a-f]{64}$/) },
+      ...{ length: size, features: size, dropout: z.number().min(0).max(1) },
+    })
+    .optional(),
   latents: z
     .strictObject({ image: z.tuple([size, size, size]), scalingFactor: above0, shiftFactor: z.number() })
     .optional(),
@@ -80,6 +86,8 @@ export interface DenoiserMeaning {
   readonly labelDropout?: number;
   /** How captions become its condition `tokens`, if it takes one. */
   readonly captions?: CaptionMeaning;
+  /** Which encoder says of captions what its conditions `text` and `present` are, if it takes them. */
+  readonly text?: TextMeaning;
   /** Which vectors its condition `imageEmbedding` takes, if it is a decoder of CLIP's. */
   readonly clip?: VectorMeaning;
   /** Of what small pictures it makes its images, if it is a stage of a cascade. */
@@ -92,6 +100,20 @@ export interface DenoiserMeaning {
   readonly latents?: LatentsMeaning;
   /** α of the low-rank updates that a checkpoint holds apart from the network's own weights, if it does. */
   readonly lora?: { readonly alpha: number };
+}
+
+/** The text encoder that a denoiser was trained with, which is not part of it. */
+export interface TextMeaning {
+  /** Where its files lie, as somebody named it. */
+  readonly folder: string;
+  /** The SHA-256 of its weights and its tokenizer. */
+  readonly sha256: string;
+  /** Tokens of each caption, padding included. */
+  readonly length: number;
+  /** Features of each. */
+  readonly features: number;
+  /** How often training left the caption out; above 0, the network can do without, which guidance needs. */
+  readonly dropout: number;
 }
 
 /** The vectors of a CLIP that a decoder takes, and what that CLIP compares. */
@@ -157,6 +179,7 @@ export function meaningToJson({
   latents,
   lowRes,
   inpainting,
+  text,
 }: DenoiserMeaning): JsonObject {
   const { sigmaData, variance } = parameterisation;
   return {
@@ -175,6 +198,7 @@ export function meaningToJson({
     ...(latents && { latents: { ...latents, image: [...latents.image] } }),
     ...(lowRes && { lowRes: { size: [...lowRes.size], maxAugmentation: lowRes.maxAugmentation } }),
     ...(inpainting && { inpainting }),
+    ...(text && { text: { ...text } }),
   } satisfies Json;
 }
 
@@ -190,7 +214,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     throw unexpected(path, message);
   }
   const { image: shape, parameterisation, sigmaData, learnedVariance: variance, ...data } = result.data;
-  const { levels, classNames, labelDropout, captions, clip, lowRes, sampling, lora, latents, inpainting } = data;
+  const { levels, classNames, labelDropout, captions, clip, lowRes, sampling, lora, latents, inpainting, text } = data;
   if ((parameterisation === 'edm') !== (sigmaData !== undefined))
     throw unexpected(['sigmaData'], "it goes with the parameterisation 'edm', and only with that");
   const fixed = parameterisations[parameterisation]({ sigmaData });
@@ -207,6 +231,7 @@ export function meaningFromJson(json: JsonObject): DenoiserMeaning {
     ...(latents && { latents }),
     ...(lowRes && { lowRes }),
     ...(inpainting && { inpainting }),
+    ...(text && { text }),
   };
   checkMeaning(meaning);
   return meaning;

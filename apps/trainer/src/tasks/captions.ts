@@ -1,8 +1,11 @@
 import type { SettingsOf } from '@ddpm/app-common';
 import { number, oneOf, wholeNumber } from '@ddpm/app-common';
+import type { JsonObject } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
+import { captionTokens } from '@ddpm/models';
 import type { Tokenizer } from '@ddpm/text';
-import { trainBytePairs, trainWords } from '@ddpm/text';
+import { trainBytePairs, trainWords, withCaptionDropout } from '@ddpm/text';
+import type { Telling } from './telling';
 
 /** As many images' captions make the vocabulary. */
 const COUNTED = 10_000;
@@ -43,4 +46,20 @@ export function vocabularyOf(
     for (let i = 0; i < n; i++) yield* dataset.captions!(Math.floor((i * size) / n));
   }
   return vocabularies[vocabulary](all(), { size: vocabularySize, length: captionLength });
+}
+
+/** Captions as the tokens of a vocabulary, for a network that has a text transformer of its own. */
+export function tellTokens(tokenizer: Tokenizer, { dropout }: { dropout: number }): Telling {
+  const { length, vocabularySize } = tokenizer;
+  const toTokens = { length, tokenizer: tokenizer.json as JsonObject, dropout };
+  return {
+    options: { vocabularySize, length },
+    conditions: ['tokens'],
+    condition: (captions) => Promise.resolve(captionTokens(toTokens, captions)),
+    dropped: (task) => (dropout > 0 ? withCaptionDropout(task, tokenizer, { probability: dropout }) : task),
+    meaning: { captions: toTokens },
+    training: { tokenizer },
+    says: `told captions of ${length} tokens of ${vocabularySize}`,
+    dispose: () => Promise.resolve(),
+  };
 }

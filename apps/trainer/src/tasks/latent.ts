@@ -207,7 +207,10 @@ export const trainingOver = (latents: Latents | undefined, training: Training): 
         ...training,
         networks: { ...training.networks, ...latents.networks },
         kept: new Map([...(training.kept ?? []), ...latents.kept]),
-        encode: (images) => latents.encode(images),
+        async encode(images) {
+          const encoded = await latents.encode(images);
+          return training.encode ? training.encode(encoded) : encoded;
+        },
         notes: [...(training.notes ?? []), latents.note],
         async dispose() {
           await Promise.all([training.dispose(), latents.dispose()]);

@@ -7,8 +7,9 @@ import { prepareExecution } from '@ddpm/execution';
 import { encodePng } from '@ddpm/images/png';
 import { loadDenoiser, meaningFromJson } from '@ddpm/models';
 import { Random } from '@ddpm/random';
-import { tokenizerFromJson } from '@ddpm/text';
+import { tokenizerFromJson, trainWords } from '@ddpm/text';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { writeTinyBert } from '../../../../packages/text/test/tiny-bert';
 import { execute } from '../execute';
 import { readInvocation } from '../options';
 import { textToImage } from './text-to-image';
@@ -91,6 +92,43 @@ test('a run that is resumed ends at the bits of one that was not, and can be dra
   ]);
   const { network, captions } = await loadDenoiser(resumed, { run: half, bases: [import.meta.url] });
   expect([network.conditions, captions!.length]).toEqual([['tokens'], 4]);
+});
+
+test('is told what a frozen encoder says of captions; it resumes to the bit, and opens with that encoder', async () => {
+  const encoder = join(folder, 'encoder');
+  writeTinyBert(encoder, { captions: words, length: 4 });
+  const { settings } = readInvocation({ task: 'text-to-image', textEncoder: encoder });
+  expect([settings.network, Object.keys(settings.networkOptions).filter((name) => name.startsWith('text'))]).toEqual([
+    '@ddpm/imagen',
+    [],
+  ]);
+  const { textWidth: _w, textLayers: _l, textHeads: _h, ...networkOptions } = tiny.networkOptions;
+  const { vocabularySize: _v, ...options } = {
+    ...{ ...tiny, networkOptions, textEncoder: encoder },
+    ...{ dataset: 'folder', dataDir: join(folder, 'images'), batchSize: 2, validation: 1, validateEvery: 2 },
+    ...{ sampleEvery: 4, quiet: true, backend: 'cpu' },
+  };
+  const [half, whole] = ['half-frozen', 'whole-frozen'].map((name) => join(folder, name));
+  await execute({ ...options, steps: 2, out: half });
+  await execute({ resume: half, steps: 4, quiet: true });
+  await execute({ ...options, steps: 4, out: whole });
+  const [resumed, straight] = await Promise.all(
+    [half, whole].map((run) => readCheckpoint(join(run, 'checkpoint.safetensors'))),
+  );
+  expect([resumed.weights, resumed.state]).toEqual([straight.weights, straight.state]);
+  // The encoder is not part of the run.
+  expect([...resumed.weights.keys()].every((name) => name.startsWith('denoiser.'))).toBe(true);
+  const { network, text } = await loadDenoiser(resumed, { run: half, bases: [import.meta.url] });
+  expect(network.conditions).toEqual(['text', 'present']);
+  expect(text).toMatchObject({ folder: encoder, length: 4, features: 4, dropout: 0.5 });
+
+  writeFileSync(join(encoder, 'tokenizer.json'), JSON.stringify(trainWords(['other'], { length: 4 }).json));
+  await expect(execute({ resume: half, steps: 5, quiet: true })).rejects.toThrow(
+    `--text-encoder: ${encoder} is another encoder than the one that the model was trained with`,
+  );
+  await expect(execute({ ...options, vocabularySize: 9, steps: 1, out: join(folder, 'no') })).rejects.toThrow(
+    '--vocabulary-size is of a vocabulary, and --text-encoder has its own',
+  );
 });
 
 test('refuses pictures without captions, and networks without tokens', async () => {

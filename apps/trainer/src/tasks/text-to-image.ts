@@ -1,24 +1,26 @@
 import { fileURLToPath } from 'node:url';
 import type { SettingsOf } from '@ddpm/app-common';
-import { fraction, number } from '@ddpm/app-common';
-import type { JsonObject, NetworkReference } from '@ddpm/checkpoint';
+import { fraction, kebab, number, UsageError } from '@ddpm/app-common';
+import type { NetworkReference } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { LevelSource, Network } from '@ddpm/diffusion';
 import { denoising, l2 } from '@ddpm/diffusion';
 import { toImages } from '@ddpm/images';
 import { captionedGrid } from '@ddpm/images/plot';
 import { parameterCount } from '@ddpm/layers';
-import { captionTokens, compileNetwork, draw, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
+import type { DenoiserMeaning } from '@ddpm/models';
+import { compileNetwork, draw, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
 import type { Tokenizer } from '@ddpm/text';
-import { tokenizerFromJson, withCaptionDropout } from '@ddpm/text';
+import { tokenizerFromJson } from '@ddpm/text';
 import type * as tf from '@tensorflow/tfjs';
 import { checkNetwork } from '../check-network';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
 import { once, quarters, toldOf } from './denoise';
 import { options as denoiseOptions } from './denoise-options';
-import { captionOptions, vocabularyOf } from './captions';
+import { captionOptions, tellTokens, vocabularyOf } from './captions';
 import { variablesOf } from './frozen';
+import { tellFrozen, textEncoderOption } from './frozen-text';
 import { latentOptions, openLatents, trainingOver } from './latent';
 import { objectiveOf, someLevels, wayTo } from './objective';
 import type { Ingredients, Preset, Training } from './training';
@@ -33,6 +35,7 @@ const options = {
   'Noise levels': { schedule, timesteps },
   Latents: latentOptions,
   Captions: {
+    textEncoder: textEncoderOption,
     ...captionOptions,
     captionDropout: {
       flag: '--caption-dropout <share>',
@@ -66,7 +69,23 @@ const presets: Readonly<Record<string, Preset<Settings>>> = {
   'pixel-art': { does: 'portraits from words, in twenty minutes or so', settings: pixelArt },
 };
 
-/** A denoiser that is told what is to be seen, with a text transformer that is trained with it (Nichol et al. 2021). */
+/** A network that has a text transformer of its own, and one that is told what a frozen encoder says. */
+const [TRAINED, FROZEN] = ['@ddpm/glide', '@ddpm/imagen'];
+
+/** With a frozen encoder, Imagen's U-Net takes the place of GLIDE's, and the vocabulary is the encoder's. */
+function settle(settings: Settings, given: readonly string[]): Settings {
+  if (settings.textEncoder === undefined) return settings;
+  const useless = (['vocabulary', 'vocabularySize'] as const).find((name) => given.includes(name));
+  if (useless) throw new UsageError(`--${kebab(useless)} is of a vocabulary, and --text-encoder has its own`);
+  if (given.includes('network') || settings.network !== TRAINED) return settings;
+  const { textWidth: _w, textLayers: _l, textHeads: _h, ...options } = settings.networkOptions;
+  return { ...settings, network: FROZEN, ...(!given.includes('networkOptions') && { networkOptions: options }) };
+}
+
+/**
+ * A denoiser that is told what is to be seen, by a text transformer that is trained with it (Nichol et al. 2021), or by a
+ * frozen encoder (Saharia et al. 2022).
+ */
 async function make(ingredients: Ingredients<Settings>): Promise<Training> {
   const { settings, dataset, execution, before } = ingredients;
   const { network: name, captionDropout: dropout } = settings;
@@ -74,8 +93,10 @@ async function make(ingredients: Ingredients<Settings>): Promise<Training> {
     throw new Error(
       `--task text-to-image needs captions, which ${settings.dataset} does not have here; a folder has them in a .txt beside each picture, or in a metadata.jsonl`,
     );
-  const tokenizer = before ? tokenizerOf(before.checkpoint.meaning) : vocabularyOf(settings, dataset);
-  const { length, vocabularySize } = tokenizer;
+  const told = before && meaningFromJson(before.checkpoint.meaning);
+  const telling = settings.textEncoder
+    ? await tellFrozen({ folder: settings.textEncoder, length: settings.captionLength, dropout }, execution, told?.text)
+    : tellTokens(before ? tokenizerOf(told!) : vocabularyOf(settings, dataset), { dropout });
   const {
     parameterisation: meansWhat,
     levels,
@@ -88,21 +109,20 @@ async function make(ingredients: Ingredients<Settings>): Promise<Training> {
   const known = before?.checkpoint.networks.denoiser;
   const reference: NetworkReference = {
     name,
-    options: { channels: image[2], seed: settings.seed, ...settings.networkOptions, vocabularySize, length },
+    options: { channels: image[2], seed: settings.seed, ...settings.networkOptions, ...telling.options },
     ...(known?.name === name && known.folder !== undefined && { folder: known.folder }),
   };
   const network = await loadNetwork<Network>(reference, {
     run: before?.folder,
     bases: [fileURLToPath(import.meta.url)],
   });
-  if (network.conditions?.join() !== 'tokens')
+  if (network.conditions?.join() !== telling.conditions.join())
     throw new Error(
-      `--task text-to-image: network ${name} must take the condition 'tokens' alone, and takes ${network.conditions?.join(', ') || 'none'}`,
+      `--task text-to-image: network ${name} must take the conditions ${telling.conditions.join(', ')} alone, and takes ${network.conditions?.join(', ') || 'none'}`,
     );
   const { all, parameters, frozen, kept } = variablesOf(network);
   const captions = Array.from({ length: COUNT }, (_, i) => dataset.captions!(i % dataset.size)[0]);
-  const toTokens = { length, tokenizer: tokenizer.json as JsonObject, dropout };
-  const [condition, one] = [captions, captions.slice(0, 1)].map((some) => captionTokens(toTokens, some));
+  const [condition, one] = [await telling.condition(captions), await telling.condition(captions.slice(0, 1))];
   await checkNetwork(network, {
     ...{ name, parameters: all, execution, image, condition: one, blind: false },
     told: toldOf(meansWhat, someLevels(levels)),
@@ -116,16 +136,17 @@ async function make(ingredients: Ingredients<Settings>): Promise<Training> {
   const whole = over(source);
   const compiled = once(() => compileNetwork(execution, network, { parameters: all, image, condition: one }));
   return trainingOver(latents, {
-    task: dropout > 0 ? withCaptionDropout(whole, tokenizer, { probability: dropout }) : whole,
+    ...telling.training,
+    task: telling.dropped(whole),
     validation: over(steady, true),
-    ...{ tokenizer, kept },
+    kept,
     networks: { denoiser: reference },
     meaning: meaningToJson({
       ...{ image, parameterisation: meansWhat, levels },
-      captions: toTokens,
+      ...telling.meaning,
       ...(latents && { latents: latents.meaning }),
     }),
-    description: `Network: ${name}, ${parameterCount(network).toLocaleString('en')} parameters, told captions of ${length} tokens of ${vocabularySize}`,
+    description: `Network: ${name}, ${parameterCount(network).toLocaleString('en')} parameters, ${telling.says}`,
     async preview() {
       const values = await draw({
         ...{ network: await compiled.get(), parameterisation: meansWhat, image, count: COUNT, seed: settings.seed },
@@ -140,19 +161,21 @@ async function make(ingredients: Ingredients<Settings>): Promise<Training> {
         Array.from(time.data, (each) => wayTo(levels, each)),
       ),
     operations: async () => (await (await compiled.get()).cost()).operations,
-    dispose: () => compiled.dispose(),
+    dispose: async () => void (await Promise.all([compiled.dispose(), telling.dispose()])),
   });
 }
 
 export const textToImage = kind({
   name: 'text-to-image',
   does: 'a network that makes images out of noise and captions',
-  ...{ options, presets, make },
+  ...{ options, presets, settle, make },
 });
 
 /** The one that a checkpoint holds. */
-function tokenizerOf(meaning: Parameters<typeof meaningFromJson>[0]): Tokenizer {
-  const { captions } = meaningFromJson(meaning);
-  if (!captions) throw new Error('its meaning has no captions, and so it is no run of --task text-to-image');
+function tokenizerOf({ captions }: DenoiserMeaning): Tokenizer {
+  if (!captions)
+    throw new Error(
+      'the model has no vocabulary of captions: it is no run of --task text-to-image, or has --text-encoder',
+    );
   return tokenizerFromJson(captions.tokenizer, { length: captions.length });
 }
