@@ -1,4 +1,3 @@
-/* global PerformanceObserver */
 // What the scripts that look at the built page share: a server of its files, and a browser.
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -43,18 +42,28 @@ export const startBrowser = (args = []) =>
     ],
   });
 
-/** Opens a page that collects its problems, and how long tasks kept its main thread from anything else. */
-export async function openPage(browser, url, options = {}) {
+/**
+ * Opens a page that collects its problems. With `traced`, one at a time, `page.longestTask()` says at the end how long, in ms, a
+ * task kept its main thread from anything else, and how much of that the processor was at it: on a busy machine it waits.
+ */
+export async function openPage(browser, url, { traced = false, ...options } = {}) {
   const page = await browser.newPage({ viewport: { width: 1120, height: 900 }, ...options });
   page.problems = [];
   page.on('pageerror', (error) => page.problems.push(error.message));
   page.on('console', (message) => message.type() === 'error' && page.problems.push(message.text()));
-  await page.addInitScript(() => {
-    globalThis.longTasks = [];
-    new PerformanceObserver((list) =>
-      globalThis.longTasks.push(...list.getEntries().map(({ duration, startTime }) => ({ duration, startTime }))),
-    ).observe({ type: 'longtask', buffered: true });
-  });
+  if (traced) await browser.startTracing(page, { categories: ['toplevel', 'blink.user_timing'] });
+  page.longestTask = async () => {
+    await page.evaluate(() => performance.mark('main thread'));
+    const { traceEvents: events } = JSON.parse((await browser.stopTracing()).toString());
+    const main = events.find(({ name }) => name === 'main thread');
+    const tasks = events.filter(
+      ({ name, pid, tid, dur }) => /RunTask$/.test(name) && dur && pid === main.pid && tid === main.tid,
+    );
+    const [lasted, computed] = ['dur', 'tdur'].map((what) =>
+      Math.round(Math.max(0, ...tasks.map((task) => task[what] ?? 0)) / 1000),
+    );
+    return { lasted, computed };
+  };
   await page.goto(url);
   return page;
 }

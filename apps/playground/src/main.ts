@@ -59,8 +59,8 @@ for (const type of ['dragover', 'dragleave', 'drop'] as const)
   addEventListener(type, (event) => {
     event.preventDefault();
     document.body.classList.toggle('drop', type === 'dragover');
-    const [file] = event.dataTransfer?.files ?? [];
-    if (type === 'drop' && file) current?.view.take?.(file);
+    const files = [...(event.dataTransfer?.files ?? [])];
+    if (type === 'drop' && files.length > 0) current?.view.take?.(files);
   });
 
 link.addEventListener('click', (event) => {

@@ -17,6 +17,9 @@ export interface Pen {
   readonly cursor: At | undefined;
 }
 
+/** What a canvas's label says of the keyboard. */
+export const penHelp = 'Arrow keys move, space puts the pen down and up.';
+
 const arrows: Readonly<Record<string, At>> = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
@@ -73,4 +76,19 @@ export function penOn(canvas: HTMLCanvasElement, side: number, { begin, move, en
       return cursor;
     },
   };
+}
+
+/** Shows where the keyboard's cursor is, among `side` × `side` places. */
+export function showCursor(context: CanvasRenderingContext2D, [x, y]: At, side: number): void {
+  const { width, height } = context.canvas;
+  const [across, down] = [width / side, height / side];
+  const [left, top] = [Math.floor(x * side) * across, Math.floor(y * side) * down];
+  for (const [colour, inset] of [
+    ['#000', 1],
+    ['#fff', 3],
+  ] as const) {
+    context.strokeStyle = colour;
+    context.lineWidth = 2;
+    context.strokeRect(left + inset, top + inset, across - 2 * inset, down - 2 * inset);
+  }
 }

@@ -1,5 +1,6 @@
 import garments from './data/garments.png';
 import portraits from './data/portraits.png';
+import digits from './digits.png';
 import { squarePixels, toPixels } from './picture-files';
 
 /* Pictures to train on, made small; for a worker, since it takes a while. */
@@ -13,14 +14,16 @@ export interface TrainingPictures {
   readonly flip: boolean;
 }
 
-/** Pictures that come with the page, as sheets of them side by side. */
-const sheets: Readonly<Record<string, { readonly url: string; readonly channels: 1 | 3; readonly side: number }>> = {
-  portraits: { url: portraits, channels: 3, side: 16 },
-  garments: { url: garments, channels: 1, side: 16 },
+/** What comes with the page: pictures of 16×16 side by side. */
+const sheets: Readonly<Record<string, { readonly url: string; readonly channels: 1 | 3; readonly flip: boolean }>> = {
+  portraits: { url: portraits, channels: 3, flip: true },
+  digits: { url: digits, channels: 1, flip: false },
+  garments: { url: garments, channels: 1, flip: true },
 };
+const side = 16;
 
 export async function openSheet(name: string): Promise<TrainingPictures> {
-  const { url, channels, side } = sheets[name];
+  const { url, channels, flip } = sheets[name];
   const bitmap = await createImageBitmap(await (await fetch(url)).blob());
   const { width, height } = bitmap;
   const rgba = toPixels(bitmap, width, height);
@@ -32,7 +35,7 @@ export async function openSheet(name: string): Promise<TrainingPictures> {
       for (let y = 0; y < side; y++)
         for (let x = 0; x < side; x++)
           for (let c = 0; c < channels; c++) pixels[i++] = rgba[4 * ((row * side + y) * width + column * side + x) + c];
-  return { name, pixels, image: [side, side, channels], flip: true };
+  return { name, pixels, image: [side, side, channels], flip };
 }
 
 /**
@@ -40,7 +43,6 @@ export async function openSheet(name: string): Promise<TrainingPictures> {
  * @throws Error in one line if none of the files is a picture
  */
 export async function openFiles(files: readonly File[]): Promise<TrainingPictures> {
-  const side = 16;
   const pictures: Uint8Array[] = [];
   for (const file of files) {
     const rgba = await squarePixels(file, [side, side]);

@@ -8,8 +8,8 @@ export interface Context {
 
 /** A view on the page. */
 export interface View {
-  /** Takes a file that was dropped. */
-  readonly take?: (file: File) => void;
+  /** Takes files that were dropped, at least one. */
+  readonly take?: (files: readonly File[]) => void;
   /** Ends what it does. */
   readonly leave: () => void;
 }

@@ -340,7 +340,7 @@ export const show: Show = (root, { settings, remember }) => {
   draw();
   void use(modelAt(state.url || pretrained.garments, runtime, tell));
   return {
-    take,
+    take: ([file]) => take(file),
     leave() {
       gone = true;
       for (const kind of kinds) drawing().stop(kind);

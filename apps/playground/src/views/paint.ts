@@ -2,6 +2,8 @@ import { html, render } from 'lit-html';
 import { choice, onceAFrame, seedField, slider } from '../controls';
 import { numberIn } from '../hash';
 import { drawing, modelAt, modelIn, pretrained, runtimeOf } from '../model';
+import type { At } from '../pen';
+import { penHelp, penOn, showCursor } from '../pen';
 import { showGrid } from '../pictures';
 import { Superseded } from '../rpc';
 import { fromText, toText } from '../shapes';
@@ -11,6 +13,8 @@ import type { Drawing, DrawRequest, Frame, ModelFacts } from '../workers/draw';
 /* A drawing that becomes a picture, as one draws it. */
 
 const count = 4;
+/** How large each pixel of the drawing is shown. */
+const zoom = 16;
 
 /** The drawing on the canvas before anyone has drawn: something like a pullover. */
 function beginning(height: number, width: number): Float32Array {
@@ -45,12 +49,16 @@ export const show: Show = (root, { settings, remember }) => {
     if (!state.model) return;
     const { image } = state.model;
     const [canvas, result] = root.querySelectorAll('canvas');
-    showGrid(
-      canvas,
-      Uint8Array.from(state.picture, (v) => (v + 1) * 127.5),
-      [image[0], image[1], 1],
-      1,
-    );
+    const [rows, columns] = image;
+    if (canvas.width !== columns * zoom) Object.assign(canvas, { width: columns * zoom, height: rows * zoom });
+    const context = canvas.getContext('2d')!;
+    for (const [i, v] of state.picture.entries()) {
+      context.fillStyle = `rgb(${Array(3)
+        .fill((v + 1) * 127.5)
+        .join(' ')})`;
+      context.fillRect((i % columns) * zoom, Math.floor(i / columns) * zoom, zoom, zoom);
+    }
+    if (pen.cursor) showCursor(context, pen.cursor, columns);
     if (state.result) showGrid(result, state.result, image, 2);
   });
 
@@ -112,30 +120,25 @@ export const show: Show = (root, { settings, remember }) => {
       changed();
     }, failed);
 
-  let pen: readonly [x: number, y: number] | undefined;
-  const penMove = (event: PointerEvent) => {
-    if (!pen || !state.model) return;
-    const { left, top, width, height } = (event.currentTarget as Element).getBoundingClientRect();
+  let last: At = [0, 0];
+  /** A line from where the pen was. */
+  const line = (to: At) => {
+    if (!state.model) return;
     const [rows, columns] = state.model.image;
-    const to = [((event.clientX - left) / width) * columns, ((event.clientY - top) / height) * rows] as const;
-    const length = Math.max(1, Math.ceil(2 * Math.hypot(to[0] - pen[0], to[1] - pen[1])));
+    const length = Math.max(1, Math.ceil(2 * Math.hypot((to[0] - last[0]) * columns, (to[1] - last[1]) * rows)));
     for (let k = 0; k <= length; k++) {
-      const [x, y] = [pen[0] + (k / length) * (to[0] - pen[0]), pen[1] + (k / length) * (to[1] - pen[1])];
-      for (let row = Math.max(0, Math.floor(y - 2)); row < Math.min(rows, y + 2); row++)
-        for (let column = Math.max(0, Math.floor(x - 2)); column < Math.min(columns, x + 2); column++)
-          if (Math.hypot(column + 0.5 - x, row + 0.5 - y) < 1.4) state.picture[row * columns + column] = state.shade;
+      const [x, y] = [0, 1].map((axis) => last[axis] + (k / length) * (to[axis] - last[axis]));
+      dab(x * columns, y * rows);
     }
-    pen = to;
+    last = to;
     paint();
     changed();
   };
-  const penDown = (event: PointerEvent) => {
-    const canvas = event.currentTarget as Element;
-    canvas.setPointerCapture(event.pointerId);
-    const { left, top, width, height } = canvas.getBoundingClientRect();
-    const [rows, columns] = state.model?.image ?? [1, 1];
-    pen = [((event.clientX - left) / width) * columns, ((event.clientY - top) / height) * rows];
-    penMove(event);
+  const dab = (x: number, y: number) => {
+    const [rows, columns] = state.model!.image;
+    for (let row = Math.max(0, Math.floor(y - 2)); row < Math.min(rows, y + 2); row++)
+      for (let column = Math.max(0, Math.floor(x - 2)); column < Math.min(columns, x + 2); column++)
+        if (Math.hypot(column + 0.5 - x, row + 0.5 - y) < 1.4) state.picture[row * columns + column] = state.shade;
   };
 
   function draw(): void {
@@ -150,14 +153,7 @@ export const show: Show = (root, { settings, remember }) => {
           <div>
             <div class="pictures">
               <figure>
-                <canvas
-                  class="drawable"
-                  role="img"
-                  aria-label="Your drawing"
-                  @pointerdown=${penDown}
-                  @pointermove=${penMove}
-                  @pointerup=${() => (pen = undefined)}
-                ></canvas>
+                <canvas class="smooth drawable" role="application" aria-label=${`Your drawing. ${penHelp}`}></canvas>
                 <figcaption>Your drawing</figcaption>
               </figure>
               <figure>
@@ -235,9 +231,18 @@ export const show: Show = (root, { settings, remember }) => {
   }
 
   draw();
+  const pen = penOn(root.querySelector('canvas')!, 28, {
+    begin(at) {
+      last = at;
+      line(at);
+    },
+    move: line,
+    end() {},
+    moved: paint,
+  });
   void use(modelAt(settings.url ?? pretrained.garments, runtime, tell));
   return {
-    take: (file) => void use(modelIn(file, runtime)),
+    take: ([file]) => void use(modelIn(file, runtime)),
     leave() {
       gone = true;
       drawing().stop('draw');

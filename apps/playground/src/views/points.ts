@@ -2,6 +2,8 @@ import { samplers } from '../samplers';
 import { html, render } from 'lit-html';
 import { choice, mayMove, onceAFrame, seedField, slider } from '../controls';
 import { numberIn } from '../hash';
+import type { At, Strokes } from '../pen';
+import { penHelp, penOn, showCursor } from '../pen';
 import { Remote, Superseded } from '../rpc';
 import { fromText, shape, shapeNames, toText } from '../shapes';
 import type { Show } from '../view';
@@ -10,7 +12,7 @@ import type { SampleRequest, TrainProgress, Ways } from '../workers/points';
 /* Points of the plane: drawn, learned in seconds, and the ways from noise to them by any sampler. */
 
 const count = 400;
-const steps = 1000;
+const steps = 300;
 const extent = 1.7;
 /** A canvas shows [−extent, extent] on so many pixels. */
 const pixels = 560;
@@ -87,6 +89,7 @@ export const show: Show = (root, { settings, remember }) => {
         dots(now, 2.2);
       }
       context.globalAlpha = 1;
+      if (which === 0 && pen.cursor) showCursor(context, pen.cursor, 32);
     }
   });
 
@@ -156,33 +159,27 @@ export const show: Show = (root, { settings, remember }) => {
     update();
   };
 
-  let pen: number[] | undefined;
-  const toPoint = (event: PointerEvent) => {
-    const { left, top, width, height } = (event.currentTarget as Element).getBoundingClientRect();
-    return [((event.clientX - left) / width) * 2 - 1, ((event.clientY - top) / height) * 2 - 1].map((v) => v * extent);
-  };
-  const penDown = (event: PointerEvent) => {
-    (event.currentTarget as Element).setPointerCapture(event.pointerId);
-    pen = [];
-    state.ways = [undefined, undefined];
-    penMove(event);
-  };
-  const penMove = (event: PointerEvent) => {
-    if (!pen) return;
-    const [x, y] = toPoint(event).map((v) => Math.max(-1, Math.min(1, v)));
-    pen.push(x, y);
-    state.drawn = Float32Array.from([
-      ...(pen.length > 2 ? state.drawn.slice(0, -(pen.length - 2)) : state.drawn),
-      ...pen,
-    ]);
+  let stroke: number[] = [];
+  const put = (at: At) => {
+    const place = at.map((v) => Math.max(-1, Math.min(1, (2 * v - 1) * extent)));
+    const before = state.drawn.slice(0, state.drawn.length - stroke.length);
+    stroke.push(...place);
+    state.drawn = Float32Array.from([...before, ...stroke]);
     paint();
   };
-  const penUp = () => {
-    if (!pen) return;
-    pen = undefined;
-    // Links hold so many.
-    if (state.drawn.length > 1200) state.drawn = state.drawn.slice(-1200);
-    learn();
+  const strokes: Strokes = {
+    begin(at) {
+      stroke = [];
+      state.ways = [undefined, undefined];
+      put(at);
+    },
+    move: put,
+    end() {
+      // Links hold so many.
+      if (state.drawn.length > 1200) state.drawn = state.drawn.slice(-1200);
+      learn();
+    },
+    moved: () => paint(),
   };
 
   const names = Object.entries(samplers).map(([name, { does }]) => [name, `${name}: ${does}`] as const);
@@ -211,11 +208,8 @@ export const show: Show = (root, { settings, remember }) => {
                       class=${which === 0 ? 'smooth drawable' : 'smooth'}
                       width=${pixels}
                       height=${pixels}
-                      role="img"
-                      aria-label=${`Points by ${name}`}
-                      @pointerdown=${which === 0 ? penDown : null}
-                      @pointermove=${which === 0 ? penMove : null}
-                      @pointerup=${which === 0 ? penUp : null}
+                      role=${which === 0 ? 'application' : 'img'}
+                      aria-label=${`Points by ${name}${which === 0 ? `, and those that you draw. ${penHelp}` : ''}`}
                     ></canvas>
                     <figcaption>${name}</figcaption>
                   </figure>
@@ -287,6 +281,7 @@ export const show: Show = (root, { settings, remember }) => {
   }
 
   draw();
+  const pen = penOn(root.querySelector('canvas')!, 32, strokes);
   learn();
   return {
     leave() {

@@ -3,7 +3,7 @@ import { check, onceAFrame, seedField, slider, textField } from '../controls';
 import { numberIn } from '../hash';
 import { drawing, modelAt, modelIn, pretrained, runtimeOf } from '../model';
 import type { At } from '../pen';
-import { penOn } from '../pen';
+import { penHelp, penOn, showCursor } from '../pen';
 import { showGrid } from '../pictures';
 import { attributes, read, toggled } from '../portrait-words';
 import { Superseded } from '../rpc';
@@ -77,16 +77,7 @@ export const show: Show = (root, { settings, remember }) => {
       context.globalAlpha = 1;
       context.fillRect(x + zoom / 2 - 2, y + zoom / 2 - 2, 4, 4);
     }
-    if (!pen.cursor) return;
-    const [x, y] = [Math.floor(pen.cursor[0] * columns) * zoom, Math.floor(pen.cursor[1] * rows) * zoom];
-    for (const [colour, inset] of [
-      ['#000', 1],
-      ['#fff', 3],
-    ] as const) {
-      context.strokeStyle = colour;
-      context.lineWidth = 2;
-      context.strokeRect(x + inset, y + inset, zoom - 2 * inset, zoom - 2 * inset);
-    }
+    if (pen.cursor) showCursor(context, pen.cursor, columns);
   });
 
   const link = () =>
@@ -245,7 +236,7 @@ export const show: Show = (root, { settings, remember }) => {
                 <canvas
                   class="smooth drawable"
                   role="application"
-                  aria-label="The portrait to change: paint over what should become something else. Arrow keys move, space puts the brush down and up."
+                  aria-label=${`The portrait to change: paint over what should become something else. ${penHelp}`}
                 ></canvas>
                 <figcaption>Paint over what should change</figcaption>
                 <div class="attribute" role="group" aria-label="Mark a part">
@@ -361,7 +352,7 @@ export const show: Show = (root, { settings, remember }) => {
   });
   void use(modelAt(state.url ?? pretrained.portraits, runtime, tell));
   return {
-    take,
+    take: ([file]) => take(file),
     leave() {
       gone = true;
       drawing().stop('draw');

@@ -8,7 +8,7 @@ import { Remote, Superseded } from '../rpc';
 import type { Show } from '../view';
 import type { BeginRequest, PicturesOpened, TrainNews } from '../workers/train';
 
-const sheetNames = ['portraits', 'garments'];
+const sheetNames = ['portraits', 'digits', 'garments'];
 
 /* Training, as what it draws of the same noise every few seconds. */
 
@@ -95,11 +95,19 @@ export const show: Show = (root, { settings, remember }) => {
 
   const open = (source: string | readonly File[]) =>
     remote.ask<PicturesOpened>('open', source).then((loaded) => {
-      state.pictures = loaded;
+      Object.assign(state, { pictures: loaded, phase: 'idle', step: 0, samples: undefined, error: '' });
       state.status = `${loaded.count} pictures. Press Train.`;
       remember({ pictures: state.source, seed: String(state.seed), steps: String(state.steps) });
       draw();
     }, failed);
+
+  /** Ends what is being trained, and opens other pictures. */
+  const change = (name: string, source: string | readonly File[]) => {
+    state.source = name;
+    remote.stop('train');
+    void open(source);
+    draw();
+  };
 
   function draw(): void {
     const { phase } = state;
@@ -134,12 +142,7 @@ export const show: Show = (root, { settings, remember }) => {
                 ...sheetNames.map((name) => [name, name] as const),
                 ...(sheetNames.includes(state.source) ? [] : [[state.source, state.source] as const]),
               ],
-              change(source) {
-                state.source = source;
-                state.phase = 'idle';
-                remote.stop('train');
-                void open(source);
-              },
+              change: (source) => change(source, source),
             })}
             <label>
               <span>Or your own, several files</span>
@@ -148,8 +151,8 @@ export const show: Show = (root, { settings, remember }) => {
                 accept="image/*"
                 multiple
                 @change=${(event: Event) => {
-                  state.source = 'your own';
-                  void open([...((event.target as HTMLInputElement).files ?? [])]);
+                  const files = [...((event.target as HTMLInputElement).files ?? [])];
+                  if (files.length > 0) change('your own', files);
                 }}
               />
             </label>
@@ -195,10 +198,7 @@ export const show: Show = (root, { settings, remember }) => {
   );
   void open(state.source);
   return {
-    take: (file) => {
-      state.source = 'your own';
-      void open([file]);
-    },
+    take: (files) => change('your own', files),
     leave() {
       plot.destroy();
       remote.end();

@@ -17,7 +17,7 @@ import { startExecution } from './execution';
 const schedule = velocityCosineSchedule({ timesteps: 1000 });
 const levels = scheduleLevels(schedule);
 const image = [1, 1, 2] as const;
-const [width, batch] = [128, 256];
+const [width, batch] = [128, 512];
 /** The network's points are so many times the page's, so that they spread about as far as noise. */
 const scale = 2;
 /** Of the waves in a point's place that the network is told, beside the place itself: what lies close differs in them. */
@@ -116,11 +116,11 @@ async function learn(
   const task = denoising({ network, parameters, levels: stratified(schedule), parameterisation: velocity, loss: l2 });
   const first = task.draw({ image: { data: new Float32Array(2 * batch), item: image } }, new Random(0));
   const gradients = await (await execution).gradients(task, first);
-  const student = await learner({ task, gradients, optimizer: adam({ beta2: 0.99 }), emaDecay: 0.99 });
+  const student = await learner({ task, gradients, optimizer: adam({ beta2: 0.95 }), emaDecay: 0.99 });
   try {
-    const rate = learningRate({ base: 8e-3, warmup: 20, steps, decay: 'cosine' });
+    const rate = learningRate({ base: 0.03, warmup: 20, steps, decay: 'cosine' });
     const { progress, check } = asked;
-    let [told, shown] = [0, -Infinity];
+    let [told, shown, took] = [0, -Infinity, 0];
     for await (const { step, loss } of train({
       learner: student,
       examples: (start) => batches(points, seed, start),
@@ -132,10 +132,12 @@ async function learn(
       told = performance.now();
       await check();
       let ways: Ways | undefined;
-      if (told - shown > 600) {
+      // Most of the time is learning's, however slow the machine is.
+      if (told - shown > Math.max(600, 4 * took)) {
         assign(await student.weights());
         ways = await walk(preview, asked);
         shown = performance.now();
+        took = shown - told;
       }
       progress({ step: step + 1, loss, ways });
     }

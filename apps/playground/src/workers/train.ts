@@ -117,15 +117,14 @@ async function goOn({ every }: { every: number }, { progress, check }: Asked<Tra
   const { batch, seed, steps } = request;
   const dataset = arrayDataset({ pixels, shape: image });
   const rate = learningRate({ base: 2e-3, warmup: 50, steps, decay: 'cosine' });
-  let [since, sum, n, drawn] = [performance.now(), 0, 0, performance.now()];
+  let [since, sum, n, drawn, took] = [performance.now(), 0, 0, performance.now(), 0];
   const tell = async (again: boolean) => {
-    const samples = again ? await sample() : undefined;
     const now = performance.now();
-    progress(
-      { step: run!.step, loss: sum / Math.max(1, n), stepsPerSecond: (1000 * n) / (now - since), samples },
-      samples ? [samples.buffer] : [],
-    );
+    const stepsPerSecond = (1000 * n) / (now - since);
+    const samples = again ? await sample() : undefined;
+    progress({ step: run!.step, loss: sum / Math.max(1, n), stepsPerSecond, samples }, samples ? [samples.buffer] : []);
     if (again) drawn = performance.now();
+    if (again) took = drawn - now;
     [since, sum, n] = [performance.now(), 0, 0];
   };
   if (run.step === 0) await tell(true);
@@ -143,7 +142,8 @@ async function goOn({ every }: { every: number }, { progress, check }: Asked<Tra
       sum += loss;
       n++;
       const now = performance.now();
-      if (now - since > 500) await tell(now - drawn > every * 1000);
+      // Most of the time is learning's, however slow the machine is.
+      if (now - since > 500) await tell(now - drawn > Math.max(every * 1000, 3 * took));
       await check();
     }
     await tell(true);
