@@ -17,7 +17,7 @@ export interface Pen {
   readonly cursor: At | undefined;
 }
 
-/** What a canvas's label says of the keyboard. */
+/** Of the keyboard, for the label of a canvas. */
 export const penHelp = 'Arrow keys move, space puts the pen down and up.';
 
 const arrows: Readonly<Record<string, At>> = {

@@ -14,7 +14,7 @@ export interface TrainingPictures {
   readonly flip: boolean;
 }
 
-/** What comes with the page: pictures of 16×16 side by side. */
+/** Pictures that come with the page, as sheets of those of 16×16 side by side. */
 const sheets: Readonly<Record<string, { readonly url: string; readonly channels: 1 | 3; readonly flip: boolean }>> = {
   portraits: { url: portraits, channels: 3, flip: true },
   digits: { url: digits, channels: 1, flip: false },
