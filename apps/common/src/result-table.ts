@@ -50,6 +50,7 @@ export const attributeRows = ({ attributes }: Pick<Result, 'attributes'>): strin
         [
           ['seen', attributes.seen],
           ['held out', attributes.heldOut],
+          ['unseen words', attributes.unseenWords],
         ] as const
       ).map(([which, { hair, clothes, hat, colours, glasses }]) => [
         which,

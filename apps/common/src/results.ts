@@ -45,6 +45,8 @@ export interface Result extends Measures {
     readonly seen: Agreement;
     /** Combinations that training lacked. */
     readonly heldOut: Agreement;
+    /** Attributes that are said in words that training never had. */
+    readonly unseenWords: Agreement;
   };
   /** The measures of real images, as many. */
   readonly floor: Measures;

@@ -11,11 +11,17 @@ test('of real portraits all is as asked; of others, what happens to be alike', a
   expect(orders.seen.captions).toEqual([...numbers.subarray(0, n)].map((i) => test.captions(i)[0]));
   const real = { ...test, image: (i: number) => test.image(numbers[i]) };
   const progress: number[] = [];
-  const attributes = await readAttributes({ seen: real, heldOut: test }, orders, n, (done) => progress.push(done));
+  const drawn = { seen: real, heldOut: test, unseenWords: real };
+  const attributes = await readAttributes(drawn, orders, n, (done) => progress.push(done));
   expect(attributes.n).toBe(n);
   const { seen, heldOut: wrong } = attributes;
   expect(seen.colours.asked).toBeGreaterThanOrEqual(2 * n - 1);
   for (const { asked, right } of Object.values(seen)) expect(right).toBe(asked);
   expect(wrong.colours.right).toBeLessThan(wrong.colours.asked);
-  expect(progress).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(progress).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  // Each of them is asked for something in other words.
+  expect(orders.unseenWords.captions).toHaveLength(n);
+  expect(orders.unseenWords.facts.every((facts) => Object.keys(facts).length > 0)).toBe(true);
+  const { colours, glasses } = attributes.unseenWords;
+  expect(colours.asked + glasses.asked).toBeGreaterThan(0);
 });

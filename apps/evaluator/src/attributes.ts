@@ -1,5 +1,5 @@
 import type { Agreement, Facts, Portraits } from '@ddpm/datasets';
-import { agreement, openPixelArt, portraitReader } from '@ddpm/datasets';
+import { agreement, openPixelArt, portraitReader, unseenWords } from '@ddpm/datasets';
 import type { Dataset } from '@ddpm/datasets';
 import { orderOf } from '@ddpm/evaluation';
 
@@ -10,6 +10,8 @@ export interface Attributes {
   readonly seen: Agreement;
   /** Combinations that training lacked. */
   readonly heldOut: Agreement;
+  /** What is said in words that training never had. */
+  readonly unseenWords: Agreement;
 }
 
 /** Captions of portraits to draw, and the facts that each states. */
@@ -18,16 +20,30 @@ export interface Order {
   readonly facts: readonly Facts[];
 }
 
-/** Portraits to draw, of combinations that training had, and of those that it lacked. */
+/** Portraits to draw, of combinations that training had, of those that it lacked, and in other words. */
 export interface Orders {
   readonly seen: Order;
   readonly heldOut: Order;
+  /** Combinations that training had, said in words that it never had; their facts are those that such words say. */
+  readonly unseenWords: Order;
 }
 
 /** The captions of so many portraits, in plain words, and what they say; drawn by chance. */
 export async function openOrders(n: { seen: number; heldOut: number }, seed: number): Promise<Orders> {
   const [test, heldOut] = [await openPixelArt({ split: 'test' }), await openPixelArt({ split: 'held-out' })];
-  return { seen: orderFrom(test, n.seen, seed), heldOut: orderFrom(heldOut, n.heldOut, seed) };
+  return {
+    seen: orderFrom(test, n.seen, seed),
+    heldOut: orderFrom(heldOut, n.heldOut, seed),
+    unseenWords: inOtherWords(test, n.heldOut, seed),
+  };
+}
+
+/** Portraits that there are other words for, in these. */
+function inOtherWords(portraits: Portraits, n: number, seed: number): Order {
+  const said = Array.from(orderOf(portraits.size, seed).subarray(0, 2 * n), (i) => unseenWords(portraits.facts(i)));
+  const fit = said.filter(({ facts }) => Object.keys(facts).length > 0);
+  const chosen = Array.from({ length: n }, (_, i) => fit[i % fit.length]);
+  return { captions: chosen.map(({ caption }) => caption), facts: chosen.map(({ facts }) => facts) };
 }
 
 function orderFrom(portraits: Portraits, n: number, seed: number): Order {
@@ -38,7 +54,7 @@ function orderFrom(portraits: Portraits, n: number, seed: number): Order {
 
 /** Reads from the first n of the drawn portraits what they show. */
 export async function readAttributes(
-  { seen, heldOut }: Readonly<Record<keyof Orders, Dataset>>,
+  drawn: Readonly<Record<keyof Orders, Dataset>>,
   orders: Orders,
   n: number,
   onProgress: (done: number) => void,
@@ -53,5 +69,10 @@ export async function readAttributes(
     }
     return agreement(facts.slice(0, n), shown);
   };
-  return { n, seen: await compared(seen, orders.seen), heldOut: await compared(heldOut, orders.heldOut) };
+  return {
+    n,
+    seen: await compared(drawn.seen, orders.seen),
+    heldOut: await compared(drawn.heldOut, orders.heldOut),
+    unseenWords: await compared(drawn.unseenWords, orders.unseenWords),
+  };
 }

@@ -39,7 +39,7 @@ import type { Execution } from '@ddpm/execution';
 import { enlarge } from '@ddpm/images';
 import { encodePng } from '@ddpm/images/png';
 import { measureBits } from './bits-per-dim';
-import type { Attributes, Orders } from './attributes';
+import type { Attributes, Order, Orders } from './attributes';
 import { openOrders, readAttributes } from './attributes';
 import { openCascade } from './cascade';
 import type { Drawing, Enlarging, Wanted } from './draw-images';
@@ -168,7 +168,8 @@ async function sayHowLong(works: readonly Work[], { train, test }: RealImages, n
     if (!by) continue;
     for (const one of wanted) {
       drawing += await by.seconds(one);
-      if (portraits) drawing += await by.seconds({ ...one, count: portraits.n });
+      // Of combinations that training lacked, and in other words.
+      if (portraits) drawing += 2 * (await by.seconds({ ...one, count: portraits.n }));
     }
   }
   for (const real of [train, ...(test ? [test] : [])]) if (!(await isKept(real, network))) images += real.size;
@@ -277,13 +278,14 @@ async function imagesOf({ subject, n, drawing }: Work, wanted: Wanted, seed: num
   }
 }
 
-/** How far portraits show what was asked for, those that were drawn and others of combinations that training lacked. */
+/** How far portraits show what was asked for, those that were drawn, others of combinations that training lacked, and in other words. */
 async function attributesOf(work: Work, seen: Dataset, wanted: Wanted): Promise<Attributes> {
   const { orders, n } = work.portraits!;
-  const heldOut = await imagesOf(work, { ...wanted, count: n, captions: orders.heldOut.captions }, 0);
-  const progress = createProgress({ label: `Reading ${2 * n} portraits`, total: 2 * n });
+  const drawn = async ({ captions }: Order) => imagesOf(work, { ...wanted, count: n, captions }, 0);
+  const others = { heldOut: await drawn(orders.heldOut), unseenWords: await drawn(orders.unseenWords) };
+  const progress = createProgress({ label: `Reading ${3 * n} portraits`, total: 3 * n });
   try {
-    return await readAttributes({ seen, heldOut }, orders, n, (done) => progress.update(done));
+    return await readAttributes({ seen, ...others }, orders, n, (done) => progress.update(done));
   } finally {
     progress.stop();
   }

@@ -13,6 +13,8 @@ export type { Portraits } from './pixel-art/dataset';
 export type { Facts } from './pixel-art/facts';
 export { portraitReader } from './pixel-art/read';
 export type { Reading } from './pixel-art/read';
+export { unseenWords } from './pixel-art/unseen-words';
+export type { UnseenWords } from './pixel-art/unseen-words';
 export { readIdx } from './read-idx';
 export { readPicture } from './read-picture';
 export type { Split } from './split';

@@ -12,6 +12,7 @@ import { fillsOf } from './fills';
 import { COLOURS, drawPortrait, isHeldOut } from './portrait';
 import { portraitReader } from './read';
 import { loadStyle, paint, svgBody } from './style';
+import { unseenWords } from './unseen-words';
 
 const some = Array.from({ length: 60 }, (_, i) => i);
 
@@ -192,4 +193,39 @@ test('agreement counts what was asked for, and colours together', () => {
     colours: { asked: 5, right: 3 },
   });
   expect(() => agreement(asked, [])).toThrow('agreement: 2 portraits were asked for, and 0 were read');
+});
+
+test('other words say the same, and no caption has them', async () => {
+  const red = {
+    hair: 'green',
+    length: 'long',
+    glasses: 'dark',
+    clothes: 'light blue',
+    hat: 'red',
+    mouth: 'sad',
+  } as const;
+  expect(unseenWords(red)).toEqual({
+    caption: 'long emerald hair, dark spectacles, sad mouth, light blue shirt, crimson cap',
+    facts: { hair: 'green', glasses: 'dark', hat: 'red' },
+  });
+  expect(unseenWords({ hair: 'black', length: 'short', hat: 'pink' })).toEqual({
+    caption: 'short black hair, pink cap',
+    facts: { hat: 'pink' },
+  });
+  expect(unseenWords({ hair: 'black', length: 'short' }).facts).toEqual({});
+  const portraits = await openPixelArt();
+  const known = new Set(some.flatMap((i) => portraits.captions(i)).flatMap((caption) => caption.split(/\W+/)));
+  const unseen = some
+    .flatMap((i) => unseenWords(portraits.facts(i)).caption.split(/\W+/))
+    .filter((word) => !known.has(word));
+  expect([...new Set(unseen)].sort()).toEqual([
+    'azure',
+    'cap',
+    'chestnut',
+    'crimson',
+    'emerald',
+    'golden',
+    'spectacles',
+    'violet',
+  ]);
 });
