@@ -14,6 +14,8 @@ export interface How {
   readonly prior: string;
   /** How much classes or captions count; 1, the model as it is, where it is missing. */
   readonly guidance?: number;
+  /** The path of the classifier that guided, where one did. */
+  readonly classifier?: string;
 }
 
 /** The measures of one model, or of some pictures, with all that they depend on. */

@@ -13,7 +13,13 @@ import createGlide from '@ddpm/glide';
 import { fromBytes, toBytes } from '@ddpm/images';
 import { decodePng, encodePng } from '@ddpm/images/png';
 import { parameterValues } from '@ddpm/layers';
-import { classifierMeaningToJson, meaningToJson, resized, scheduleLevels } from '@ddpm/models';
+import {
+  classifierMeaningToJson,
+  meaningToJson,
+  noisedClassifierMeaningToJson,
+  resized,
+  scheduleLevels,
+} from '@ddpm/models';
 import { writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
 import { trainWords } from '@ddpm/text';
@@ -215,6 +221,51 @@ describe('ddpm-evaluate', () => {
     expect(bicubic.frechetDistance).toBeCloseTo(pictures.frechetDistance, 6);
     expect(bicubic.frechetDistance).toBeGreaterThan(1e-3);
     expect(stage.frechetDistance).not.toBeCloseTo(pictures.frechetDistance, 6);
+  });
+
+  test('leads a model without classes by a classifier of noisy images, and counts how often that led to the class', async () => {
+    // Dark or light, by the mean: it judges what it leads.
+    const name = join(folder, 'shade.mjs');
+    writeFileSync(
+      name,
+      `import * as tf from '${import.meta.resolve('@tensorflow/tfjs')}';
+       export default () => ({ w: tf.variable(tf.tensor2d([[-9, 9]])),
+         features: (x) => tf.reshape(x, [-1, 16]),
+         logits(features) { return tf.matMul(tf.mean(features, 1, true), this.w); },
+         apply(x) { return this.logits(this.features(x)); } });`,
+    );
+    const write = async (path: string, meaning: JsonObject) => {
+      mkdirSync(join(folder, path));
+      await writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), {
+        ...{ networks: { classifier: { name, options: {} } }, step: 3, settings: {}, state: new Map(), meaning },
+        weights: new Map([['classifier.w', { shape: [1, 2], data: Float32Array.of(-9, 9) }]]),
+      });
+    };
+    const levels = scheduleLevels(cosineSchedule({ timesteps: 5 }));
+    await write('shades', noisedClassifierMeaningToJson({ image: [4, 4, 1], classNames, levels }));
+    await write('judge', classifierMeaningToJson({ image: [4, 4, 1], classNames }));
+    const options = { dim: 4, dimMults: [1], channels: 1 };
+    mkdirSync(join(folder, 'classless'));
+    await writeCheckpoint(join(folder, 'classless', 'checkpoint.safetensors'), {
+      ...{ networks: { denoiser: { name: '@ddpm/unet', options } }, step: 7, state: new Map() },
+      meaning: meaningToJson({ image: [4, 4, 1], parameterisation: epsilon, levels }),
+      settings: { dataset: 'folder', dataDir: 'pictures' },
+      weights: await parameterValues({ denoiser: new Unet(options) }),
+    });
+    const led = ['--classifier', 'shades', '--guidance', '0,30', '--sampler', 'ancestral', '-n', '24'];
+    const { stderr } = spawnSync(
+      process.execPath,
+      [cli, 'classless', ...led, '--features', 'judge', '--backend', 'cpu'],
+      { cwd: folder, encoding: 'utf8', env: { ...process.env, DDPM_CACHE_DIR: join(folder, 'cache') } },
+    );
+    expect(stderr).toBe('');
+    const [free, guided] = results('classless');
+    expect(guided.how).toMatchObject({ sampler: 'ancestral', classifier: 'shades', guidance: 30 });
+    expect(free.classAccuracy).toBeLessThan(0.8);
+    expect(guided.classAccuracy).toBeGreaterThan(0.95);
+    expect(run('run', '--classifier', 'shades').stderr).toContain(
+      '--classifier leads a model that takes no classes, and this one is told them',
+    );
   });
 
   test('judges by pixels where nobody names features and images are not like those of Fashion-MNIST', () => {

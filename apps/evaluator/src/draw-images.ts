@@ -1,20 +1,23 @@
+import { fileURLToPath } from 'node:url';
 import type { How } from '@ddpm/app-common';
 import { UsageError } from '@ddpm/app-common';
 import type { Dataset } from '@ddpm/datasets';
 import { arrayDataset } from '@ddpm/datasets';
 import type { Execution } from '@ddpm/execution';
 import { toBytes } from '@ddpm/images';
-import type { CompiledNetwork, Denoiser, Guidance } from '@ddpm/models';
+import type { ClassifierGuidance, CompiledNetwork, Denoiser, DrawOptions, Guidance } from '@ddpm/models';
 import {
   captionConditions,
   choosePrior,
   chooseSampler,
+  classifierGuidance,
   compileLatents,
   compileNetwork,
   draw,
   knownCondition,
   labels,
   lowResCondition,
+  openNoisedClassifier,
   withTextEncoder,
 } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
@@ -59,15 +62,24 @@ export interface Drawing {
 export async function prepareDrawing(
   opened: Denoiser,
   execution: Execution,
-  { seed, batchSize, prior: asked, guidance: scales = [], textEncoder, ...choice }: Settings,
+  { seed, batchSize, prior: asked, guidance: scales = [], textEncoder, classifier: path, ...choice }: Settings,
 ): Promise<Drawing> {
   if (textEncoder !== undefined && !opened.text)
     throw new UsageError('--text-encoder is of models that were trained with one');
   const denoiser = await withTextEncoder(opened, { execution, folder: textEncoder });
   const { network, parameters, image, parameterisation, levels } = denoiser;
   checkConditions(denoiser);
-  for (const scale of scales) await guidanceOf(denoiser, scale);
-  const { sampler, steps, spacing, eta, levels: visited, make } = chooseSampler(choice, levels, denoiser.sampling);
+  const classifier = path === undefined ? undefined : await openLead(path, denoiser);
+  if (!classifier) for (const scale of scales) await guidanceOf(denoiser, scale);
+  const {
+    sampler,
+    steps,
+    spacing,
+    eta,
+    chain,
+    levels: visited,
+    make,
+  } = chooseSampler(choice, levels, denoiser.sampling);
   const chosen = make(visited);
   const { name: priorName, prior } = choosePrior(denoiser, asked);
   const example = await conditionOf(denoiser, { count: batchSize, captions: [''] });
@@ -76,33 +88,59 @@ export async function prepareDrawing(
   const work = ({ count }: Wanted) => Math.ceil(count / batchSize) * (visited.length - 1);
   let each: Promise<number> | undefined;
   return {
-    how: { sampler, steps, spacing, ...(eta !== undefined && { eta }), prior: priorName },
+    how: {
+      ...{ sampler, steps, spacing, ...(eta !== undefined && { eta }), prior: priorName },
+      ...(path !== undefined && { classifier: path }),
+    },
     work,
     async seconds(wanted) {
       each ??= secondsOf(run, [batchSize, ...image], example);
-      // Guidance asks for each image twice.
-      return work(wanted) * (await each) * ((wanted.guidance ?? 1) === 1 ? 1 : 2);
+      // Guidance asks for each image twice, or the classifier too, whose gradient is about as much work.
+      const { guidance = 1 } = wanted;
+      const twice = classifier ? guidance !== 0 : guidance !== 1;
+      return work(wanted) * (await each) * (twice ? 2 : 1);
     },
     async draw(wanted, onProgress, given) {
       const { count, guidance = 1 } = wanted;
       const condition = await conditionOf(denoiser, wanted, given);
+      const classNames = classifier?.classNames ?? denoiser.classNames;
+      const { label } = classifier ? labels(count, { classes: classifier.classNames.length }) : (condition ?? {});
+      const led =
+        classifier &&
+        (await classifierGuidance(execution, classifier, {
+          scale: guidance,
+          ...(chain && { ancestral: { ...chain, levels: visited } }),
+        }));
       let done = 0;
       const values = await draw({
         ...{ network: run, parameterisation, sampler: chosen, image, count, seed, condition, prior },
         ...(latents && { decode: (drawn: tf.Tensor4D) => latents.decode(drawn) }),
         batch: Math.min(count, batchSize),
-        guidance: await guidanceOf(denoiser, guidance),
+        ...(led ? { lead: leadOf(led, Array.from(label.data)) } : { guidance: await guidanceOf(denoiser, guidance) }),
         onStep: () => onProgress(++done),
-      });
+      }).finally(() => led?.dispose());
       return arrayDataset({
         pixels: toBytes(values),
         shape: denoiser.latents?.image ?? image,
-        ...(condition?.label && { labels: condition.label.data, classNames: denoiser.classNames }),
+        ...(label && { labels: label.data, classNames }),
       });
     },
     dispose: async () => void (await Promise.all([run.dispose(), latents?.dispose(), denoiser.textEncoder?.dispose()])),
   };
 }
+
+/** @throws Error in one line if the classifier does not fit the model */
+function openLead(path: string, denoiser: Denoiser) {
+  if (denoiser.latents) throw new UsageError('--classifier is for denoisers of images, and this one is of latents');
+  if (denoiser.network.conditions?.length)
+    throw new UsageError('--classifier leads a model that takes no classes, and this one is told them');
+  return openNoisedClassifier(path, denoiser, { bases: [fileURLToPath(import.meta.url)] });
+}
+
+const leadOf =
+  (guidance: ClassifierGuidance, classes: readonly number[]): DrawOptions['lead'] =>
+  (denoise, { first, n }) =>
+    guidance.guide(denoise, classes.slice(first, first + n));
 
 /** Whether a model draws from words. */
 export const takesWords = ({ network: { conditions = [] } }: Pick<Denoiser, 'network'>) =>

@@ -95,6 +95,11 @@ export const table = {
         .optional(),
       read: (text: string) => text.split(',').map(number),
     },
+    classifier: {
+      flag: '--classifier <run>',
+      does: 'of a model without classes: lead images to all of them in turn by this run of ddpm-train --task classifier --noised, as much as --guidance says, 1 by default, 0 not at all',
+      schema: z.string().min(1, 'must name a run').optional(),
+    },
     sampler: {
       flag: '--sampler <name>',
       does: `${names(samplers).join(', ')}; dpm++2m by default, or what the model was tuned for`,

@@ -1,10 +1,8 @@
-import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from '@ddpm/app-common';
-import { findCheckpoint, readCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
 import type { Execution } from '@ddpm/execution';
-import type { ClassifierGuidance, Denoiser, DrawOptions, LoadedNoisedClassifier } from '@ddpm/models';
-import { classifierGuidance, labels, loadNoisedClassifier } from '@ddpm/models';
+import type { ChosenSampler, ClassifierGuidance, Denoiser, DrawOptions, LoadedNoisedClassifier } from '@ddpm/models';
+import { classifierGuidance, labels, openNoisedClassifier } from '@ddpm/models';
 import type { Way } from './edit';
 import type { Settings } from './options';
 import { classesAsked } from './plan';
@@ -23,28 +21,7 @@ export async function openLead({ denoiser }: { denoiser: Denoiser }, { classifie
   if (compare) throw new UsageError('--classifier and --compare exclude each other');
   if (denoiser.network.conditions?.length)
     throw new UsageError('--classifier leads a model that takes no classes, and this one is told them');
-  const opened = await open(classifier);
-  const [own, other] = [denoiser.levels.schedule?.betas, opened.levels.schedule?.betas];
-  if (opened.image.join() !== denoiser.image.join())
-    throw new Error(
-      `${classifier} is of images of ${opened.image.join('×')}, and the model's are ${denoiser.image.join('×')}`,
-    );
-  if (!own || own.join() !== other?.join())
-    throw new Error(
-      `${classifier} was trained at other noise levels than the model; train it with the same --schedule and --timesteps`,
-    );
-  return opened;
-}
-
-async function open(path: string): Promise<LoadedNoisedClassifier> {
-  try {
-    const isFolder = (await stat(path)).isDirectory();
-    const checkpoint = isFolder ? (await findCheckpoint(path)).checkpoint : await readCheckpoint(path);
-    const run = isFolder ? path : runFolderOf(path);
-    return await loadNoisedClassifier(checkpoint, { run, bases: [fileURLToPath(import.meta.url)] });
-  } catch (error) {
-    throw new Error(`${path} cannot be used: ${reason(error)}`, { cause: error });
-  }
+  return openNoisedClassifier(classifier, denoiser, { bases: [fileURLToPath(import.meta.url)] });
 }
 
 /** A classifier on its way with a sampler, each image to the class that is asked for, or all of them in turn. */
@@ -54,18 +31,17 @@ export async function leadBy(
   { sampler }: Pick<Way, 'sampler'>,
   {
     count,
-    name,
+    chain,
     ...settings
-  }: Pick<Settings, 'guidance' | 'class'> & { readonly count: number; readonly name: string },
+  }: Pick<Settings, 'guidance' | 'class'> & Pick<ChosenSampler, 'chain'> & { readonly count: number },
 ): Promise<Lead> {
   const { classNames } = classifier;
   const only = settings.class === undefined ? undefined : classesAsked(classNames, settings.class);
   const classes = Array.from(labels(count, { classes: classNames.length, only }).label.data);
-  const variance = ({ 'ancestral-lower': 'lower', 'ancestral-upper': 'upper' } as const)[name];
-  const chain = name.startsWith('ancestral') && {
-    ancestral: { levels: sampler.levels, ...(variance && { variance }) },
-  };
-  const guidance = await classifierGuidance(execution, classifier, { scale: settings.guidance ?? 1, ...chain });
+  const guidance = await classifierGuidance(execution, classifier, {
+    scale: settings.guidance ?? 1,
+    ...(chain && { ancestral: { ...chain, levels: sampler.levels } }),
+  });
   return {
     lead: (denoise, { first, n }) => guidance.guide(denoise, classes.slice(first, first + n)),
     dispose: () => guidance.dispose(),

@@ -81,8 +81,9 @@ async function drawInto(
 ): Promise<void> {
   const { chosen, way } = plan.way();
   const { guidance, class: asked } = settings;
-  const named = { count: plan.count, name: chosen.sampler, guidance, class: asked };
-  const led = classifier && (await leadBy(classifier, execution, way, named));
+  const { chain } = chosen;
+  const led =
+    classifier && (await leadBy(classifier, execution, way, { count: plan.count, chain, guidance, class: asked }));
   say(`Sampler: ${described(chosen)}${plan.record.prior === 'matched' ? ', from noise matched to the images' : ''}`);
   const drawn = await withNetwork(model, plan, execution, settings, (network, batch) =>
     drawImages(network, plan, way, {

@@ -16,6 +16,7 @@ export { autoencoderMeaningToJson, loadAutoencoder } from './load-autoencoder';
 export type { AutoencoderMeaning, LoadedAutoencoder } from './load-autoencoder';
 export { loadNoisedClassifier, noisedClassifierMeaningToJson } from './load-noised-classifier';
 export type { LoadedNoisedClassifier, NoisedClassifierMeaning } from './load-noised-classifier';
+export { openNoisedClassifier } from './open-noised-classifier';
 export { clipMeaningToJson, loadClip } from './load-clip';
 export type { ClipMeaning, LoadedClip } from './load-clip';
 export { classifierGuidance } from './classifier-guidance';

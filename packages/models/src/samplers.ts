@@ -1,4 +1,4 @@
-import type { Level, LevelScale, Sampler } from '@ddpm/diffusion';
+import type { FixedVariance, Level, LevelScale, Sampler } from '@ddpm/diffusion';
 import {
   ancestral,
   ddim,
@@ -30,6 +30,8 @@ export interface NamedSampler {
   readonly churns?: boolean;
   /** Whether it always draws noise. */
   readonly draws?: boolean;
+  /** Of `ancestral`: its variance, whatever the network says, where that does not count; a classifier's guidance needs to know. */
+  readonly chain?: { readonly variance?: FixedVariance };
   /** The sampler, of levels from noise to image. */
   make(levels: readonly Level[], options: { scale: LevelScale; eta: number; churn: number }): Sampler;
 }
@@ -50,25 +52,16 @@ const multistep = (
   make: (levels, options) => make(levels, options.eta),
 });
 
+const ancestralBy = (does: string, variance?: FixedVariance): NamedSampler => ({
+  ...{ spacing: 'trailing', steps: 'all', draws: true, does, chain: { ...(variance && { variance }) } },
+  make: (levels) => ancestral(levels, { variance }),
+});
+
 /** The samplers by their names on a command line. */
 export const samplers: Readonly<Record<string, NamedSampler>> = {
-  ancestral: {
-    ...{
-      spacing: 'trailing',
-      steps: 'all',
-      draws: true,
-      does: 'the whole chain of Ho et al. 2020, with the variance that was learned, or else β̃',
-    },
-    make: (levels) => ancestral(levels),
-  },
-  'ancestral-lower': {
-    ...{ spacing: 'trailing', steps: 'all', draws: true, does: 'the same with the variance β̃, whatever was learned' },
-    make: (levels) => ancestral(levels, { variance: 'lower' }),
-  },
-  'ancestral-upper': {
-    ...{ spacing: 'trailing', steps: 'all', draws: true, does: 'the same with the variance β' },
-    make: (levels) => ancestral(levels, { variance: 'upper' }),
-  },
+  ancestral: ancestralBy('the whole chain of Ho et al. 2020, with the variance that was learned, or else β̃'),
+  'ancestral-lower': ancestralBy('the same with the variance β̃, whatever was learned', 'lower'),
+  'ancestral-upper': ancestralBy('the same with the variance β', 'upper'),
   ddim: { ...byTimesteps, does: 'DDIM', eta: 0, make: (levels, { eta }) => ddim(levels, { eta }) },
   'dpm++1': multistep('DPM-Solver++ of order 1', (levels, eta) => dpmSolver(levels, { order: 1, eta }), 0),
   'dpm++2m': multistep('DPM-Solver++(2M)', (levels, eta) => dpmSolver(levels, { eta }), 0),
@@ -126,6 +119,8 @@ export interface ChosenSampler {
   readonly churn?: number;
   /** Whether it draws noise, so that an image is not a function of x_T alone. */
   readonly draws: boolean;
+  /** Of `ancestral`, as its name has it. */
+  readonly chain?: NamedSampler['chain'];
   /** The levels, from noise to image. */
   readonly levels: readonly Level[];
   /** The sampler of these levels, or of some that run to the image. */
@@ -166,6 +161,7 @@ export function chooseSampler(
     draws: named.draws === true || (eta ?? named.eta ?? 0) > 0 || (churn ?? 0) > 0,
     ...(named.eta !== undefined && { eta: eta ?? named.eta }),
     ...(named.churns && { churn: churn ?? 0 }),
+    ...(named.chain && { chain: named.chain }),
     make: (some) => named.make(some, { scale, eta: eta ?? named.eta ?? 0, churn: churn ?? 0 }),
   };
 }
