@@ -10,6 +10,7 @@ export { trailing, trailingTimesteps } from './levels/trailing';
 export { leading } from './levels/leading';
 export { linspace } from './levels/linspace';
 export { karras } from './levels/karras';
+export { exponential } from './levels/exponential';
 export { uniformLogSnr } from './levels/uniform-log-snr';
 export { edmClock, flowClock, scheduleClock } from './levels/clock';
 export type { Clock } from './levels/clock';

@@ -48,6 +48,35 @@ export function quantiles({ signal, sigma }, n) {
   return Float64Array.from({ length: n }, (_, i) => quantile((i + 0.5) / n, noisy));
 }
 
+/** The quantiles of n equal shares of N(0, 1): noise without chance. */
+export const normalQuantiles = (n) =>
+  Float32Array.from({ length: n }, (_, i) => quantile((i + 0.5) / n, [{ weight: 1, mean: 0, deviation: 1 }]));
+
+/**
+ * Root mean square, at σ = 0.3, of x from where the probability-flow equation leads from σ = 20, in so many steps of λ;
+ * three levels come after it.
+ * @param diffusion the `sample` and the `clean` level of the package or of its sources
+ * @param scale the levels by their σ
+ * @param of a function from levels to a sampler that draws no noise
+ */
+export async function errorAfter({ sample, clean }, scale, of, steps) {
+  const levels = Array.from({ length: steps + 4 }, (_, i) => scale.at(20 * (0.3 / 20) ** (i / steps)));
+  const sampler = of([...levels, clean]);
+  const last = sampler.levels.map(({ sigma }) => abs(sigma - levels[steps].sigma) < 1e-9).lastIndexOf(true);
+  const n = 16;
+  let reached = new Float32Array();
+  const onStep = ({ index, x }) => void (index + 1 === last && (reached = x.dataSync()));
+  const rng = {
+    normals: () => {
+      throw new Error('drew noise');
+    },
+  };
+  const xT = tf.tensor4d(Float32Array.from(quantiles(levels[0], n)), [n, 1, 1, 1]);
+  tf.dispose([xT, await sample(bestDenoise, xT, { sampler, rng, onStep })]);
+  const exact = quantiles(levels[steps], n);
+  return sqrt(reached.reduce((sum, value, i) => sum + (value - exact[i]) ** 2, 0) / n);
+}
+
 /** Draws from the mixture: what the probability-flow equation makes of draws from N(0, 1). */
 export const transported = (noise) => Float64Array.from(noise, (z) => quantile(normalBelow(z), mixture));
 

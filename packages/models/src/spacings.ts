@@ -1,5 +1,5 @@
 import type { Level, LevelScale } from '@ddpm/diffusion';
-import { clean, flowAt, karras, leading, linspace, trailing, uniformLogSnr } from '@ddpm/diffusion';
+import { clean, exponential, flowAt, karras, leading, linspace, trailing, uniformLogSnr } from '@ddpm/diffusion';
 import type { NoiseSchedule } from '@ddpm/schedules';
 import type { KnownLevels } from './levels';
 
@@ -42,6 +42,5 @@ export const spacings: Readonly<Record<string, Spacing>> = {
   linspace: ofTimesteps('linspace', linspace),
   karras: ofRatios(karras),
   'uniform-log-snr': ofRatios(uniformLogSnr),
-  // k-diffusion's name for the same.
-  exponential: ofRatios(uniformLogSnr),
+  exponential: ofRatios(exponential),
 };

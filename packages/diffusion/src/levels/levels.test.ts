@@ -4,6 +4,7 @@ import type { Level } from '../index';
 import {
   clean,
   edmScale,
+  exponential,
   flowScale,
   karras,
   leading,
@@ -59,7 +60,7 @@ describe.each([
 ])('spacings of %s', (_, scale) => {
   test.each([
     ['karras', karras, (sigma: number) => sigma ** (1 / 7)],
-    ['uniformLogSnr', uniformLogSnr, Math.log],
+    ['exponential', exponential, Math.log],
   ])('%s: even steps from the greatest to the least, and the image', (_name, spacing, evenly) => {
     const levels = spacing(scale, 9);
     expect(levels).toHaveLength(10);
@@ -70,6 +71,17 @@ describe.each([
     values.slice(1).forEach((value, i) => expect(value - values[i]).toBeCloseTo((values[8] - values[0]) / 8, 6));
     expect(spacing(scale, 1).map(ratio)).toEqual([expect.closeTo(scale.max, 6), 0]);
   });
+});
+
+test('uniformLogSnr: even steps of λ, of which the last, to the least σ, goes to the image', () => {
+  const scale = edmScale();
+  const levels = uniformLogSnr(scale, 9);
+  expect(levels).toHaveLength(10);
+  expect(levels[9]).toEqual(clean);
+  const lambdas = [...levels.slice(0, 9).map(ratio), scale.min].map((sigma) => -Math.log(sigma));
+  expect(lambdas[0]).toBeCloseTo(-Math.log(scale.max), 9);
+  const step = Math.log(scale.max / scale.min) / 9;
+  lambdas.slice(1).forEach((lambda, i) => expect(lambda - lambdas[i]).toBeCloseTo(step, 9));
 });
 
 test('the timesteps of each spacing', () => {
@@ -91,7 +103,7 @@ test('of a schedule that ends without signal, the first step is from noise alone
   const { noise: _, ...lit } = scale;
   expect(scale.noise).toEqual({ signal: 0, sigma: 1, time: 999 });
   expect(scale.max).toBeCloseTo(ratio(levelAt(dark, 998)), 6);
-  for (const spacing of [karras, uniformLogSnr]) {
+  for (const spacing of [karras, exponential, uniformLogSnr]) {
     expect(spacing(scale, 9)).toEqual([scale.noise, ...spacing(lit, 8)]);
     expect(spacing(scale, 1)).toEqual([scale.noise, clean]);
   }

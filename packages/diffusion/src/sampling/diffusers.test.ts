@@ -14,6 +14,7 @@ import {
   dpmSolverSinglestep,
   edm,
   edmScale,
+  exponential,
   epsilon,
   euler,
   eulerAncestral,
@@ -30,7 +31,6 @@ import {
   sample,
   scheduleScale,
   trailing,
-  uniformLogSnr,
   uniPc,
   velocity,
 } from '../index';
@@ -125,7 +125,7 @@ describe('the levels are those of diffusers', () => {
   const ratios = (levels: readonly Level[]) => levels.map(({ signal, sigma }) => sigma / signal);
   test.each([
     ['euler-karras', karras(scale, 10)],
-    ['dpmpp-2m-lu', uniformLogSnr(scale, 10)],
+    ['dpmpp-2m-lu', exponential(scale, 10)],
     ['edm-euler', karras(edmScale(), 10)],
     ['euler-linspace', linspace(schedule, 10)],
   ])('%s: σ', (name, levels) => {
@@ -137,7 +137,7 @@ describe('the levels are those of diffusers', () => {
   test.each([
     ['euler-karras', karras(scale, 10), 1e-2],
     // It rounds them.
-    ['dpmpp-2m-lu', uniformLogSnr(scale, 10), 0.5],
+    ['dpmpp-2m-lu', exponential(scale, 10), 0.5],
     ['ddpm-epsilon', leading(schedule, 20), 0],
     ['ddim-sd', leading(stable, 10, { offset: 1 }), 0],
     ['ddim-trailing', trailing(schedule, 10), 0],

@@ -2,8 +2,9 @@ import { Random } from '@ddpm/random';
 import { linearSchedule } from '@ddpm/schedules';
 import { describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { bestDenoise, quantiles, wasserstein } from '../../test/mixture.mjs';
+import { bestDenoise, errorAfter, quantiles, wasserstein } from '../../test/mixture.mjs';
 import type { Level, Sampler } from '../index';
+import * as library from '../index';
 import {
   ancestral,
   clean,
@@ -15,6 +16,7 @@ import {
   edmScale,
   euler,
   eulerAncestral,
+  exponential,
   flowScale,
   heun,
   karras,
@@ -22,6 +24,7 @@ import {
   lcm,
   leading,
   levelAt,
+  linspace,
   pndm,
   sample,
   scheduleScale,
@@ -48,63 +51,59 @@ const images = async (sampler: Sampler, rng: Random | typeof drawsNothing = draw
   (await sample(bestDenoise, column(quantiles(sampler.levels[0], n)), { sampler, rng })).dataSync();
 
 describe('samples of a mixture of Gaussians, with the best network: Wasserstein-1 from it, at 5, 10, 20 and 50 evaluations', () => {
-  // `node scripts/oracle.mjs` measures more of them.
+  // `node docs/oracle.mjs` measures all of them with every spacing; what it found is the bound, with 3 % for 100 instead of
+  // 1000 images.
   const counts = [5, 10, 20, 50];
+  const half = (n: number) => Math.floor((n + 1) / 2);
   test.each<[string, (evaluations: number) => Sampler, number[]]>([
-    ['ddim', (n) => ddim(even(n)), [0.22, 0.114, 0.05, 0.024]],
-    ['euler', (n) => euler(logSnr(n)), [0.23, 0.1, 0.047, 0.018]],
-    ['dpmSolver of order 2', (n) => dpmSolver(logSnr(n)), [0.13, 0.035, 0.012, 0.005]],
-    ['dpmSolver of order 3', (n) => dpmSolver(logSnr(n), { order: 3 }), [0.11, 0.05, 0.006, 0.002]],
-    ['dpmSolverSinglestep', (n) => dpmSolverSinglestep(logSnr(n)), [0.25, 0.07, 0.025, 0.01]],
-    ['uniPc of order 2', (n) => uniPc(logSnr(n)), [0.13, 0.03, 0.012, 0.005]],
-    ['uniPc of order 3', (n) => uniPc(logSnr(n), { order: 3 }), [0.11, 0.05, 0.012, 0.005]],
-    ['deis of order 2', (n) => deis(logSnr(n)), [0.17, 0.04, 0.012, 0.005]],
-    ['deis of order 3', (n) => deis(logSnr(n), { order: 3 }), [0.14, 0.03, 0.012, 0.005]],
-    ['pndm', (n) => pndm(leading(schedule, n - 1)), [0.15, 0.09, 0.04, 0.01]],
-    ['heun', (n) => heun(even(Math.ceil(n / 2))), [0.4, 0.2, 0.1, 0.04]],
-    ['kdpm2', (n) => kdpm2(even(Math.ceil(n / 2)), scale), [0.4, 0.2, 0.1, 0.04]],
+    ['ddim', (n) => ddim(even(n)), [0.216, 0.106, 0.047, 0.023]],
+    ['ddim, leading', (n) => ddim(leading(schedule, n)), [0.212, 0.105, 0.044, 0.02]],
+    ['euler', (n) => euler(logSnr(n)), [0.159, 0.084, 0.042, 0.017]],
+    ['dpmSolver of order 2', (n) => dpmSolver(logSnr(n)), [0.077, 0.025, 0.006, 0.001]],
+    ['dpmSolver of order 2, exponential', (n) => dpmSolver(exponential(scale, n)), [0.122, 0.033, 0.007, 0.001]],
+    ['dpmSolver of order 2, trailing', (n) => dpmSolver(even(n)), [0.209, 0.091, 0.027, 0.018]],
+    // The last step to t = 0 is a long one.
+    ['dpmSolver of order 2, leading', (n) => dpmSolver(leading(schedule, n)), [0.204, 0.089, 0.025, 0.014]],
+    ['dpmSolver of order 3', (n) => dpmSolver(logSnr(n), { order: 3 }), [0.066, 0.053, 0.004, 0.001]],
+    ['dpmSolverSinglestep', (n) => dpmSolverSinglestep(logSnr(n)), [0.134, 0.061, 0.018, 0.004]],
+    ['uniPc of order 2', (n) => uniPc(logSnr(n)), [0.072, 0.023, 0.003, 0.001]],
+    ['uniPc of order 3', (n) => uniPc(logSnr(n), { order: 3 }), [0.064, 0.044, 0.003, 0.001]],
+    ['uniPc of order 3, linspace', (n) => uniPc(linspace(schedule, n), { order: 3 }), [0.247, 0.098, 0.029, 0.011]],
+    ['deis of order 2', (n) => deis(logSnr(n)), [0.097, 0.03, 0.009, 0.002]],
+    ['deis of order 3', (n) => deis(logSnr(n), { order: 3 }), [0.093, 0.016, 0.003, 0.001]],
+    ['pndm', (n) => pndm(leading(schedule, n - 1)), [0.135, 0.077, 0.027, 0.004]],
+    ['heun', (n) => heun(even(half(n))), [0.276, 0.171, 0.07, 0.024]],
+    ['kdpm2', (n) => kdpm2(logSnr(half(n)), scale), [0.174, 0.099, 0.021, 0.003]],
   ])('%s', async (_, sampler, bounds) => {
     const distances = [];
     for (const count of counts) {
       expect(sampler(count).levels.length - 1).toBeLessThanOrEqual(count);
       distances.push(wasserstein(await images(sampler(count))));
     }
-    distances.forEach((distance, i) => expect(distance).toBeLessThan(bounds[i]));
+    distances.forEach((distance, i) => expect(distance).toBeLessThan(1.03 * bounds[i] + 0.001));
   });
 
   // 1000 draws of the mixture itself are 0.01 to 0.04 from it.
   test.each<[string, (evaluations: number) => Sampler, number[]]>([
-    ['ancestral', (n) => ancestral(even(n)), [0.226, 0.135, 0.068, 0.04]],
-    ['ancestral of the upper variance', (n) => ancestral(even(n), { variance: 'upper' }), [0.17, 0.08, 0.03, 0.03]],
-    ['eulerAncestral', (n) => eulerAncestral(logSnr(n)), [0.3, 0.15, 0.08, 0.03]],
-    ['dpmSolver, η = 1', (n) => dpmSolver(logSnr(n), { eta: 1 }), [0.19, 0.06, 0.02, 0.01]],
-    ['heun, churned', (n) => heun(even(Math.ceil(n / 2)), { churn: { amount: 5, scale } }), [0.4, 0.25, 0.12, 0.03]],
-    ['kdpm2, η = 1', (n) => kdpm2(even(Math.ceil(n / 2)), scale, { eta: 1 }), [0.4, 0.25, 0.12, 0.03]],
+    ['ancestral', (n) => ancestral(even(n)), [0.226, 0.135, 0.075, 0.042]],
+    ['ancestral of the upper variance', (n) => ancestral(even(n), { variance: 'upper' }), [0.164, 0.074, 0.028, 0.012]],
+    ['eulerAncestral', (n) => eulerAncestral(logSnr(n)), [0.197, 0.134, 0.073, 0.035]],
+    ['dpmSolver, η = 1', (n) => dpmSolver(logSnr(n), { eta: 1 }), [0.096, 0.049, 0.014, 0.003]],
+    ['heun, churned', (n) => heun(even(half(n)), { churn: { amount: 5, scale } }), [0.4, 0.25, 0.12, 0.03]],
+    ['kdpm2, η = 1', (n) => kdpm2(even(half(n)), scale, { eta: 1 }), [0.4, 0.25, 0.12, 0.03]],
   ])('%s', async (_, sampler, bounds) => {
     const distances = [];
     for (const count of counts) distances.push(wasserstein(await images(sampler(count), new Random(1), 1000)));
     distances.forEach((distance, i) => expect(distance).toBeLessThan(bounds[i] + 0.02));
   });
+
+  test('lcm that mixes in nothing of x can visit t = 0', async () => {
+    const far = wasserstein(await images(lcm(leading(schedule, 4), { sigmaData: 0 }), new Random(1)));
+    expect(far).toBeLessThan(0.3);
+  });
 });
 
 describe('the error falls with the step to the power of the order', () => {
-  /**
-   * Root mean square, at σ = 0.3, of x from where the probability-flow equation leads from σ = 20, in steps of λ; three
-   * levels come after it.
-   */
-  const errorOf = async (of: (levels: readonly Level[]) => Sampler, steps: number) => {
-    const levels = Array.from({ length: steps + 4 }, (_, i) => scale.at(20 * (0.3 / 20) ** (i / steps)));
-    const sampler = of([...levels, clean]);
-    const last = sampler.levels.map(({ sigma }) => Math.abs(sigma - levels[steps].sigma) < 1e-9).lastIndexOf(true);
-    const n = 16;
-    let reached = new Float32Array();
-    const onStep = ({ index, x }: { index: number; x: tf.Tensor }) =>
-      void (index + 1 === last && (reached = x.dataSync() as Float32Array<ArrayBuffer>));
-    await sample(bestDenoise, column(quantiles(levels[0], n)), { sampler, rng: drawsNothing, onStep });
-    const exact = quantiles(levels[steps], n);
-    return Math.sqrt(reached.reduce((sum, value, i) => sum + (value - exact[i]) ** 2, 0) / n);
-  };
-
   test.each<[string, (levels: readonly Level[]) => Sampler, number, number]>([
     ['ddim', ddim, 1, 0.1],
     ['euler', euler, 1, 0.1],
@@ -127,7 +126,7 @@ describe('the error falls with the step to the power of the order', () => {
     // It begins with order 2.
     ['pndm', pndm, 2.2, 0.3],
   ])('%s', async (_, of, order, within) => {
-    const [coarse, fine] = [await errorOf(of, 40), await errorOf(of, 80)];
+    const [coarse, fine] = [await errorAfter(library, scale, of, 40), await errorAfter(library, scale, of, 80)];
     expect(Math.abs(Math.log2(coarse / fine) - order)).toBeLessThan(within);
   });
 });

@@ -1,9 +1,14 @@
 import type { Level } from '../levels/level';
+import { lambda } from './arithmetic';
+
+/** A step that is more than so many times as long in λ as the one before it believes x̂_0 alone. */
+const LONGEST = 2;
 
 /**
  * The order of a multistep method's step: as high as the evaluations so far allow, and 1 at the image, where λ is
- * infinite. With `lowered`
- * it is no more than the steps that are left ("lower order final").
+ * infinite, and where the step is so much longer than the one before that a line through the past would be drawn too
+ * far: such is the one to t = 0 of `leading` and `linspace`. With `lowered` it is no more than the steps that are left
+ * ("lower order final").
  */
 export function stepOrder(
   levels: readonly Level[],
@@ -13,7 +18,10 @@ export function stepOrder(
   lowered: boolean,
 ): number {
   const left = levels.length - 1 - index;
-  return levels[index + 1].sigma === 0 ? 1 : Math.min(order, known, lowered ? left : order);
+  if (levels[index + 1].sigma === 0) return 1;
+  const length = (i: number) => lambda(levels[i + 1]) - lambda(levels[i]);
+  if (index > 0 && length(index) > LONGEST * length(index - 1)) return 1;
+  return Math.min(order, known, lowered ? left : order);
 }
 
 /** Lu et al. lower the order at the end of runs shorter than this. */
