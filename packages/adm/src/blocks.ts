@@ -1,8 +1,7 @@
 import { Conv2d, averagePool, upsampleNearest } from '@ddpm/layers';
-import type { Init } from '@ddpm/layers';
+import type { Dropout, Init } from '@ddpm/layers';
 import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Dropout } from './dropout';
 
 /** Height and width changed by a factor of 2, or not. */
 export type Resampling = 'up' | 'down';

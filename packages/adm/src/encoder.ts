@@ -1,8 +1,8 @@
 import { Conv2d } from '@ddpm/layers';
+import type { Dropout } from '@ddpm/layers';
 import type * as tf from '@tensorflow/tfjs-core';
 import type { AttentionLayer } from './attention';
 import type { Initial, Resampler, Resampling } from './blocks';
-import type { Dropout } from './dropout';
 import type { ResBlock } from './res-block';
 
 /** A residual block, and attention behind it at some levels. */

@@ -1,9 +1,8 @@
 import { Conv2d, GroupNorm, Linear, silu } from '@ddpm/layers';
-import type { Init } from '@ddpm/layers';
+import type { Dropout, Init } from '@ddpm/layers';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Initial, Resampler, Resampling } from './blocks';
 import { resample } from './blocks';
-import type { Dropout } from './dropout';
 
 /** A function of each element. */
 export type Activation = <T extends tf.Tensor>(x: T) => T;

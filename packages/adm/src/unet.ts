@@ -1,11 +1,10 @@
-import { Conv2d, GroupNorm, pixelShuffle, pixelUnshuffle, silu } from '@ddpm/layers';
+import { Conv2d, dropoutBy, drawMasks, GroupNorm, pixelShuffle, pixelUnshuffle, silu } from '@ddpm/layers';
 import type { Init } from '@ddpm/layers';
 import type { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Initial } from './blocks';
 import type { Level, Parts } from './encoder';
 import { applyStage, blocksAt, Encoder } from './encoder';
-import { dropoutBy, drawMasks } from './dropout';
 import type { Activation } from './res-block';
 import { ResBlock } from './res-block';
 
