@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { CompileOptions, Device } from '@ddpm/compile';
 import * as tf from '@tensorflow/tfjs-core';
+import { prepareCuda } from './cuda';
 
 /** A GPU, as ONNX Runtime reaches it. */
 export type Gpu = Exclude<Device, 'cpu'>;
@@ -13,8 +13,8 @@ export type Gpu = Exclude<Device, 'cpu'>;
  */
 export async function absenceOf(device: Gpu): Promise<string | undefined> {
   if (device === 'cuda') {
-    const missing = missingForCuda();
-    if (missing) return missing;
+    const missing = prepareCuda();
+    if (missing !== undefined) return missing;
   }
   try {
     const values = await run(device, [2, 2], 'portable', (product) => product.data<'float32'>());
@@ -30,31 +30,8 @@ function reasonOf(device: Gpu, message: string): string {
     return 'there is no GPU with a driver for it';
   const last = message.replace(/\s+/g, ' ').trim();
   return device === 'cuda' && /shared library/.test(last)
-    ? 'a library of CUDA or cuDNN is missing, which ONNX Runtime has named in a line before'
+    ? 'ONNX Runtime does not load its library for CUDA, for the reason that it gives in a line before'
     : last;
-}
-
-/** ONNX Runtime's own libraries for CUDA, which its npm package downloads and Python's wheel `onnxruntime-gpu` holds. */
-function missingForCuda(): string | undefined {
-  const extension = { linux: 'so', win32: 'dll' }[process.platform as string];
-  if (extension === undefined || process.arch !== 'x64') return 'only for Linux and Windows on x64';
-  const folder = binaries();
-  const prefix = extension === 'so' ? 'lib' : '';
-  const missing = ['shared', 'cuda']
-    .map((name) => `${prefix}onnxruntime_providers_${name}.${extension}`)
-    .filter((name) => !existsSync(join(folder, name)));
-  return missing.length === 0
-    ? undefined
-    : `${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} missing in ${folder}; the Python wheel onnxruntime-gpu of the same version has ${missing.length > 1 ? 'them' : 'it'} in onnxruntime/capi`;
-}
-
-/** Where ONNX Runtime's library lies. */
-function binaries(): string {
-  const compile = createRequire(import.meta.url).resolve('@ddpm/compile');
-  const main = createRequire(compile).resolve('onnxruntime-node');
-  const bin = join(dirname(main), '..', 'bin');
-  const [napi] = readdirSync(bin);
-  return join(bin, napi, process.platform, process.arch);
 }
 
 /** Calls a product of matrices compiled for a device. */

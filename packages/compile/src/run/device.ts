@@ -3,7 +3,7 @@ import type { Executor } from './executor';
 import { createExecutor } from './executor';
 import type { Pool } from './pool';
 import type { Device } from './ort';
-import { reasonOf } from './realm';
+import { messageOf } from './realm';
 import type { Vector } from '../plan/vectors';
 import type { KeptVectors, Rule } from './kept';
 import { keepVectors } from './kept';
@@ -20,6 +20,32 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
   last = result.catch(() => {});
   return result;
 }
+
+/**
+ * Why something failed on a device, as one line: what a person can do something about, and ONNX Runtime's own words,
+ * which name its source files and run over many lines.
+ */
+export function reasonOnDevice(message: string): string {
+  const [words] = message
+    .replace(/\s+/g, ' ')
+    .trim()
+    .split(/ Stacktrace:| ==*\^/);
+  const said = words.length > LONGEST ? `${words.slice(0, LONGEST)}…` : words;
+  if (/device\b.{0,40}\blost|DEVICE_LOST|Failed to download data from buffer|CUDA failure (4|46|719|999)\b/i.test(said))
+    return `the GPU was lost (${said})`;
+  if (
+    /out of (device )?memory|OUT_OF_(HOST|DEVICE)_MEMORY|Failed to allocate|bad_alloc|CUDA failure 2\b|ALLOC_FAILED/i.test(
+      said,
+    )
+  )
+    return `too little memory; take fewer examples at a time (${said})`;
+  if (/Too many storage buffers|exceeds the max\w* .*(binding|buffer) size/i.test(said))
+    return `a result is larger than it takes; take fewer examples at a time (${said})`;
+  return said;
+}
+
+/** As many letters of a message as are shown. */
+const LONGEST = 300;
 
 /** A device on which what programs leave can stay. */
 export interface KeepingRunner extends Runner {
@@ -38,7 +64,7 @@ export function onDevice(
 ): Runner & Partial<KeepingRunner> {
   const exclusively = <T>(work: () => Promise<T>): Promise<T> =>
     inTurn(work).catch((error: unknown) => {
-      throw new Error(`${who}: on the device ${device}: ${reasonOf(error)}`);
+      throw new Error(`${who}: on the device ${device}: ${reasonOnDevice(messageOf(error))}`);
     });
   if (device === 'cuda') return runnerOf(createExecutor(weights, { threads: 1, device }), exclusively);
   const executor = createDeviceExecutor(weights);

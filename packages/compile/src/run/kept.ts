@@ -161,7 +161,11 @@ export function keepVectors(
           losses.push(results[0]);
         }
         disposeAll(Object.values(own));
-        return { losses, squares: await sumOfSquares() };
+        const squares = await sumOfSquares();
+        // What a device has no room for it leaves out, and says so nowhere but in its log.
+        if (squares === 0 && losses.every((values) => values.every((value) => value === 0)))
+          throw new Error('it gives nothing but zeros, as out of memory it does');
+        return { losses, squares };
       }),
 
     // One vector after the other, so that there is no second copy of them all.
