@@ -43,8 +43,9 @@ export const startBrowser = (args = []) =>
   });
 
 /**
- * Opens a page that collects its problems. With `traced`, one at a time, `page.longestTask()` says at the end how long, in ms, a
- * task kept its main thread from anything else, and how much of that the processor was at it: on a busy machine it waits.
+ * Opens a page that collects its problems. With `traced`, one at a time, `page.measure()` says at the end how long, in ms, a
+ * task kept its main thread from anything else, and how much of that the processor was at it: on a busy machine it waits;
+ * and the seconds that processors were at its workers' tasks since the page last marked `name`, by `performance.mark`.
  */
 export async function openPage(browser, url, { traced = false, ...options } = {}) {
   const page = await browser.newPage({ viewport: { width: 1120, height: 900 }, ...options });
@@ -52,17 +53,21 @@ export async function openPage(browser, url, { traced = false, ...options } = {}
   page.on('pageerror', (error) => page.problems.push(error.message));
   page.on('console', (message) => message.type() === 'error' && page.problems.push(message.text()));
   if (traced) await browser.startTracing(page, { categories: ['toplevel', 'blink.user_timing'] });
-  page.longestTask = async () => {
+  page.measure = async (mark) => {
     await page.evaluate(() => performance.mark('main thread'));
     const { traceEvents: events } = JSON.parse((await browser.stopTracing()).toString());
     const main = events.find(({ name }) => name === 'main thread');
-    const tasks = events.filter(
-      ({ name, pid, tid, dur }) => /RunTask$/.test(name) && dur && pid === main.pid && tid === main.tid,
+    const begun = events.findLast(({ name }) => name === mark)?.ts ?? 0;
+    const workers = new Set(
+      events.filter(({ args }) => args?.name === 'DedicatedWorker thread').map(({ pid, tid }) => `${pid} ${tid}`),
     );
+    const tasks = events.filter(({ name, dur, tdur }) => /RunTask$/.test(name) && dur && tdur !== undefined);
+    const ofMain = tasks.filter(({ pid, tid }) => pid === main.pid && tid === main.tid);
     const [lasted, computed] = ['dur', 'tdur'].map((what) =>
-      Math.round(Math.max(0, ...tasks.map((task) => task[what] ?? 0)) / 1000),
+      Math.round(Math.max(0, ...ofMain.map((task) => task[what])) / 1000),
     );
-    return { lasted, computed };
+    const ofWorkers = tasks.filter(({ pid, tid, ts }) => ts > begun && workers.has(`${pid} ${tid}`));
+    return { lasted, computed, worked: ofWorkers.reduce((sum, { tdur }) => sum + tdur, 0) / 1e6 };
   };
   await page.goto(url);
   return page;

@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeSafetensors } from '@ddpm/safetensors';
+import { toTorchStateDict, Unet } from '@ddpm/unet';
+import '@tensorflow/tfjs-backend-cpu';
 import { openPage, servePage, startBrowser } from './browse.mjs';
 
 const [folder = 'looks', ...only] = process.argv.slice(2);
@@ -95,6 +98,12 @@ async function circumstances() {
   });
   await damaged.getByText(/cut.safetensors cannot be used/).waitFor({ timeout: patience });
   console.log(`dropped: ${await damaged.getByRole('alert').textContent()}`);
+  const unet = writeSafetensors(await toTorchStateDict(new Unet({ dim: 8, dimMults: [1, 2], channels: 1 })));
+  await damaged.locator('input[type=file]').setInputFiles({
+    ...{ name: 'unet.safetensors', mimeType: 'application/octet-stream', buffer: Buffer.from(unet) },
+  });
+  await damaged.locator('[data-done]').waitFor({ timeout: patience, state: 'attached' });
+  console.log(`a state_dict: ${await damaged.getByText(/million parameters/).textContent()}`);
   await damaged.close();
 
   const context = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
@@ -133,7 +142,7 @@ try {
       await use(page);
     } finally {
       await picture(page, name);
-      const { lasted, computed } = await page.longestTask();
+      const { lasted, computed } = await page.measure();
       const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
       console.log(
         `${name}: ${((performance.now() - begun) / 1000).toFixed(1)} s, longest task ${lasted} ms, ${computed} ms of it computing${wide ? ', wider than the window' : ''}${page.problems.map((problem) => `\n  ${problem}`).join('')}`,

@@ -7,6 +7,8 @@ export type { CaptionMeaning, DenoiserMeaning, FewSteps, LowResMeaning, TextMean
 export { loraNames } from './lora';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';
+export { openDenoiser } from './open-denoiser';
+export type { OpenedDenoiser, StateDictOptions } from './open-denoiser';
 export { classifierMeaningToJson, loadClassifier } from './load-classifier';
 export type { ClassifierMeaning, ClassifierNetwork, LoadedClassifier } from './load-classifier';
 export { autoencoderMeaningToJson, loadAutoencoder } from './load-autoencoder';

@@ -10,6 +10,8 @@ export type { AutoencoderParts, CompiledLatents, LatentsMeaning } from './latent
 export { loraNames } from './lora';
 export { loadDenoiser } from './load-denoiser';
 export type { Denoiser } from './load-denoiser';
+export { openDenoiser } from './open-denoiser';
+export type { OpenedDenoiser, StateDictOptions } from './open-denoiser';
 export { classifierMeaningToJson, loadClassifier } from './load-classifier';
 export type { ClassifierMeaning, ClassifierNetwork, LoadedClassifier } from './load-classifier';
 export { autoencoderMeaningToJson, loadAutoencoder } from './load-autoencoder';

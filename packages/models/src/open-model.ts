@@ -1,20 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Checkpoint } from '@ddpm/checkpoint';
-import { decodeCheckpoint, findCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
+import { findCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
 import { isPipelineFolder } from '@ddpm/diffusers';
-import { epsilon } from '@ddpm/diffusion';
-import type { TensorValues } from '@ddpm/layers';
-import { namedParameters } from '@ddpm/layers';
-import type { StoredTensor } from '@ddpm/safetensors';
-import { readSafetensors } from '@ddpm/safetensors';
-import type { NoiseSchedule } from '@ddpm/schedules';
-import { linearSchedule } from '@ddpm/schedules';
-import { isTorchFile, readTorchFile, stateDict } from '@ddpm/torch-file';
-import { loadTorchStateDict, Unet, unetOptionsFromTorch } from '@ddpm/unet';
-import { scheduleLevels } from './levels';
 import type { Denoiser } from './load-denoiser';
 import { loadDenoiser } from './load-denoiser';
+import type { StateDictOptions } from './open-denoiser';
+import { openDenoiser } from './open-denoiser';
 import { pipelineCheckpoint } from './pipeline-checkpoint';
 
 /** A denoiser that was opened by its path. */
@@ -38,11 +30,7 @@ export interface Model {
 }
 
 /** How a model is opened; each has its default. */
-export interface OpenModelOptions {
-  /** Of a PyTorch state_dict, which does not tell: the schedule; linear, of 200 timesteps, by default. */
-  readonly schedule?: NoiseSchedule;
-  /** Of a PyTorch state_dict: height and width of its images; 28 by default. */
-  readonly imageSize?: number;
+export interface OpenModelOptions extends StateDictOptions {
   /** Folders or files from which network packages are looked up, after the current folder and the run folder. */
   readonly bases?: readonly string[];
 }
@@ -54,16 +42,12 @@ export interface OpenModelOptions {
  */
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<Model> {
   const bytes = await readModelFile(path);
-  if (bytes && isTorchFile(bytes)) {
-    const { tensors, at, prefix } = await named(path, () => stateDict(readTorchFile(bytes)));
-    const places = [at && `of ${at}`, prefix && `without "${prefix}" before its names`].filter(Boolean);
-    return stateDictModel(path, tensors, options, places);
-  }
-  const file = bytes && (await named(path, () => readSafetensors(bytes)));
-  if (file && !file.metadata.format?.startsWith('ddpm-')) return stateDictModel(path, file.tensors, options);
-  if (file) {
-    const checkpoint = await named(path, () => decodeCheckpoint(bytes, file));
-    return checkpointModel(path, checkpoint, { ...options, run: runFolderOf(path), folder: dirname(path) });
+  if (bytes) {
+    const opened = await named(path, () => openDenoiser(bytes, { ...options, run: runFolderOf(path) }));
+    const { denoiser, checkpoint, places } = opened;
+    if (checkpoint) return described(denoiser, checkpoint, { run: runFolderOf(path), folder: dirname(path) });
+    const description = `${['a PyTorch state_dict', ...places].join(' ')}, ${imagesOf(denoiser)}`;
+    return { ...{ denoiser, kind: 'state_dict', folder: dirname(path), description }, unusable: [], trained: {} };
   }
   if (isPipelineFolder(path)) {
     const checkpoint = { ...(await pipelineCheckpoint(path)), state: new Map() };
@@ -101,30 +85,14 @@ async function checkpointModel(
   { run, folder, bases }: { run: string; folder: string; bases?: readonly string[] },
 ): Promise<Model> {
   const denoiser = await named(path, () => loadDenoiser(checkpoint, { run, bases }));
-  const { step, settings: trained } = checkpoint;
-  const description = `${checkpoint.networks.denoiser.name} after ${step} steps, ${imagesOf(denoiser)}`;
-  return { ...{ denoiser, kind: 'checkpoint', folder, run, description, step, trained }, unusable: [] };
+  return described(denoiser, checkpoint, { run, folder });
 }
 
-async function stateDictModel(
-  path: string,
-  tensors: ReadonlyMap<string, StoredTensor>,
-  { schedule = linearSchedule({ timesteps: 200 }), imageSize = 28 }: OpenModelOptions,
-  places: readonly string[] = [],
-): Promise<Model> {
-  const { network, channels } = await named(path, () => {
-    const options = unetOptionsFromTorch(tensors);
-    const unet = new Unet(options);
-    loadTorchStateDict(unet, tensors as ReadonlyMap<string, TensorValues>);
-    return { network: unet, channels: options.channels };
-  });
-  const denoiser: Denoiser = {
-    network,
-    parameters: namedParameters({ denoiser: network }),
-    image: [imageSize, imageSize, channels],
-    parameterisation: epsilon,
-    levels: scheduleLevels(schedule),
-  };
-  const description = `${['a PyTorch state_dict', ...places].join(' ')}, ${imagesOf(denoiser)}`;
-  return { ...{ denoiser, kind: 'state_dict', folder: dirname(path), description }, unusable: [], trained: {} };
+function described(
+  denoiser: Denoiser,
+  { networks, step, settings: trained }: Checkpoint,
+  { run, folder }: { run: string; folder: string },
+): Model {
+  const description = `${networks.denoiser.name} after ${step} steps, ${imagesOf(denoiser)}`;
+  return { ...{ denoiser, kind: 'checkpoint', folder, run, description, step, trained }, unusable: [] };
 }

@@ -272,7 +272,9 @@ export const show: Show = (root, { settings, remember }) => {
             </div>
             <details>
               <summary>Another model, or device</summary>
-              <p>Drop a checkpoint on this page, or give its address.</p>
+              <p>
+                Drop a checkpoint on this page, or a PyTorch state_dict of the tutorial's U-Net, or give its address.
+              </p>
               <label>
                 <span>Address</span>
                 <input
@@ -309,7 +311,7 @@ export const show: Show = (root, { settings, remember }) => {
                 <span>File</span>
                 <input
                   type="file"
-                  accept=".safetensors"
+                  accept=".safetensors,.pt,.pth,.bin,.ckpt"
                   @change=${(event: Event) => {
                     const [file] = (event.target as HTMLInputElement).files ?? [];
                     if (file) take(file);
@@ -317,7 +319,7 @@ export const show: Show = (root, { settings, remember }) => {
                 />
               </label>
             </details>
-            ${model ? html`<p role="status">${(model.parameters / 1e6).toFixed(2)} million parameters, ${model.step} steps of training</p>` : ''}
+            ${model ? html`<p role="status">${(model.parameters / 1e6).toFixed(2)} million parameters${model.step === undefined ? '' : `, ${model.step} steps of training`}</p>` : ''}
           </div>
         </div>
       `,

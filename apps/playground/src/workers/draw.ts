@@ -1,9 +1,8 @@
 import '@tensorflow/tfjs-backend-cpu';
-import { decodeCheckpoint } from '@ddpm/checkpoint/format';
 import { fromStrength, qSample, repaint, stack, withKnown } from '@ddpm/diffusion';
 import { toBytes } from '@ddpm/images';
 import type { CaptionMeaning, CompiledNetwork, Denoiser, DrawOptions, Guidance } from '@ddpm/models';
-import { captionTokens, chooseSampler, compileNetwork, draw, loadDenoiser } from '@ddpm/models';
+import { captionTokens, chooseSampler, compileNetwork, draw, openDenoiser } from '@ddpm/models';
 import type { Batch } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs-core';
 import { squarePixels } from '../picture-files';
@@ -28,7 +27,7 @@ export interface ModelFacts {
   readonly words?: readonly string[];
   /** Whether training left classes or captions out, so that there is guidance. */
   readonly guided: boolean;
-  readonly step: number;
+  readonly step?: number;
   readonly parameters: number;
 }
 
@@ -67,9 +66,8 @@ export interface Drawing {
 let model: { readonly denoiser: Denoiser; readonly run: CompiledNetwork } | undefined;
 
 async function load({ bytes, device, threads }: LoadRequest): Promise<ModelFacts> {
-  const checkpoint = await decodeCheckpoint(bytes);
+  const { denoiser, checkpoint } = await openDenoiser(bytes, { packages });
   const execution = await startExecution({ device, threads });
-  const denoiser = await loadDenoiser(checkpoint, { packages });
   const { network, parameters, image, classNames, captions } = denoiser;
   const conditions = conditionsOf(denoiser, { label: 0, words: '', count: 1 });
   const { condition } = conditions;
@@ -81,7 +79,7 @@ async function load({ bytes, device, threads }: LoadRequest): Promise<ModelFacts
     classNames,
     ...(captions && { words: vocabulary(captions) }),
     guided: conditions.none !== undefined,
-    step: checkpoint.step,
+    step: checkpoint?.step,
     parameters: [...parameters.values()].reduce((sum, { size }) => sum + size, 0),
   };
 }
