@@ -267,14 +267,14 @@ const cascadeOf = (enlarging: Enlarging, guidance?: number) => ({
 async function imagesOf({ subject, n, drawing }: Work, wanted: Wanted, seed: number): Promise<Dataset> {
   if (subject.kind === 'images') return someOf(subject.images, n, seed);
   const scale = wanted.guidance === undefined ? '' : `, guidance ${wanted.guidance}`;
-  const progress = createProgress({
-    label: `Drawing ${wanted.count} images of ${subject.name}${scale}`,
-    total: drawing!.work(wanted),
-  });
+  const total = drawing!.work(wanted);
+  // Real images that are but made larger are drawn by nobody.
+  const progress =
+    total > 0 && createProgress({ label: `Drawing ${wanted.count} images of ${subject.name}${scale}`, total });
   try {
-    return await drawing!.draw(wanted, (done) => progress.update(done));
+    return await drawing!.draw(wanted, (done) => progress && progress.update(done));
   } finally {
-    progress.stop();
+    if (progress) progress.stop();
   }
 }
 

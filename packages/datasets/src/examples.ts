@@ -145,9 +145,13 @@ async function readText(
   const { length, features } = encoder;
   const text = new Float32Array(indices.length * length * features);
   const present = new Float32Array(indices.length * length);
-  await concurrently(indices.length, LANES, async (k) => {
-    const captions = dataset.captions!(indices[k]);
-    const said = await encoder.read(captions[(which?.[k] ?? 0) % captions.length]);
+  const all = await Promise.all(
+    Array.from(indices, (i, k) => {
+      const captions = dataset.captions!(i);
+      return encoder.read(captions[(which?.[k] ?? 0) % captions.length]);
+    }),
+  );
+  all.forEach((said, k) => {
     text.set(said.text, k * length * features);
     present.set(said.present, k * length);
   });

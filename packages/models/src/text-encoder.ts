@@ -15,6 +15,8 @@ import type { DenoiserMeaning } from './meaning';
 
 /** So much is kept of captions, in bytes; then the oldest go. */
 const KEPT = 2 ** 29;
+/** Captions that are encoded at a time. */
+const TOGETHER = 32;
 /** Behind a caption's tokens. */
 const PADDING = 0;
 
@@ -30,8 +32,7 @@ export interface TextEncoder extends CaptionEncoder {
 
 /**
  * Opens the text encoder in a folder as Hugging Face has them, of BERT's kind: `config.json`, `tokenizer.json`,
- * `model.safetensors`. Each caption is encoded once, alone, so that what is said of it depends on nothing else, and kept in
- * memory.
+ * `model.safetensors`. Each caption is encoded once, those that are asked for at the same time together, and kept in memory.
  * @param options.length tokens of each caption, padding included
  * @throws Error in one line that names the folder, and the file or what of it is not as expected
  */
@@ -58,41 +59,54 @@ export async function openTextEncoder(
   const example = tf.zeros<tf.Rank.R2>([1, length], 'int32');
   const run = await execution.compile((tokens: tf.Tensor2D) => network.apply(tokens).sequence, [example]);
   example.dispose();
-  const encode = async (ids: Int32Array): Promise<Float32Array> => {
-    const tokens = tf.tensor2d(ids, [1, length], 'int32');
+  /** The features of so many captions, one after the other. */
+  const encode = async (captions: readonly Int32Array[]): Promise<Float32Array> => {
+    const ids = new Int32Array(captions.length * length);
+    captions.forEach((each, i) => ids.set(each, i * length));
+    const tokens = tf.tensor2d(ids, [captions.length, length], 'int32');
     const sequence = await run(tokens).finally(() => tokens.dispose());
     return sequence.data<'float32'>().finally(() => sequence.dispose());
   };
-  /** The features of a caption's tokens. */
-  const kept = new Map<string, Float32Array>();
+  /** The features of the tokens of captions, or the promise of them; those that were asked for first come first. */
+  const kept = new Map<string, Float32Array | Promise<Float32Array>>();
   let bytes = 0;
-  let last: Promise<unknown> = Promise.resolve();
-  const said = async (caption: string): Promise<{ readonly values: Float32Array; readonly tokens: number }> => {
-    const known = kept.get(caption);
-    if (known) return { values: known, tokens: known.length / features };
-    const ids = toTokens.encode(caption);
-    const tokens = ids.filter((id) => id !== PADDING).length;
-    const values = (await encode(ids)).slice(0, tokens * features);
+  const keep = (caption: string, values: Float32Array) => {
     kept.set(caption, values);
     bytes += values.byteLength;
-    for (const [oldest, { byteLength }] of kept) {
+    for (const [oldest, each] of kept) {
       if (bytes <= KEPT) break;
+      if (each instanceof Promise) continue;
       kept.delete(oldest);
-      bytes -= byteLength;
+      bytes -= each.byteLength;
     }
-    return { values, tokens };
   };
+  const said = together(TOGETHER, async (captions: readonly string[]) => {
+    const ids = captions.map((caption) => toTokens.encode(caption));
+    const values = await encode(ids);
+    return captions.map((caption, i) => {
+      const tokens = ids[i].filter((id) => id !== PADDING).length;
+      const own = values.slice(i * length * features, (i * length + tokens) * features);
+      keep(caption, own);
+      return own;
+    });
+  });
   const encoder: TextEncoder = {
     ...{ length, features },
     sha256: createHash('sha256').update(weights).update(tokenizer).digest('hex'),
     async read(caption) {
-      // One after the other: the same caption is asked for again and again.
-      const one = last.then(() => said(caption));
-      last = one.catch(() => undefined);
-      const { values, tokens } = await one;
+      const known = kept.get(caption);
+      const soon = known ?? said(caption);
+      if (!known) kept.set(caption, soon);
+      let values: Float32Array;
+      try {
+        values = await soon;
+      } catch (error) {
+        kept.delete(caption);
+        throw error;
+      }
       const [text, present] = [new Float32Array(length * features), new Float32Array(length)];
       text.set(values);
-      present.fill(1, 0, tokens);
+      present.fill(1, 0, values.length / features);
       return { text, present };
     },
     async condition(captions, count = captions.length) {
@@ -112,6 +126,33 @@ export async function openTextEncoder(
     },
   };
   return encoder;
+}
+
+/** A function of one of many, whose calls of the same moment are done together, at most so many at a time. */
+function together<T, R>(most: number, work: (all: readonly T[]) => Promise<readonly R[]>): (one: T) => Promise<R> {
+  type Waiting = { readonly one: T; readonly resolve: (result: R) => void; readonly reject: (error: unknown) => void };
+  let waiting: Waiting[] = [];
+  let running = false;
+  const drain = async () => {
+    while (waiting.length > 0) {
+      const [now, later] = [waiting.slice(0, most), waiting.slice(most)];
+      waiting = later;
+      try {
+        const results = await work(now.map(({ one }) => one));
+        now.forEach(({ resolve }, i) => resolve(results[i]));
+      } catch (error) {
+        for (const { reject } of now) reject(error);
+      }
+    }
+    running = false;
+  };
+  return (one) =>
+    new Promise<R>((resolve, reject) => {
+      waiting.push({ one, resolve, reject });
+      if (running) return;
+      running = true;
+      queueMicrotask(() => void drain());
+    });
 }
 
 /** @throws Error if a tensor is not float32 */
