@@ -1,1 +1,3 @@
-export { default } from '../../tsup.base';
+import base from '../../tsup.base';
+
+export default { ...base, entry: { index: 'src/index.ts', 'diffusion-prior': 'src/diffusion-prior-network.ts' } };

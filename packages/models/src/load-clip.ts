@@ -7,11 +7,11 @@ import { z } from 'zod';
 import type { CaptionMeaning } from './meaning';
 
 const size = z.int().positive();
-const schema = z.strictObject({
-  task: z.literal('contrastive', { error: 'expected contrastive' }),
+const shared = {
   image: z.tuple([size, size, size]),
   captions: z.strictObject({ length: size, tokenizer: z.record(z.string(), z.json()) }),
-});
+};
+const schema = z.strictObject({ task: z.literal('contrastive', { error: 'expected contrastive' }), ...shared });
 
 /** The images and captions that a CLIP compares. */
 export interface ClipMeaning {
@@ -41,17 +41,44 @@ export const clipMeaningToJson = ({ image, captions: { length, tokenizer } }: Cl
  * @param options where its network is looked up
  * @throws Error in one line that says what of the checkpoint is not as expected
  */
-export async function loadClip(
-  { networks, meaning, weights }: Checkpoint,
-  options: LoadNetworkOptions = {},
-): Promise<LoadedClip> {
-  const result = schema.safeParse(meaning);
+export async function loadClip(checkpoint: Checkpoint, options: LoadNetworkOptions = {}): Promise<LoadedClip> {
+  const result = schema.safeParse(checkpoint.meaning);
   if (!result.success) {
     const [{ path, message }] = result.error.issues;
     throw new Error(
       `its ${['meaning', ...path].join('.')} is not a CLIP's: ${message.replace(/\s+/g, ' ').slice(0, 300)}`,
     );
   }
+  return clipWith(checkpoint, result.data, options);
+}
+
+/**
+ * The CLIP that a checkpoint of a prior or a decoder holds beside it.
+ * @param options where its network is looked up
+ * @throws Error in one line that says what of the checkpoint is not as expected
+ */
+export function heldClip(
+  { networks, meaning, weights }: Pick<Checkpoint, 'networks' | 'meaning' | 'weights'>,
+  options: LoadNetworkOptions = {},
+): Promise<LoadedClip> {
+  // A decoder's own images are its meaning, and what it says of CLIP stands apart.
+  const { image, captions } = (meaning.clip ?? meaning) as { readonly [name: string]: JsonObject };
+  const result = z.object(shared).safeParse({
+    image,
+    captions: captions && { length: captions.length, tokenizer: captions.tokenizer },
+  });
+  if (!result.success) throw new Error('its meaning does not say what its CLIP compares');
+  return clipWith({ networks, weights: partOf(weights, 'clip.') }, result.data, options);
+}
+
+const partOf = (weights: Checkpoint['weights'], prefix: string): Checkpoint['weights'] =>
+  new Map([...weights].filter(([name]) => name.startsWith(prefix)));
+
+async function clipWith(
+  { networks, weights }: Pick<Checkpoint, 'networks' | 'weights'>,
+  meaning: ClipMeaning,
+  options: LoadNetworkOptions,
+): Promise<LoadedClip> {
   if (!Object.hasOwn(networks, 'clip'))
     throw new Error(`it has no clip, but only ${Object.keys(networks).join(', ') || 'no network'}`);
   const clip = await loadNetwork<Clip>(networks.clip, options);
@@ -59,6 +86,6 @@ export async function loadClip(
     if (typeof clip[method] !== 'function')
       throw new Error(`its network ${networks.clip.name} has no function ${method}`);
   loadParameters({ clip }, weights);
-  const { image, captions } = result.data;
+  const { image, captions } = meaning;
   return { ...{ image, clip, captions }, parameters: namedParameters({ clip }) };
 }

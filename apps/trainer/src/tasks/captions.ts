@@ -1,5 +1,5 @@
 import type { SettingsOf } from '@ddpm/app-common';
-import { number, oneOf, wholeNumber } from '@ddpm/app-common';
+import { fraction, number, oneOf, wholeNumber } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
 import type { Dataset } from '@ddpm/datasets';
 import { captionTokens } from '@ddpm/models';
@@ -33,6 +33,14 @@ export const captionOptions = {
     read: number,
   },
 } as const;
+/** How often captions are left out. */
+export const captionDropout = {
+  flag: '--caption-dropout <share>',
+  does: 'how often the caption is left out, which guidance needs',
+  schema: fraction(),
+  read: number,
+} as const;
+
 type CaptionSettings = SettingsOf<{ Captions: typeof captionOptions }>;
 
 /** A vocabulary of the dataset's captions. */

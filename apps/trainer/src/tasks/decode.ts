@@ -1,23 +1,21 @@
-import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { SettingsOf } from '@ddpm/app-common';
 import { fraction, number } from '@ddpm/app-common';
 import type { NetworkReference } from '@ddpm/checkpoint';
-import { findCheckpoint, loadNetwork, readCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
+import { loadNetwork } from '@ddpm/checkpoint';
 import { readExamples } from '@ddpm/datasets';
 import type { Network } from '@ddpm/diffusion';
 import { denoising, l2 } from '@ddpm/diffusion';
 import { enlarge, imageGrid, toImages } from '@ddpm/images';
 import { namedParameters, parameterCount } from '@ddpm/layers';
-import type { LoadedClip } from '@ddpm/models';
-import { compileNetwork, draw, loadClip, meaningToJson, samplerFor } from '@ddpm/models';
+import { compileNetwork, draw, meaningToJson, samplerFor } from '@ddpm/models';
 import { withClipVectors } from '@ddpm/text';
-import type { Arrays, Batch, Task } from '@ddpm/train';
+import type { Batch, Task } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
-import { z } from 'zod';
 import { checkNetwork } from '../check-network';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
+import { clip, holding, openClip } from './clip-run';
 import { once, quarters, toldOf } from './denoise';
 import { options as denoiseOptions } from './denoise-options';
 import { objectiveOf, someLevels, wayTo } from './objective';
@@ -33,11 +31,7 @@ const options = {
   'What is learned': { parameterisation },
   'Noise levels': { schedule, timesteps },
   CLIP: {
-    clip: {
-      flag: '--clip <run>',
-      does: 'the run of --task clip whose vectors of images are decoded; it goes into the checkpoints too',
-      schema: z.string().min(1, 'must name a run').optional(),
-    },
+    clip,
     vectorDropout: {
       flag: '--vector-dropout <share>',
       does: 'how often the vector is left out, which guidance needs',
@@ -70,14 +64,9 @@ const presets: Readonly<Record<string, Preset<Settings>>> = {
 async function make({ settings, dataset, execution, before }: Ingredients<Settings>): Promise<Training> {
   const { network: name, seed, vectorDropout: dropout } = settings;
   const image = dataset.shape;
-  if (settings.clip === undefined)
-    throw new Error("--task decoder decodes a CLIP's vectors: name the run of ddpm-train --task clip by --clip");
-  const known = await openClip(settings.clip);
-  if (known.image.join() !== image.join())
-    throw new Error(`${settings.clip} is of images of ${known.image.join('×')}, and these are of ${image.join('×')}`);
-  const { clip } = known;
+  const known = await openClip({ settings, dataset, before }, "--task decoder decodes a CLIP's vectors");
+  const { clip, features } = known;
   const vectors = (pictures: tf.Tensor4D) => tf.tidy(() => clip.encodeImage(pictures));
-  const features = tf.tidy(() => vectors(tf.zeros([1, ...image])).shape[1]);
   const { parameterisation, levels, source, steady } = objectiveOf(
     { ...settings, levelSource: 'stratified', weighting: 'none' },
     undefined,
@@ -113,12 +102,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
     told: toldOf(parameterisation, someLevels(levels)),
   });
 
-  const frozen = namedParameters({ clip });
-  const told = (task: Task, probability: number): Task => ({
-    ...withClipVectors(task, { clip, parameters: frozen, features }, { probability }),
-    // CLIP belongs to the model: nothing else is needed to draw.
-    buffers: (): Arrays => new Map([...frozen].map(([path, variable]) => [path, variable.dataSync() as Float32Array])),
-  });
+  const told = (task: Task, probability: number): Task => holding(withClipVectors(task, known, { probability }), known);
   const objective = { network, parameters, parameterisation, loss: l2 };
   const compiled = once(() => compileNetwork(execution, network, { parameters, image, condition: one }));
   return {
@@ -147,19 +131,6 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
     operations: async () => (await (await compiled.get()).cost()).operations,
     dispose: () => compiled.dispose(),
   };
-}
-
-/** The CLIP of a run or a checkpoint, and how it is made again. */
-async function openClip(path: string): Promise<LoadedClip & { readonly reference: NetworkReference }> {
-  try {
-    const isFolder = (await stat(path)).isDirectory();
-    const checkpoint = isFolder ? (await findCheckpoint(path)).checkpoint : await readCheckpoint(path);
-    const run = isFolder ? path : runFolderOf(path);
-    const loaded = await loadClip(checkpoint, { run, bases: [fileURLToPath(import.meta.url)] });
-    return { ...loaded, reference: checkpoint.networks.clip };
-  } catch (error) {
-    throw new Error(`${path} cannot be used: ${reason(error)}`, { cause: error });
-  }
 }
 
 export const decode = kind({

@@ -253,8 +253,8 @@ export function quarters(values: Float32Array, ways: readonly number[]): (number
 }
 
 /** Makes what is costly when it is first asked for. */
-export function once(make: () => Promise<CompiledNetwork>) {
-  let made: Promise<CompiledNetwork> | undefined;
+export function once<T extends { dispose(): Promise<void> } = CompiledNetwork>(make: () => Promise<T>) {
+  let made: Promise<T> | undefined;
   return {
     get: () => (made ??= make()),
     dispose: async () => (await made?.catch(() => undefined))?.dispose(),

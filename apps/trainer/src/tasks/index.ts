@@ -4,6 +4,7 @@ import { classify } from './classify';
 import { consistent } from './consistent';
 import { decode } from './decode';
 import { denoise } from './denoise';
+import { diffusionPrior } from './diffusion-prior';
 import { distill } from './distill';
 import { inpaint } from './inpaint';
 import { lora } from './lora';
@@ -19,6 +20,7 @@ const kinds: readonly Kind[] = [
   autoencode,
   superResolve,
   clipTask,
+  diffusionPrior,
   decode,
   distill,
   consistent,

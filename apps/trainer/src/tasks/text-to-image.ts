@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { SettingsOf } from '@ddpm/app-common';
-import { fraction, kebab, number, UsageError } from '@ddpm/app-common';
+import { kebab, UsageError } from '@ddpm/app-common';
 import type { NetworkReference } from '@ddpm/checkpoint';
 import { loadNetwork } from '@ddpm/checkpoint';
 import type { LevelSource, Network } from '@ddpm/diffusion';
@@ -18,7 +18,7 @@ import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
 import { once, quarters, toldOf } from './denoise';
 import { options as denoiseOptions } from './denoise-options';
-import { captionOptions, tellTokens, vocabularyOf } from './captions';
+import { captionDropout, captionOptions, tellTokens, vocabularyOf } from './captions';
 import { variablesOf } from './frozen';
 import { tellFrozen, textEncoderOption } from './frozen-text';
 import { latentOptions, openLatents, trainingOver } from './latent';
@@ -34,16 +34,7 @@ const options = {
   'What is learned': { parameterisation },
   'Noise levels': { schedule, timesteps },
   Latents: latentOptions,
-  Captions: {
-    textEncoder: textEncoderOption,
-    ...captionOptions,
-    captionDropout: {
-      flag: '--caption-dropout <share>',
-      does: 'how often the caption is left out, which guidance needs',
-      schema: fraction(),
-      read: number,
-    },
-  },
+  Captions: { textEncoder: textEncoderOption, ...captionOptions, captionDropout },
 } as const;
 type Settings = CommonSettings & SettingsOf<typeof options>;
 
