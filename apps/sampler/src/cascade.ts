@@ -11,11 +11,18 @@ import { loadModel } from './model';
 import type { Settings } from './options';
 import type { LowRes } from './plan';
 import { planFor } from './plan';
+import { vectorsOfWords } from './words';
 
 /** How noisy small pictures are made where nobody says, if the model knows as much. */
 const AUGMENTATION = 0.1;
 /** Options of pictures or several samplers, which are not for the stages of a cascade. */
 const ALONE = ['from', 'mask', 'interpolate', 'strength', 'compare', 'classifier'] as const;
+
+/** The settings of a stage that sees small pictures alone: what these show was asked of their model. */
+export const withoutWords = (settings: Settings): Settings => ({
+  ...settings,
+  ...{ class: undefined, guidance: undefined, diffusionPrior: undefined, priorGuidance: undefined },
+});
 
 /**
  * The model that draws the small pictures of which a stage of a cascade makes large ones: the one that is named, or that
@@ -65,8 +72,8 @@ export async function drawLowRes(
   const below = await openBase(base, its, execution);
   const low = below && (await drawLowRes(below, base, its, captions, execution, say));
   const plan = low
-    ? await planFor(base, { ...its, count: low.count, class: undefined, guidance: undefined }, [], low)
-    : await planFor(base, its, captions, undefined, latents);
+    ? await planFor(base, { ...withoutWords(its), count: low.count }, [], low)
+    : await planFor(base, its, captions, undefined, { latents, ofWords: vectorsOfWords(base, its, execution, say) });
   const options = { trajectory: false, label: 'Small pictures', latents, animated: false };
   const { values } = await withNetwork(base, plan, execution, its, (network, batch) =>
     drawImages(network, plan, plan.way().way, { ...options, batch }),

@@ -12,11 +12,16 @@ import { decodePng, encodePng } from '@ddpm/images/png';
 import type { Network } from '@ddpm/diffusion';
 import { epsilon, superResolution } from '@ddpm/diffusion';
 import { loadParameters, parameterValues } from '@ddpm/layers';
-import { meaningToJson, noisedClassifierMeaningToJson, scheduleLevels } from '@ddpm/models';
+import {
+  diffusionPriorMeaningToJson,
+  meaningToJson,
+  noisedClassifierMeaningToJson,
+  scheduleLevels,
+} from '@ddpm/models';
 import { Random } from '@ddpm/random';
 import { readSafetensors, writeSafetensors } from '@ddpm/safetensors';
 import { cosineSchedule } from '@ddpm/schedules';
-import { createClip, trainWords } from '@ddpm/text';
+import { createClip, DiffusionPrior, trainWords } from '@ddpm/text';
 import { toTorchStateDict, Unet } from '@ddpm/unet';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -492,57 +497,66 @@ test('a cascade of three stages is drawn whole, each stage from what lies in its
   expect(run('run', '--base', 'cascade').stderr).toContain('--base is for a model that makes large images of small');
 });
 
-test('a decoder makes variations of a picture, and what lies between two', async () => {
+test('a decoder whose folder holds a prior draws words, the same of a seed, whatever is drawn at a time', async () => {
   const tokenizer = trainWords(['dark', 'light'], { size: 8, length: 2 });
-  const clipOptions = {
-    ...{ imageSize: 4, channels: 1, patchSize: 2, vocabularySize: tokenizer.vocabularySize, length: 2 },
-    ...{ width: 4, layers: 1, heads: 1, features: 4 },
-  };
-  const decoderOptions = {
-    ...{ channels: 1, features: 4, contextWidth: 4, modelChannels: 4, channelMult: [1], numResBlocks: 1, groups: 2 },
-  };
-  const networks = { denoiser: createGlide(decoderOptions), clip: createClip(clipOptions) };
-  // Its last convolution begins with zeros.
-  const weights = new Map(
-    [...(await parameterValues(networks))].map(([name, value], k) => [
-      name,
-      { ...value, data: value.data.map((old, i) => old + 0.2 * Math.sin(7 * i + k)) },
-    ]),
-  );
-  const captions = { length: 2, tokenizer: tokenizer.json as JsonObject };
-  mkdirSync(join(folder, 'decoder'));
-  await writeCheckpoint(join(folder, 'decoder', 'checkpoint.safetensors'), {
-    ...{ step: 1, settings: {}, state: new Map(), weights },
-    networks: {
-      denoiser: { name: '@ddpm/glide', options: decoderOptions },
-      clip: { name: '@ddpm/text', options: clipOptions },
+  const { vocabularySize } = tokenizer;
+  const sizes = { width: 4, layers: 1, heads: 1, features: 4, vocabularySize, length: 2 };
+  const given = {
+    clip: { ...sizes, imageSize: 4, channels: 1, patchSize: 2 },
+    prior: sizes,
+    denoiser: {
+      ...{ channels: 1, features: 4, contextWidth: 4, modelChannels: 4, channelMult: [1], numResBlocks: 1, groups: 2 },
     },
-    meaning: meaningToJson({
-      ...{ image: [4, 4, 1], parameterisation: epsilon, levels: scheduleLevels(cosineSchedule({ timesteps: 5 })) },
-      clip: { features: 4, dropout: 0.1, image: [4, 4, 1], captions },
-    }),
-  });
-  for (const [name, of] of [
-    ['a.png', (i: number) => 15 * i],
-    ['b.png', (i: number) => 255 - 40 * (i % 4)],
-  ] as const) {
-    const data = Uint8Array.from({ length: 16 }, (_, i) => of(i));
-    writeFileSync(join(folder, name), encodePng({ width: 4, height: 4, channels: 1, data }));
-  }
-  const draw = (out: string, ...args: string[]) => {
-    const given = ['--count', '3', '--steps', '2', '--sampler', 'ddim', '--format', 'png', '--out', out];
-    expect(run('decoder', ...args, ...given)).toMatchObject({ status: 0, stderr: '' });
-    return [0, 1, 2].map((k) => file(out, `${k}.png`));
   };
-  const [ofA, ofB] = [draw('of-a', '--from', 'a.png'), draw('of-b', '--from', 'b.png')];
-  const between = draw('between', '--interpolate', 'a.png,b.png');
-  expect(between[0]).toEqual(ofA[0]);
-  expect(between[2]).toEqual(ofB[2]);
-  expect(between[1]).not.toEqual(ofA[1]);
-  expect(between[1]).not.toEqual(ofB[1]);
-  expect(run('decoder').stderr).toContain("this model draws from CLIP's vectors of pictures: name one by --from");
-  expect(run('decoder', '--from', 'a.png', '--strength', '0.5').stderr).toContain('--strength is not for a model');
-  expect(run('decoder', 'dark').stderr).toContain("this model draws from pictures; it was asked for 'dark'");
+  const made = {
+    clip: createClip(given.clip),
+    prior: new DiffusionPrior(sizes),
+    denoiser: createGlide(given.denoiser),
+  };
+  const packages = { clip: '@ddpm/text', prior: '@ddpm/text/diffusion-prior', denoiser: '@ddpm/glide' };
+  const captions = { length: 2, tokenizer: tokenizer.json as JsonObject, dropout: 0.1 };
+  const write = async (path: string, part: 'prior' | 'denoiser', meaning: JsonObject) => {
+    mkdirSync(join(folder, path), { recursive: true });
+    // The decoder's last convolution begins with zeros.
+    const weights = [...(await parameterValues({ [part]: made[part], clip: made.clip }))].map(
+      ([name, value], k) =>
+        [
+          name,
+          name.startsWith('clip.')
+            ? value
+            : { ...value, data: value.data.map((old, i) => old + 0.2 * Math.sin(7 * i + k)) },
+        ] as const,
+    );
+    const networks = [part, 'clip' as const].map((name) => [name, { name: packages[name], options: given[name] }]);
+    await writeCheckpoint(join(folder, path, 'checkpoint.safetensors'), {
+      ...{ step: 1, settings: {}, state: new Map(), weights: new Map(weights), meaning },
+      networks: Object.fromEntries(networks) as Record<string, { name: string; options: JsonObject }>,
+    });
+  };
+  const levels = scheduleLevels(cosineSchedule({ timesteps: 5 }));
+  const { dropout: _, ...own } = captions;
+  await write(
+    'dalle2',
+    'denoiser',
+    meaningToJson({
+      ...{ image: [4, 4, 1], parameterisation: epsilon, levels },
+      clip: { features: 4, dropout: 0.1, image: [4, 4, 1], captions: own },
+    }),
+  );
+  const asked = ['--count', '2', '--steps', '2', '--sampler', 'ddim', '--format', 'png,grid', '--backend', 'cpu'];
+  await write(
+    join('dalle2', 'prior'),
+    'prior',
+    diffusionPriorMeaningToJson({ features: 4, image: [4, 4, 1], captions, levels }),
+  );
+  const draw = (out: string, ...args: string[]) => {
+    expect(run('dalle2', ...args, ...asked, '--out', out)).toMatchObject({ status: 0, stderr: '' });
+    return [0, 1].map((k) => file(out, `${k}.png`));
+  };
+  const words = draw('of-words', 'dark', 'light');
+  expect(draw('of-words-again', 'dark', 'light', '--batch-size', '1')).toEqual(words);
+  const record = JSON.parse(Buffer.from(file('of-words', 'samples.json')).toString()) as Record<string, unknown>;
+  expect(record).toMatchObject({ captions: ['dark', 'light'], diffusionPrior: `${packages.prior} after 1 steps` });
 });
 
 describe('what is wrong is one line', () => {

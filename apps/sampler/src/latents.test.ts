@@ -92,7 +92,7 @@ test('a run over latents goes on from pictures, keeps what a mask says, and lies
   const execution = await prepareExecution('cpu');
   const latents = latentsOf(model, execution)!;
   const drawn = async (settings: Record<string, unknown>) => {
-    const plan = await planFor(model, settingsFrom({ steps: 5, ...settings }), [], undefined, latents);
+    const plan = await planFor(model, settingsFrom({ steps: 5, ...settings }), [], undefined, { latents });
     const { network: denoiser } = model.denoiser;
     const x0 = await draw({ ...plan.options, network: denoiser, ...plan.way().way });
     return Array.from({ length: plan.count }, (_, i) => [...x0.subarray(12 * i, 12 * (i + 1))]);
@@ -110,16 +110,12 @@ test('a run over latents goes on from pictures, keeps what a mask says, and lies
   const [kept] = await drawn({ from: first, mask, count: 1, resample: 1 });
   expect([near(kept.slice(0, 6), known), near(kept.slice(6), Array<number>(6).fill(0))]).toEqual([true, true]);
   // What goes on from a picture has its latents among the noise.
-  const plan = await planFor(
-    model,
-    settingsFrom({ from: first, strength: 0.5, steps: 4, count: 1 }),
-    [],
-    undefined,
+  const plan = await planFor(model, settingsFrom({ from: first, strength: 0.5, steps: 4, count: 1 }), [], undefined, {
     latents,
-  );
+  });
   const { begin, sampler } = plan.way().way;
   const noise = tf.zeros<tf.Rank.R4>([1, 2, 2, 3]);
-  const start = await begin!({ first: 0, noise, xT: noise, denoise: undefined!, rng: undefined! });
+  const start = await begin!({ first: 0, noise, xT: noise, denoise: undefined!, told: undefined!, rng: undefined! });
   expect(
     near(
       [...start.dataSync()],

@@ -65,6 +65,19 @@ export const table = {
       read: number,
     },
   },
+  "Words to CLIP's vectors": {
+    diffusionPrior: {
+      flag: '--diffusion-prior <run>',
+      does: "of a decoder that is asked in words: the run of ddpm-train --task prior that makes vectors of them; by default what lies in its folder as prior; none takes CLIP's vectors of the captions themselves",
+      schema: z.string().min(1, 'must name a run').optional(),
+    },
+    priorGuidance: {
+      flag: '--prior-guidance <s>',
+      does: 'how much captions count for that prior; 1, the prior as it is, by default',
+      schema: finite('must be a number').optional(),
+      read: number,
+    },
+  },
   'How to draw': {
     sampler: {
       flag: '--sampler <name>',
@@ -154,7 +167,7 @@ export const table = {
   'From pictures': {
     from: {
       flag: '--from <picture>',
-      does: 'draw variations of a picture, which is scaled and cut to the size of the model',
+      does: 'draw variations of a picture, which is scaled and cut to the size of the model; with a decoder and a caption, change it towards that',
       schema: z.string().min(1, 'must name a picture').optional(),
     },
     strength: {
@@ -176,6 +189,21 @@ export const table = {
       flag: '--resample <n>',
       does: 'with --mask, of a model that has not learned inpainting: how often to go through each part of the way, so that what is drawn fits (RePaint); 10 by default',
       schema: wholeNumber(1).optional(),
+      read: number,
+    },
+    insteadOf: {
+      flag: '--instead-of <caption>',
+      does: 'of a decoder, with --from and a caption: what of the picture that caption is in place of; nothing in particular by default',
+      schema: z.string().optional(),
+    },
+    turn: {
+      flag: '--turn <share>',
+      does: 'how far the last image is changed, above 0 to 1, the whole difference of the two captions; 0.5 by default',
+      schema: z
+        .number({ error: 'must be a number above 0 and at most 1' })
+        .positive('must be a number above 0 and at most 1')
+        .max(1, 'must be a number above 0 and at most 1')
+        .optional(),
       read: number,
     },
     interpolate: {

@@ -1,4 +1,4 @@
-import { UsageError } from '@ddpm/app-common';
+import { kebab, UsageError } from '@ddpm/app-common';
 import type { JsonObject } from '@ddpm/checkpoint';
 import type { ChosenSampler, Denoiser, DrawOptions, Model, SamplerChoice } from '@ddpm/models';
 import { captionConditions, chooseSampler, choosePrior, classNumber, labels } from '@ddpm/models';
@@ -11,12 +11,15 @@ import { readImage, readMasked } from './pictures';
 import type { LatentModel, Latents } from './latents';
 import type { Settings } from './options';
 import { vectorsFor } from './vectors';
+import type { VectorsOfWords } from './words';
 
 /** A drawing that was asked for: which images, and how. */
 export interface Plan {
   readonly count: number;
   /** The words that each image is drawn from, if any. */
   readonly captions?: readonly string[];
+  /** How many stand in a row of their grid, where they are a way from one to another. */
+  readonly columns?: number;
   /** One line for each thing that was asked for and cannot be done whole. */
   readonly notes: readonly string[];
   /** All that `draw` is told but for the network and the way. */
@@ -39,7 +42,8 @@ export interface LowRes {
 /**
  * Plans what settings ask of a model.
  * @param low the small pictures that it makes large ones of, where it does
- * @param latents what it works on, where it does not work on images
+ * @param options.latents what it works on, where it does not work on images
+ * @param options.ofWords makes a decoder's vectors of captions
  * @throws UsageError in one line where they do not fit each other or the model
  */
 export async function planFor(
@@ -47,7 +51,10 @@ export async function planFor(
   settings: Settings,
   captions: readonly string[] = [],
   low?: Pick<LowRes, 'condition' | 'record'>,
-  latents: Latents | undefined = isLatent(model) ? pipelineLatents(model) : undefined,
+  {
+    latents = isLatent(model) ? pipelineLatents(model) : undefined,
+    ofWords,
+  }: { latents?: Latents; ofWords?: VectorsOfWords } = {},
 ): Promise<Plan> {
   const { denoiser } = model;
   const latent = isLatent(model) ? model : undefined;
@@ -55,10 +62,10 @@ export async function planFor(
   const { seed, threshold, from, mask, strength, interpolate } = settings;
   // Latents go beyond −1 and 1.
   const clip = settings.clip && !latents;
-  const count =
-    settings.count ??
-    (settings.compare ? 4 : interpolate ? 8 : latent ? Math.max(1, captions.length) : captions.length > 0 ? 16 : 64);
-  if (denoiser.clip) return planVectors(denoiser, count, settings, captions);
+  const count = settings.count ?? usualCount(model, settings, captions);
+  if (denoiser.clip) return planVectors(denoiser, count, settings, captions, ofWords);
+  const ofDecoders = OF_DECODERS.find((name) => settings[name] !== undefined);
+  if (ofDecoders) throw new UsageError(`--${kebab(ofDecoders)} is for a decoder of CLIP's vectors, and this is none`);
   const words = latent?.pipeline.text
     ? await contextFor(latent.pipeline.text, count, captions, settings)
     : await wordsFor(denoiser, count, captions, settings).finally(() => denoiser.textEncoder?.dispose());
@@ -89,6 +96,7 @@ export async function planFor(
   const classes = label && Array.from(label.label.data, (number) => denoiser.classNames![number]);
   return {
     count,
+    ...(interpolate && { columns: count }),
     ...(words && { captions: words.captions }),
     notes: words?.notes ?? [],
     options: {
@@ -117,20 +125,41 @@ export async function planFor(
   };
 }
 
-/** Plans what a decoder makes of pictures: variations of one, or what lies between two. */
+/** How many images where nobody says. */
+function usualCount(
+  model: Pick<Model, 'denoiser'>,
+  { compare, from, interpolate }: Settings,
+  captions: readonly string[],
+): number {
+  if (compare) return 4;
+  const changed = model.denoiser.clip && from !== undefined && captions.length > 0;
+  if (interpolate || changed) return 8;
+  if (isLatent(model)) return Math.max(1, captions.length);
+  return captions.length > 0 ? 16 : 64;
+}
+
+/** Plans what a decoder makes of words or pictures. */
 async function planVectors(
   denoiser: Denoiser,
   count: number,
   settings: Settings,
   captions: readonly string[],
+  ofWords?: VectorsOfWords,
 ): Promise<Plan> {
   const { image, levels, parameterisation } = denoiser;
   const { seed, clip, threshold } = settings;
-  if (captions.length > 0) throw new UsageError(`this model draws from pictures; it was asked for '${captions[0]}'`);
   const prior = usage(() => choosePrior(denoiser, settings.prior));
-  const { condition, guidance, record } = await vectorsFor(denoiser, count, settings);
+  const {
+    condition,
+    guidance,
+    edit,
+    captions: words,
+    record,
+  } = await vectorsFor(denoiser, count, settings, captions, ofWords);
   return {
     count,
+    ...((settings.interpolate ?? record.caption !== undefined) && { columns: count }),
+    ...(words && { captions: words }),
     notes: [],
     options: {
       ...{ parameterisation, image, count, seed, clip, prior: prior.prior, condition },
@@ -140,7 +169,7 @@ async function planVectors(
     way({ sampler = settings.sampler, steps = settings.steps } = {}) {
       const { spacing, eta, churn } = settings;
       const chosen = usage(() => chooseSampler({ sampler, steps, spacing, eta, churn }, levels, denoiser.sampling));
-      return { chosen, way: { sampler: chosen.make(chosen.levels) } };
+      return { chosen, way: usage(() => edit(chosen)) };
     },
     record: {
       ...{ seed, count, prior: prior.name, ...record },
@@ -148,6 +177,9 @@ async function planVectors(
     },
   };
 }
+
+/** What is of a decoder of CLIP's vectors alone. */
+const OF_DECODERS = ['diffusionPrior', 'priorGuidance', 'insteadOf', 'turn'] as const;
 
 const isSeeds = (ends: readonly string[]) => ends.every((end) => /^-?\d+$/.test(end));
 

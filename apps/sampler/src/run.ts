@@ -3,7 +3,7 @@ import { agree, arraysHash, isFirst, openExecution, UsageError } from '@ddpm/app
 import { createFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Execution } from '@ddpm/execution';
 import type { ChosenSampler, LoadedNoisedClassifier, Model } from '@ddpm/models';
-import { drawLowRes, openBase } from './cascade';
+import { drawLowRes, openBase, withoutWords } from './cascade';
 import type { Cell } from './compare';
 import { choiceOf, comparisonOf, comparisonPng } from './compare';
 import { drawImages, withNetwork } from './draw-images';
@@ -17,6 +17,7 @@ import { isLatent, latentsOf } from './latents';
 import type { Format, Settings } from './options';
 import type { Plan } from './plan';
 import { planFor } from './plan';
+import { vectorsOfWords } from './words';
 import { writers } from './write';
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -48,8 +49,11 @@ export async function run(path: string, settings: Settings, captions: readonly s
   const latents = latentsOf(model, execution);
   const low = base && (await drawLowRes(base, model, asked, captions, execution, say));
   const plan = low
-    ? await planFor(model, { ...asked, count: low.count, class: undefined, guidance: undefined }, [], low)
-    : await planFor(model, asked, captions, undefined, latents);
+    ? await planFor(model, { ...withoutWords(asked), count: low.count }, [], low)
+    : await planFor(model, asked, captions, undefined, {
+        latents,
+        ofWords: vectorsOfWords(model, asked, execution, say),
+      });
   for (const line of plan.notes) warn(line);
   say(execution.reason);
   // What is drawn by an installed model does not go beside it.
@@ -93,9 +97,8 @@ async function drawInto(
   if (!isFirst) return;
   const folder = await newFolder();
   say(`Images: ${plan.count} in ${folder}`);
-  const columns = settings.interpolate ? plan.count : undefined;
   for (const format of formatsOf(model, settings))
-    await writers[format](folder, { ...drawn, columns, captions: plan.captions }, say);
+    await writers[format](folder, { ...drawn, columns: plan.columns, captions: plan.captions }, say);
   if (drawn.trajectory) {
     await writeFileAtomic(join(folder, 'trajectory.npz'), encodeNpz({ trajectory: drawn.trajectory }));
     say(`Trajectory: ${join(folder, 'trajectory.npz')}`);

@@ -1,5 +1,6 @@
 import type {
   AsyncNetworkFunction,
+  Condition,
   Denoise,
   GuidedOptions,
   Network,
@@ -31,6 +32,8 @@ export interface DrawnBatch {
   readonly xT: tf.Tensor4D;
   /** The network as the steps ask it. */
   readonly denoise: Denoise;
+  /** The network without guidance, told another condition of as many images; the caller keeps it. */
+  readonly told: (condition: Condition) => Denoise;
   /** Draws the noise of each image from its own stream. */
   readonly rng: NormalSource;
 }
@@ -119,10 +122,11 @@ export async function draw({
         given && guidance && none
           ? guided(network, { ...guidance, parameterisation, condition: given, none: { ...given, ...none } })
           : denoiser(network, { parameterisation, condition: given });
-      const limited =
-        threshold !== undefined ? thresholded(asked, { quantile: threshold }) : clip ? clipped(asked) : asked;
-      const denoise = lead(limited, { first, n });
-      from = await begin?.({ first, noise, xT, denoise, rng });
+      const limited = (any: Denoise) =>
+        threshold !== undefined ? thresholded(any, { quantile: threshold }) : clip ? clipped(any) : any;
+      const denoise = lead(limited(asked), { first, n });
+      const told = (other: Condition) => limited(denoiser(network, { parameterisation, condition: other }));
+      from = await begin?.({ first, noise, xT, denoise, told, rng });
       x0 = await sample(denoise, from ?? xT, { sampler, rng, onStep: (step) => onStep?.({ ...step, first }) });
       made = decode && (await decode(x0));
       const data = await (made ?? x0).data<'float32'>();

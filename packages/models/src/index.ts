@@ -25,6 +25,8 @@ export { diffusionPriorMeaningToJson, loadDiffusionPrior } from './load-diffusio
 export type { DiffusionPriorMeaning, LoadedDiffusionPrior } from './load-diffusion-prior';
 export { compileDiffusionPrior, compileTextVectors } from './caption-vectors';
 export type { CaptionVectors, VectorsWanted } from './caption-vectors';
+export { openCaptionVectors } from './open-caption-vectors';
+export type { OpenedCaptionVectors } from './open-caption-vectors';
 export { classifierGuidance } from './classifier-guidance';
 export type { ClassifierGuidance } from './classifier-guidance';
 export { compileNetwork } from './compile-network';
