@@ -12,6 +12,8 @@ export interface How {
   readonly eta?: number;
   /** Where x_T comes from: standard, or matched to the images. */
   readonly prior: string;
+  /** What made CLIP's vectors of captions, of a decoder. */
+  readonly vectors?: string;
   /** How much classes or captions count; 1, the model as it is, where it is missing. */
   readonly guidance?: number;
   /** The path of the classifier that guided, where one did. */
@@ -54,11 +56,12 @@ export interface Result extends Measures {
   readonly floor: Measures;
 }
 
-/** How images were made, as it is shown: the scale of guidance, and what made large images of small ones. */
+/** How images were made, as it is shown: by which vectors, the scale of guidance, what made large ones of small ones. */
 export const variantOf = ({ how, cascade }: Pick<Result, 'how' | 'cascade'>): string[] => {
   const guidance = cascade ? cascade.guidance : how?.guidance;
   return [
     ...(cascade ? [`of ${cascade.base}`] : []),
+    ...(how?.vectors === undefined ? [] : [`by ${how.vectors}`]),
     ...(guidance === undefined ? [] : [`guidance ${guidance}`]),
     ...(cascade?.bicubic ? ['bicubic'] : []),
     ...(cascade?.augmentation === undefined ? [] : [`augmentation ${cascade.augmentation}`]),

@@ -143,8 +143,8 @@ const leadOf =
     guidance.guide(denoise, classes.slice(first, first + n));
 
 /** Whether a model draws from words. */
-export const takesWords = ({ network: { conditions = [] } }: Pick<Denoiser, 'network'>) =>
-  conditions.includes('tokens') || conditions.includes('text');
+export const takesWords = ({ network: { conditions = [] }, clip }: Pick<Denoiser, 'network' | 'clip'>) =>
+  conditions.includes('tokens') || conditions.includes('text') || clip !== undefined;
 
 /** @throws Error in one line if a network takes what nobody can give */
 function checkConditions(denoiser: Denoiser): void {
@@ -161,9 +161,10 @@ function checkConditions(denoiser: Denoiser): void {
     throw new Error("the model takes the condition 'label', but does not say which classes there are");
 }
 
-/** Conditions that nobody asks for: that nothing is known of a picture, or of a small one that it is black. */
+/** Conditions that nobody asks for: that nothing is known of a picture, of a small one that it is black, no vector. */
 function unaskedOf(denoiser: Denoiser, count: number): Batch {
-  const { inpainting, lowRes, image } = denoiser;
+  const { inpainting, lowRes, image, clip } = denoiser;
+  if (clip) return { imageEmbedding: { data: new Float32Array(count * clip.features), item: [clip.features] } };
   if (!lowRes) return inpainting ? knownCondition(denoiser, count) : {};
   const [h, w] = lowRes.size;
   return lowResCondition(new Float32Array(count * h * w * image[2]), denoiser, { augmentation: 0, seed: 0 });
@@ -186,16 +187,17 @@ async function conditionOf(
 
 /** Guidance of such a scale; none where it changes nothing. */
 async function guidanceOf(denoiser: Denoiser, scale: number): Promise<Guidance | undefined> {
-  const { network, classNames = [], labelDropout = 0 } = denoiser;
+  const { network, classNames = [], labelDropout = 0, clip } = denoiser;
   const { conditions = [] } = network;
   if (scale === 1) return undefined;
+  if (clip && clip.dropout > 0) return { scale, none: unaskedOf(denoiser, 1) };
   const words = captionConditions(denoiser);
-  if (!words && !conditions.includes('label'))
+  if (!clip && !words && !conditions.includes('label'))
     throw new UsageError('--guidance is of models that take classes or words');
   if (words && words.dropout > 0) return { scale, none: await words.condition(['']) };
   if (conditions.includes('label') && labelDropout > 0) return { scale, none: classNames.length };
   throw new UsageError(
-    '--guidance needs a model that was trained to do without its classes (--label-dropout) or captions (--caption-dropout)',
+    '--guidance needs a model that was trained to do without its classes (--label-dropout), captions (--caption-dropout) or vectors (--vector-dropout)',
   );
 }
 

@@ -100,6 +100,11 @@ export const table = {
       does: 'of a model without classes: lead images to all of them in turn by this run of ddpm-train --task classifier --noised, as much as --guidance says, 1 by default, 0 not at all',
       schema: z.string().min(1, 'must name a run').optional(),
     },
+    diffusionPrior: {
+      flag: '--diffusion-prior <run>',
+      does: "of a decoder of CLIP's vectors: the run of ddpm-train --task prior that makes vectors of captions; by default what lies in its folder as prior; none takes CLIP's vectors of the captions themselves",
+      schema: z.string().min(1, 'must name a run').optional(),
+    },
     sampler: {
       flag: '--sampler <name>',
       does: `${names(samplers).join(', ')}; dpm++2m by default, or what the model was tuned for`,
