@@ -14,6 +14,7 @@ import type { Settings } from './options';
 import type { RealImages } from './real-images';
 import type { Subject } from './subject';
 import { openSubject } from './subject';
+import { prepareModel } from './words';
 
 /** How noisy small pictures are made where nobody says, if the model knows as much. */
 const AUGMENTATION = 0.1;
@@ -65,7 +66,7 @@ export async function openCascade(
     if (opened.shape.join('×') !== expected)
       throw new Error(`${path} draws images of ${opened.shape.join('×')}, and ${name} takes ${expected}`);
     if (opened.denoiser.lowRes) return openCascade(opened, settings, images, execution);
-    return { drawing: await prepareDrawing(opened.denoiser, execution, settings), first: opened.denoiser };
+    return { drawing: await prepareModel(opened, execution, settings), first: opened.denoiser };
   }
   const own = await prepareDrawing(denoiser, execution, { ...settings, guidance: undefined, textEncoder: undefined });
   return {

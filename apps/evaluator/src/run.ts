@@ -43,13 +43,13 @@ import type { Attributes, Order, Orders } from './attributes';
 import { openOrders, readAttributes } from './attributes';
 import { openCascade } from './cascade';
 import type { Drawing, Enlarging, Wanted } from './draw-images';
-import { prepareDrawing, takesWords } from './draw-images';
+import { takesWords } from './draw-images';
 import type { Settings } from './options';
 import type { RealImages } from './real-images';
 import { openReal } from './real-images';
 import type { Subject } from './subject';
 import { fileName, openSubject } from './subject';
-import { prepareDecoder } from './words';
+import { prepareModel } from './words';
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 const warn = (line: string) => say(`Warning: ${line}`);
@@ -133,21 +133,14 @@ async function workOf(subject: Subject, images: RealImages, execution: Execution
   const cascade = lowRes && (await openCascade(subject, settings, images, execution));
   const asked = (['base', 'augmentation'] as const).find((name) => !lowRes && settings[name] !== undefined);
   if (asked) throw new UsageError(`--${asked} is for a stage of a cascade, and ${subject.name} is none`);
-  const { diffusionPrior } = settings;
-  if (diffusionPrior !== undefined && !subject.denoiser.clip)
-    throw new UsageError(`--diffusion-prior is for a decoder of CLIP's vectors, and ${subject.name} is none`);
   const told = cascade ? cascade.first : subject.denoiser;
   const words = told !== undefined && takesWords(told);
   const checked = words && images.dataset === 'pixel-art' && subject.shape.join() === '16,16,3' && read > 0;
   const orders = checked ? await openOrders({ seen: n, heldOut: read }, seed) : undefined;
   const captions = words ? (orders?.seen.captions ?? captionsOf(images, n, seed)) : undefined;
-  const prepared = () =>
-    subject.denoiser.clip
-      ? prepareDecoder(subject, execution, settings)
-      : prepareDrawing(subject.denoiser, execution, settings);
   try {
     return {
-      ...{ subject, n, drawing: cascade?.drawing ?? (await prepared()) },
+      ...{ subject, n, drawing: cascade?.drawing ?? (await prepareModel(subject, execution, settings)) },
       ...(cascade && { base: cascade.base }),
       wanted: guidance.flatMap((scale) =>
         (cascade?.enlargings ?? [undefined]).map((enlarging) => ({ count: n, captions, guidance: scale, enlarging })),

@@ -8,7 +8,7 @@ import { createClip, trainWords } from '@ddpm/text';
 import * as tf from '@tensorflow/tfjs';
 import { expect, test } from '@jest/globals';
 import { settingsFrom } from './options';
-import { prepareDecoder } from './words';
+import { prepareModel } from './words';
 
 const tokenizer = trainWords(['dark', 'light'], { size: 8, length: 2 });
 const captions = { length: 2, tokenizer: tokenizer.json as JsonObject };
@@ -39,10 +39,10 @@ const subject = {
 test('a decoder draws captions by vectors of them, with guidance away from none, or names the prior that is missing', async () => {
   const execution = await prepareExecution('cpu');
   const asked = (settings: object) => settingsFrom({ steps: 2, sampler: 'ddim', batchSize: 2, ...settings });
-  await expect(prepareDecoder(subject, execution, asked({}))).rejects.toThrow(
+  await expect(prepareModel(subject, execution, asked({}))).rejects.toThrow(
     'dalle2 draws words by a diffusion prior: name its run by --diffusion-prior, or put it into no-such-folder as prior',
   );
-  const drawing = await prepareDecoder(subject, execution, asked({ diffusionPrior: 'none', guidance: [2] }));
+  const drawing = await prepareModel(subject, execution, asked({ diffusionPrior: 'none', guidance: [2] }));
   expect(drawing.how!.vectors).toBe("CLIP's own vectors of captions");
   const vectors = tf.tidy(() => {
     const tokens = ['dark', 'light'].flatMap((word) => [...tokenizer.encode(word)]);
@@ -55,4 +55,8 @@ test('a decoder draws captions by vectors of them, with guidance away from none,
       expect(Math.abs((await images.image(i))[0] - gray(0.3 * (guidance ?? 1) * feature))).toBeLessThanOrEqual(1);
   }
   await drawing.dispose();
+  const { clip: _, ...other } = denoiser;
+  await expect(
+    prepareModel({ ...subject, denoiser: other }, execution, asked({ diffusionPrior: 'x' })),
+  ).rejects.toThrow("--diffusion-prior is for a decoder of CLIP's vectors, and dalle2 is none");
 });

@@ -12,13 +12,26 @@ import type { Subject } from './subject';
 /** The name of a prior that is none. */
 const NONE = 'none';
 
+type Model = Subject & { readonly kind: 'model' };
+
+/**
+ * Prepares a model to draw, as `prepareDrawing` does, and a decoder of CLIP's vectors to draw captions.
+ * @throws Error in one line if what is asked does not fit it
+ */
+export async function prepareModel(model: Model, execution: Execution, settings: Settings): Promise<Drawing> {
+  if (model.denoiser.clip) return prepareDecoder(model, execution, settings);
+  if (settings.diffusionPrior !== undefined)
+    throw new UsageError(`--diffusion-prior is for a decoder of CLIP's vectors, and ${model.name} is none`);
+  return prepareDrawing(model.denoiser, execution, settings);
+}
+
 /**
  * Prepares a decoder of CLIP's vectors to draw captions, by the diffusion prior that is named, or that lies in its folder as
  * `prior`, or by CLIP's own vectors of them.
  * @throws UsageError or Error in one line if there is no prior, or it does not fit
  */
-export async function prepareDecoder(
-  { denoiser, name, run = '.' }: Subject & { readonly kind: 'model' },
+async function prepareDecoder(
+  { denoiser, name, run = '.' }: Model,
   execution: Execution,
   settings: Settings,
 ): Promise<Drawing> {

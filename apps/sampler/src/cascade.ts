@@ -16,7 +16,7 @@ import { vectorsOfWords } from './words';
 /** How noisy small pictures are made where nobody says, if the model knows as much. */
 const AUGMENTATION = 0.1;
 /** Options of pictures or several samplers, which are not for the stages of a cascade. */
-const ALONE = ['from', 'mask', 'interpolate', 'strength', 'compare', 'classifier'] as const;
+const ALONE = ['from', 'mask', 'interpolate', 'strength', 'compare', 'classifier', 'clipGuidance'] as const;
 
 /** The settings of a stage that sees small pictures alone: what these show was asked of their model. */
 export const withoutWords = (settings: Settings): Settings => ({

@@ -82,7 +82,11 @@ export async function drawImages(
       ...{ ...options, network, sampler, batch },
       ...(stream && { stream }),
       ...(begin && { begin }),
-      ...((lead ?? own) && { lead: lead ?? own }),
+      lead: (denoise, of) => {
+        // What is known of a picture stays, wherever the rest is led.
+        const led = lead?.(denoise, of) ?? denoise;
+        return own?.(led, of) ?? led;
+      },
       ...(latents && { decode: (drawn: tf.Tensor4D) => latents.decode(drawn) }),
       onStep: async ({ first, index, x }) => {
         const data = await x.data<'float32'>();

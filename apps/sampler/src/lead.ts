@@ -7,9 +7,11 @@ import type { Way } from './edit';
 import type { Settings } from './options';
 import { classesAsked } from './plan';
 
-/** A classifier's guidance of images to their classes. */
+/** A classifier's guidance of images to their classes, or CLIP's to their captions. */
 export interface Lead extends Pick<ClassifierGuidance, 'dispose'> {
   readonly lead: NonNullable<DrawOptions['lead']>;
+  /** What `samples.json` says of it. */
+  readonly record: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -38,12 +40,14 @@ export async function leadBy(
   const { classNames } = classifier;
   const only = settings.class === undefined ? undefined : classesAsked(classNames, settings.class);
   const classes = Array.from(labels(count, { classes: classNames.length, only }).label.data);
+  const scale = settings.guidance ?? 1;
   const guidance = await classifierGuidance(execution, classifier, {
-    scale: settings.guidance ?? 1,
+    scale,
     ...(chain && { ancestral: { ...chain, levels: sampler.levels } }),
   });
   return {
     lead: (denoise, { first, n }) => guidance.guide(denoise, classes.slice(first, first + n)),
+    record: { guidance: scale, class: settings.class },
     dispose: () => guidance.dispose(),
   };
 }

@@ -133,6 +133,17 @@ export const table = {
       does: 'of a model without classes: lead images to them by this run of ddpm-train --task classifier --noised, as much as --guidance says, 1 by default',
       schema: z.string().min(1, 'must name a run').optional(),
     },
+    clipGuidance: {
+      flag: '--clip-guidance <run>',
+      does: 'of a model that draws from words: lead images to their captions by this run of ddpm-train --task clip --noised; --guidance is 1 then, where nobody says',
+      schema: z.string().min(1, 'must name a run').optional(),
+    },
+    clipScale: {
+      flag: '--clip-scale <s>',
+      does: 'how much it counts; 1 by default',
+      schema: finite('must be a number').optional(),
+      read: number,
+    },
     negative: {
       flag: '--negative <caption>',
       does: 'of a Stable Diffusion: what guidance leads away from; nothing in particular by default',

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { agree, arraysHash, isFirst, openExecution, UsageError } from '@ddpm/app-common';
 import { createFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Execution } from '@ddpm/execution';
-import type { ChosenSampler, LoadedNoisedClassifier, Model } from '@ddpm/models';
+import type { ChosenSampler, LoadedClip, LoadedNoisedClassifier, Model } from '@ddpm/models';
 import { drawLowRes, openBase, withoutWords } from './cascade';
+import { leadByClip, openClipLead } from './clip-lead';
 import type { Cell } from './compare';
 import { choiceOf, comparisonOf, comparisonPng } from './compare';
 import { drawImages, withNetwork } from './draw-images';
@@ -43,8 +44,11 @@ export async function run(path: string, settings: Settings, captions: readonly s
   if (settings.classifier !== undefined && isLatent(model))
     throw new UsageError('--classifier is for a denoiser of images, and this one is of latents');
   const classifier = await openLead(model, settings);
+  const clip = await openClipLead(model, settings);
   // The classes and the guidance are the classifier's.
-  const asked = classifier ? { ...settings, class: undefined, guidance: undefined } : settings;
+  const asked = classifier
+    ? { ...settings, class: undefined, guidance: undefined }
+    : { ...settings, ...(clip && { guidance: settings.guidance ?? 1 }) };
   const base = await openBase(model, settings, execution);
   const latents = latentsOf(model, execution);
   const low = base && (await drawLowRes(base, model, asked, captions, execution, say));
@@ -63,7 +67,7 @@ export async function run(path: string, settings: Settings, captions: readonly s
   const drawing = { model, plan: { ...plan, captions: low?.captions ?? plan.captions }, latents, execution, newFolder };
   try {
     if (settings.compare) await compare(drawing, { ...settings, compare: settings.compare });
-    else await drawInto(drawing, settings, classifier);
+    else await drawInto(drawing, settings, { classifier, clip });
   } finally {
     await latents?.dispose();
   }
@@ -81,13 +85,15 @@ interface Drawing {
 async function drawInto(
   { model, plan, latents, execution, newFolder }: Drawing,
   settings: Settings,
-  classifier?: LoadedNoisedClassifier,
+  { classifier, clip }: { classifier?: LoadedNoisedClassifier; clip?: LoadedClip },
 ): Promise<void> {
   const { chosen, way } = plan.way();
-  const { guidance, class: asked } = settings;
+  const { guidance, class: asked, clipScale } = settings;
   const { chain } = chosen;
-  const led =
-    classifier && (await leadBy(classifier, execution, way, { count: plan.count, chain, guidance, class: asked }));
+  const { count, captions } = plan;
+  const led = classifier
+    ? await leadBy(classifier, execution, way, { count, chain, guidance, class: asked })
+    : clip && (await leadByClip(clip, execution, way, { captions, chain, clipScale }));
   say(`Sampler: ${described(chosen)}${plan.record.prior === 'matched' ? ', from noise matched to the images' : ''}`);
   const drawn = await withNetwork(model, plan, execution, settings, (network, batch) =>
     drawImages(network, plan, way, {
@@ -106,7 +112,7 @@ async function drawInto(
   await writeRecord(folder, {
     ...{ model: model.description, ...plan.record },
     ...(settings.lora && { lora: [...settings.lora] }),
-    ...(led && { classifier: settings.classifier, guidance: guidance ?? 1, class: asked }),
+    ...(led && { classifier: settings.classifier, clipGuidance: settings.clipGuidance, ...led.record }),
     sampler: recordOf(chosen),
   });
 }

@@ -54,6 +54,7 @@ export type { DistillationOptions } from './distillation';
 export { consistency } from './consistency';
 export type { ConsistencyOptions } from './consistency';
 export { noisedClassifying } from './noised-classifying';
+export { withNoisedImages } from './with-noised-images';
 export type { NoisedClassifyingOptions } from './noised-classifying';
 export { superResolution } from './cascade/super-resolution';
 export type { SuperResolution } from './cascade/super-resolution';

@@ -98,7 +98,7 @@ export async function compileTextVectors(execution: Execution, clip: LoadedClip)
 }
 
 /** CLIP's encoder of captions, which gives a prior's conditions. */
-async function compileText(execution: Execution, { clip, captions: meaning, parameters }: LoadedClip) {
+export async function compileText(execution: Execution, { clip, captions: meaning, parameters }: LoadedClip) {
   const example = tf.zeros([1, meaning.length], 'int32');
   const encode = await execution
     .compile((tokens: tf.Tensor2D) => clip.encodeText(tokens), [example], { parameters })

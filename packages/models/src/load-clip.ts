@@ -4,14 +4,20 @@ import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Clip } from '@ddpm/text';
 import type { Variables } from '@ddpm/train';
 import { z } from 'zod';
+import type { KnownLevels } from './levels';
 import type { CaptionMeaning } from './meaning';
+import { levelsFromJson, levelsSchema, levelsToJson } from './meaning';
 
 const size = z.int().positive();
 const shared = {
   image: z.tuple([size, size, size]),
   captions: z.strictObject({ length: size, tokenizer: z.record(z.string(), z.json()) }),
 };
-const schema = z.strictObject({ task: z.literal('contrastive', { error: 'expected contrastive' }), ...shared });
+const schema = z.strictObject({
+  task: z.literal('contrastive', { error: 'expected contrastive' }),
+  ...shared,
+  levels: levelsSchema.optional(),
+});
 
 /** The images and captions that a CLIP compares. */
 export interface ClipMeaning {
@@ -19,6 +25,8 @@ export interface ClipMeaning {
   readonly image: readonly [h: number, w: number, c: number];
   /** How captions become tokens. */
   readonly captions: Pick<CaptionMeaning, 'length' | 'tokenizer'>;
+  /** Of a CLIP of noisy images, which is told their levels: those that it knows. */
+  readonly levels?: KnownLevels;
 }
 
 /** A CLIP, ready to use. */
@@ -30,10 +38,11 @@ export interface LoadedClip extends ClipMeaning {
 }
 
 /** A CLIP's meaning as a checkpoint holds it. */
-export const clipMeaningToJson = ({ image, captions: { length, tokenizer } }: ClipMeaning): JsonObject => ({
+export const clipMeaningToJson = ({ image, captions: { length, tokenizer }, levels }: ClipMeaning): JsonObject => ({
   task: 'contrastive',
   image: [...image],
   captions: { length, tokenizer },
+  ...(levels && { levels: levelsToJson(levels) }),
 });
 
 /**
@@ -49,7 +58,9 @@ export async function loadClip(checkpoint: Checkpoint, options: LoadNetworkOptio
       `its ${['meaning', ...path].join('.')} is not a CLIP's: ${message.replace(/\s+/g, ' ').slice(0, 300)}`,
     );
   }
-  return clipWith(checkpoint, result.data, options);
+  const { image, captions, levels } = result.data;
+  const known = { image, captions: captions as ClipMeaning['captions'] };
+  return clipWith(checkpoint, { ...known, ...(levels && { levels: levelsFromJson(levels) }) }, options);
 }
 
 /**
@@ -86,6 +97,5 @@ async function clipWith(
     if (typeof clip[method] !== 'function')
       throw new Error(`its network ${networks.clip.name} has no function ${method}`);
   loadParameters({ clip }, weights);
-  const { image, captions } = meaning;
-  return { ...{ image, clip, captions }, parameters: namedParameters({ clip }) };
+  return { ...meaning, clip, parameters: namedParameters({ clip }) };
 }

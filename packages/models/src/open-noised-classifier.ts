@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { findCheckpoint, readCheckpoint, reason, runFolderOf } from '@ddpm/checkpoint';
+import { checkLeads } from './check-leads';
 import type { Denoiser } from './load-denoiser';
 import type { LoadedNoisedClassifier } from './load-noised-classifier';
 import { loadNoisedClassifier } from './load-noised-classifier';
@@ -17,15 +18,7 @@ export async function openNoisedClassifier(
   const opened = await open(path, bases).catch((error: unknown) => {
     throw new Error(`${path} cannot be used: ${reason(error)}`, { cause: error });
   });
-  if (opened.image.join() !== denoiser.image.join())
-    throw new Error(
-      `${path} is of images of ${opened.image.join('×')}, and the model's are ${denoiser.image.join('×')}`,
-    );
-  const [own, other] = [denoiser.levels.schedule?.betas, opened.levels.schedule?.betas];
-  if (!own || own.join() !== other?.join())
-    throw new Error(
-      `${path} was trained at other noise levels than the model; train it with the same --schedule and --timesteps`,
-    );
+  checkLeads(path, opened, denoiser);
   return opened;
 }
 

@@ -22,6 +22,8 @@ export interface ClipOptions {
   heads?: number;
   /** Features of the vectors that are compared; 64 by default. */
   features?: number;
+  /** Whether the images are noisy, and their encoder is told how much, as guidance needs it; false by default. */
+  noised?: boolean;
   /** The initial weights are a function of it; 0 by default. */
   seed?: number;
 }
@@ -41,6 +43,7 @@ export function createClip({
   layers = 2,
   heads = 4,
   features = 64,
+  noised = false,
   seed = 0,
   ...unknown
 }: ClipOptions): Clip {
@@ -48,7 +51,7 @@ export function createClip({
   if (strangers.length > 0) throw new RangeError(`createClip: there is no option ${strangers.join(', ')}`);
   const sizes = { width, layers, heads, outFeatures: features, seed };
   return new Clip({
-    image: new VisionTransformer({ ...sizes, imageSize, imageChannels: channels, patchSize }),
+    image: new VisionTransformer({ ...sizes, imageSize, imageChannels: channels, patchSize, noised }),
     text: new TextTransformer({ ...sizes, vocabularySize, length, causal: true }),
   });
 }

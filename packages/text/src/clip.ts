@@ -5,8 +5,8 @@ import type { EncodedText } from './text-transformer';
 
 /** Images to vectors: [n, h, w, c] → [n, features]. Its parameters are the variables that its fields reach. */
 export interface ImageEncoder {
-  /** The vectors of images. */
-  apply(x: tf.Tensor4D): tf.Tensor2D;
+  /** The vectors of images; one of noisy images is told their levels, [n]. */
+  apply(x: tf.Tensor4D, told?: tf.Tensor1D): tf.Tensor2D;
 }
 
 /** Captions to vectors, such as a `TextTransformer`: [n, length] int32 → a pooled vector [n, features]. */
@@ -34,9 +34,9 @@ export class Clip {
     this.logScale = tf.tidy(() => tf.variable(tf.scalar(Math.log(1 / 0.07))));
   }
 
-  /** [n, h, w, c] → [n, features] of length 1. */
-  encodeImage(x: tf.Tensor4D): tf.Tensor2D {
-    return tf.tidy(() => unit(this.image.apply(x)));
+  /** [n, h, w, c], and of noisy ones what it is told of their levels, [n] → [n, features] of length 1. */
+  encodeImage(x: tf.Tensor4D, told?: tf.Tensor1D): tf.Tensor2D {
+    return tf.tidy(() => unit(this.image.apply(x, told)));
   }
 
   /** [n, length] int32 → [n, features] of length 1. */
@@ -45,8 +45,10 @@ export class Clip {
   }
 
   /** Scores of each image with each caption: [n, h, w, c] and [m, length] int32 → [n, m], their scaled products. */
-  apply(x: tf.Tensor4D, tokens: tf.Tensor2D): tf.Tensor2D {
-    return tf.tidy(() => tf.mul(tf.matMul(this.encodeImage(x), this.encodeText(tokens), false, true), this.scale()));
+  apply(x: tf.Tensor4D, tokens: tf.Tensor2D, told?: tf.Tensor1D): tf.Tensor2D {
+    return tf.tidy(() =>
+      tf.mul(tf.matMul(this.encodeImage(x, told), this.encodeText(tokens), false, true), this.scale()),
+    );
   }
 
   /** The factor of products, []: at most 100. */
@@ -81,7 +83,8 @@ function logSumExp(x: tf.Tensor, axis: number): tf.Tensor1D {
 /**
  * Training of CLIP on examples with the fields `image` and `tokens`; a batch may not be cut, since each image is
  * compared with the captions of all. Its losses are `loss`, and `found`, 1 where no other caption in the batch has a
- * larger product with an image than its own.
+ * larger product with an image than its own. Where images are noisy, as `withNoisedImages` of @ddpm/diffusion makes them,
+ * the encoder of images is told the levels, `time`.
  * @param options.parameters its variables by name; by default by the paths of its fields
  */
 export function contrastive(clip: Clip, { parameters = namedParameters(clip) }: { parameters?: Variables } = {}): Task {
@@ -92,8 +95,11 @@ export function contrastive(clip: Clip, { parameters = namedParameters(clip) }: 
       if (!image || !tokens) throw new RangeError('contrastive: expected examples with the fields image and tokens');
       return { image, tokens };
     },
-    loss({ image, tokens }) {
-      const [a, b] = [clip.encodeImage(image as tf.Tensor4D), clip.encodeText(tokens as tf.Tensor2D)];
+    loss({ image, tokens, time }) {
+      const [a, b] = [
+        clip.encodeImage(image as tf.Tensor4D, time as tf.Tensor1D | undefined),
+        clip.encodeText(tokens as tf.Tensor2D),
+      ];
       const best = tf.max(tf.matMul(a, b, false, true), 1);
       // Equal captions are as near; rounding may make one of them nearer.
       const found = tf.greaterEqual(tf.add(tf.sum(tf.mul(a, b), 1), 1e-5), best);

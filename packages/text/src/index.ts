@@ -7,6 +7,7 @@ export type { BertOptions } from './bert';
 export { withCaptionDropout } from './caption-dropout';
 export { Clip, contrastive, contrastiveLoss } from './clip';
 export type { ImageEncoder, TextEncoder } from './clip';
+export { clipGradient } from './clip-gradient';
 export { createClip } from './clip-network';
 export type { ClipOptions } from './clip-network';
 export { ClipText, clipTextFromConfig, toClipText } from './clip-text';

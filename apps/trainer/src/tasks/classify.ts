@@ -8,22 +8,18 @@ import { namedParameters, parameterCount } from '@ddpm/layers';
 import type { ClassifierNetwork } from '@ddpm/models';
 import { classifierMeaningToJson } from '@ddpm/models';
 import * as tf from '@tensorflow/tfjs';
-import { z } from 'zod';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
 import { options as ofDenoising } from './denoise-options';
 import { makeNoised, noised } from './noised-classifier';
+import { noisedOption } from './noised-option';
 import type { Ingredients, Training } from './training';
 import { kind } from './training';
 
 const { schedule, timesteps } = ofDenoising['Noise levels'];
 const options = {
   'What is learned': {
-    noised: {
-      flag: '--noised',
-      does: 'of a classifier: of images at every noise level, told which, as guidance by a classifier needs it',
-      schema: z.boolean({ error: 'must be true or false' }).optional(),
-    },
+    noised: noisedOption,
   },
   'Noise levels': { schedule, timesteps },
   Data: {

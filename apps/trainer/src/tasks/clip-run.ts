@@ -51,6 +51,8 @@ async function fromRun(path: string): Promise<Omit<ClipRun, 'features'>> {
   try {
     const bases = [fileURLToPath(import.meta.url)];
     const loaded = await loadClip({ ...checkpoint, state: new Map() }, { run: folder, bases });
+    if (loaded.levels)
+      throw new Error('it is a CLIP of noisy images (--noised), which guides, and whose vectors are not decoded');
     const { clip: reference } = checkpoint.networks;
     if (reference.folder !== undefined)
       throw new Error('its network is a file of its own, which the run to be does not hold; make it a package');

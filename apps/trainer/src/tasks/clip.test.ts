@@ -52,6 +52,35 @@ test('learns which word belongs to which image, and a run that is resumed ends a
   );
 });
 
+test('of noisy images it is told their levels, goes on to the bit, and is no CLIP whose vectors are learned', async () => {
+  const noised = { ...options(), noised: true, timesteps: 10 };
+  const [half, whole] = ['noised-half', 'noised'].map((name) => join(folder, name));
+  await execute({ ...noised, steps: 1, out: half });
+  await execute({ resume: half, steps: 2, quiet: true });
+  await execute({ ...noised, steps: 2, out: whole });
+  const [resumed, straight] = await Promise.all(
+    [half, whole].map((run) => readCheckpoint(join(run, 'checkpoint.safetensors'))),
+  );
+  expect([resumed.weights, resumed.state]).toEqual([straight.weights, straight.state]);
+  const { clip, levels } = await loadClip(straight, { run: whole, bases: [import.meta.url] });
+  expect(levels!.schedule!.timesteps).toBe(10);
+  tf.tidy(() => {
+    const x = tf.ones<tf.Rank.R4>([1, 4, 4, 1]);
+    const at = (t: number) => [...clip.encodeImage(x, tf.tensor1d([t])).dataSync()];
+    expect(at(1)).not.toEqual(at(9));
+  });
+  const prior = { task: 'prior', dataset: 'folder', dataDir: join(folder, 'images'), quiet: true, clip: whole };
+  await expect(execute({ ...prior, validation: 0, out: join(folder, 'prior') })).rejects.toThrow(
+    `${whole} cannot be used: it is a CLIP of noisy images (--noised), which guides, and whose vectors are not decoded`,
+  );
+});
+
+test('has noise levels with --noised alone', async () => {
+  await expect(execute({ ...options(), timesteps: 10, steps: 1, out: join(folder, 'levels') })).rejects.toThrow(
+    '--timesteps: a CLIP has noise levels with --noised',
+  );
+});
+
 test('refuses batches that are cut', async () => {
   await expect(execute({ ...options(), accumulate: 2, steps: 1, out: join(folder, 'cut') })).rejects.toThrow(
     '--accumulate cuts a batch',
