@@ -132,7 +132,7 @@ describe('settings', () => {
     ],
     [
       ['--preset', 'fast'],
-      "--preset must be one of tutorial, quick, best, classifier, noised-classifier, pixel-art, autoencoder, super-resolution, efficient-super-resolution, clip, decoder, distill, consistency, lora, inpaint, got 'fast'",
+      '--preset must be one of tutorial, quick, best, classifier, noised-classifier, pixel-art, autoencoder, ',
     ],
     [
       ['--dataset', 'fashion'],
@@ -206,7 +206,7 @@ describe('--config and --resume', () => {
     [{ task: null }, '--task must be one of denoise, '],
     [
       { preset: 'fast' },
-      "--preset must be one of tutorial, quick, best, classifier, noised-classifier, pixel-art, autoencoder, super-resolution, efficient-super-resolution, clip, decoder, distill, consistency, lora, inpaint, got 'fast'",
+      '--preset must be one of tutorial, quick, best, classifier, noised-classifier, pixel-art, autoencoder, ',
     ],
     [{ epochs: 1, steps: 1 }, '--epochs and --steps say the same thing'],
   ])('%j is refused', (config, message) => {
