@@ -27,6 +27,7 @@ export default {
         '@ddpm/images/*': ['./packages/images/src/*.ts'],
         '@ddpm/safetensors/*': ['./packages/safetensors/src/*.ts'],
         '@ddpm/torch-file/*': ['./packages/torch-file/src/*.ts'],
+        '@ddpm/unet/*': ['./packages/unet/src/*/index.ts'],
         '@ddpm/*': ['./packages/*/src/index.ts'],
       },
     },

@@ -1,1 +1,3 @@
-export { default } from '../../tsup.base';
+import base from '../../tsup.base';
+
+export default { ...base, entry: { index: 'src/index.ts', lucidrains: 'src/lucidrains/index.ts' } };

@@ -205,7 +205,7 @@ export function evaluateCommand(): Command {
     .description('Measures how close the images of models are to real ones.')
     .argument(
       '<what...>',
-      "run folders, checkpoints, folders of diffusers' pipelines, PyTorch state_dicts of the tutorial's U-Net, folders of pictures, or npz files of images",
+      "run folders, checkpoints, folders of diffusers' pipelines, PyTorch state_dicts of the tutorial's U-Net or of denoising-diffusion-pytorch's, folders of pictures, or npz files of images",
     )
     .showSuggestionAfterError()
     .allowExcessArguments(false);

@@ -31,9 +31,11 @@ export async function loadModel(
   const model = await openModel(path, { schedule: schedules[name]({ timesteps: length }), imageSize, bases });
   if (model.kind === 'state_dict')
     return { ...model, description: `${model.description}, ${name} schedule of ${length} timesteps` };
-  if (schedule !== undefined || timesteps !== undefined || imageSize !== undefined)
+  // A whole diffusion process does not tell the size of its images.
+  const told = ['--schedule', '--timesteps', ...(model.kind === 'process' ? [] : ['--image-size'])];
+  if (schedule !== undefined || timesteps !== undefined || (imageSize !== undefined && told.length > 2))
     throw new UsageError(
-      `--schedule, --timesteps and --image-size are for a PyTorch state_dict; ${path} tells its own`,
+      `${told.slice(0, -1).join(', ')} and ${told.at(-1)} are for a PyTorch state_dict; ${path} tells its own`,
     );
   const { text, lowRes } = model.denoiser;
   if (textEncoder !== undefined && !text && !lowRes)

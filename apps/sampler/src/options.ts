@@ -308,7 +308,7 @@ export function sampleCommand(): Command {
     .description('Draws images from a trained model.')
     .argument(
       '[model]',
-      "run folder, checkpoint, folder of diffusers' DDPM, DDIM, latent or Stable Diffusion pipeline, or PyTorch state_dict (safetensors, .pt, .pth, .bin) of the tutorial's U-Net",
+      "run folder, checkpoint, folder of diffusers' DDPM, DDIM, latent or Stable Diffusion pipeline, or PyTorch state_dict (safetensors, .pt, .pth, .bin) of the tutorial's U-Net or of denoising-diffusion-pytorch's",
     )
     .argument(
       '[captions...]',

@@ -30,6 +30,7 @@ import {
   PreNorm,
   quickGelu,
   ResnetBlock,
+  RmsNorm,
   silu,
   sinusoidalEmbedding,
   toTorchTensors,
@@ -69,6 +70,22 @@ describe('Linear', () => {
       y.arraySync()[1][2][3],
     );
   });
+});
+
+test('RmsNorm gives every pixel a mean square of 1, and its gradient is that of finite differences', () => {
+  const norm = new RmsNorm({ channels: 3 });
+  const x = image(2, 3, 2, 3);
+  const y = norm.apply(x);
+  for (const square of numbers(tf.mean(tf.square(y), 3))) expect(square).toBeCloseTo(1, 5);
+  expect(numbers(norm.apply(tf.mul(x, 100)))).toEqual(numbers(y).map((value) => expect.closeTo(value, 5)));
+  expect(numbers(norm.apply(tf.zerosLike(x)))).toEqual(Array(36).fill(0));
+  norm.g.assign(tf.tensor4d([1, -2, 3], [1, 1, 1, 3]));
+  const probe = image(2, 3, 2, 3);
+  const loss = (at: tf.Tensor) => tf.sum(tf.mul(norm.apply(at as tf.Tensor4D), probe));
+  const along = image(2, 3, 2, 3);
+  const slope = tf.sum(tf.mul(tf.grad(loss)(x), along)).dataSync()[0];
+  const [above, below] = [0.01, -0.01].map((by) => loss(tf.add(x, tf.mul(along, by))).dataSync()[0]);
+  expect((above - below) / 0.02).toBeCloseTo(slope, 1);
 });
 
 describe('GroupNorm', () => {

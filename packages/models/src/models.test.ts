@@ -26,9 +26,10 @@ import { prepareExecution } from '@ddpm/execution';
 import { namedParameters, parameterValues } from '@ddpm/layers';
 import { Random } from '@ddpm/random';
 import { writeSafetensors } from '@ddpm/safetensors';
-import { linearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
+import { cosineSchedule, linearSchedule, zeroTerminalSnr } from '@ddpm/schedules';
 import type { Batch } from '@ddpm/train';
 import { toTorchStateDict, Unet } from '@ddpm/unet';
+import { LucidrainsUnet, toLucidrainsStateDict } from '@ddpm/unet/lucidrains';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import type { DenoiserMeaning, KnownLevels } from './index';
@@ -490,6 +491,46 @@ describe('openModel', () => {
     const [x, t] = [tf.ones<tf.Rank.R4>([1, 8, 8, 3]), tf.tensor1d([2])];
     const [a, b] = [unet, opened.denoiser.network].map((network) => network.apply(x, t).dataSync());
     expect(b).toEqual(a);
+  });
+
+  test('opens the process that denoising-diffusion-pytorch’s trainer saves: its schedule, and what its network predicts', async () => {
+    const unet = new LucidrainsUnet({ dim: 4, dimMults: [1, 2], channels: 1, outDim: 2, attnHeads: 1, attnDimHead: 2 });
+    const weights = [...(await toLucidrainsStateDict(unet))].map(([name, value]) => [`model.${name}`, value] as const);
+    const { betas, alphasCumprod } = cosineSchedule({ timesteps: 30 });
+    const path = join(folder, 'model-10.safetensors');
+    const save = (lossWeight: (snr: number) => number) => {
+      const numbers = (data: Iterable<number>) => ({ shape: [30], data: Float32Array.from(data) });
+      const weight = numbers(alphasCumprod.map((alpha) => lossWeight(alpha / (1 - alpha))));
+      const saved = [['betas', numbers(betas)] as const, ['loss_weight', weight] as const, ...weights];
+      return writeFile(path, writeSafetensors(new Map(saved)));
+    };
+    const clipped = (snr: number) => Math.min(snr, 5);
+    for (const [name, lossWeight] of [
+      ['epsilon', () => 1],
+      ['velocity', (snr: number) => snr / (snr + 1)],
+      ['velocity', (snr: number) => clipped(snr) / (snr + 1)],
+      ['image', clipped],
+    ] as const) {
+      await save(lossWeight);
+      const { kind, denoiser, description } = await openModel(path, { imageSize: 8 });
+      expect(description).toBe(
+        `a diffusion process of PyTorch without "model." before its names, images of 8×8×1, which predicts ${name}, schedule of 30 timesteps`,
+      );
+      // Twice the channels: the variance too.
+      expect([kind, denoiser.parameterisation.name, denoiser.parameterisation.variance]).toEqual([
+        'process',
+        name,
+        'range',
+      ]);
+      expect([...denoiser.levels.schedule!.betas]).toEqual([...betas].map((beta) => expect.closeTo(beta, 6)));
+      const [x, t] = [tf.ones<tf.Rank.R4>([1, 8, 8, 1]), tf.tensor1d([2])];
+      expect(denoiser.network.apply(x, t).dataSync()).toEqual(unet.apply(x, t).dataSync());
+    }
+    await expect(openModel(path, { imageSize: 7 })).rejects.toThrow(
+      'model-10.safetensors cannot be used: its images must be a multiple of 2 high and wide, and 7 is none; say --image-size',
+    );
+    await save(() => 7);
+    await expect(openModel(path)).rejects.toThrow(/which is that of neither pred_noise, pred_x0 nor pred_v$/);
   });
 
   test('names what cannot be opened', async () => {

@@ -14,7 +14,7 @@ export interface Model {
   /** The denoiser. */
   readonly denoiser: Denoiser;
   /** The kind of thing that it was opened from. */
-  readonly kind: 'checkpoint' | 'pipeline' | 'state_dict';
+  readonly kind: 'checkpoint' | 'pipeline' | 'state_dict' | 'process';
   /** The folder that it lies in. */
   readonly folder: string;
   /** The run folder that it lies in, of a checkpoint. */
@@ -37,17 +37,22 @@ export interface OpenModelOptions extends StateDictOptions {
 
 /**
  * Opens the newest usable checkpoint of a run folder, a checkpoint file, a folder that diffusers saved, or a PyTorch
- * state_dict of the tutorial's U-Net, as safetensors or as torch.save writes it.
+ * state_dict of the tutorial's U-Net or of denoising-diffusion-pytorch's, or the whole diffusion process that the
+ * latter's trainer saves, as safetensors or as torch.save writes it.
  * @throws Error in one line that names the path, and what of it is not as expected
  */
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<Model> {
   const bytes = await readModelFile(path);
   if (bytes) {
     const opened = await named(path, () => openDenoiser(bytes, { ...options, run: runFolderOf(path) }));
-    const { denoiser, checkpoint, places } = opened;
+    const { denoiser, checkpoint, places, process } = opened;
     if (checkpoint) return described(denoiser, checkpoint, { run: runFolderOf(path), folder: dirname(path) });
-    const description = `${['a PyTorch state_dict', ...places].join(' ')}, ${imagesOf(denoiser)}`;
-    return { ...{ denoiser, kind: 'state_dict', folder: dirname(path), description }, unusable: [], trained: {} };
+    const what = process ? 'a diffusion process of PyTorch' : 'a PyTorch state_dict';
+    const { parameterisation, levels } = denoiser;
+    const tells = `, which predicts ${parameterisation.name}, schedule of ${levels.schedule?.timesteps} timesteps`;
+    const description = `${[what, ...places].join(' ')}, ${imagesOf(denoiser)}${process ? tells : ''}`;
+    const kind = process ? 'process' : 'state_dict';
+    return { ...{ denoiser, kind, folder: dirname(path), description }, unusable: [], trained: {} };
   }
   if (isPipelineFolder(path)) {
     const checkpoint = { ...(await pipelineCheckpoint(path)), state: new Map() };

@@ -9,6 +9,8 @@ export interface StateDict {
   readonly at: string;
   /** The part that stood before every name and was taken off: `module.` */
   readonly prefix: string;
+  /** The schedule beside a network that a whole diffusion process was saved with, by its own names, such as `betas`; empty without. */
+  readonly schedule: ReadonlyMap<string, TorchTensor>;
   /** Names of what else lies beside them and is left out, such as `epoch`. */
   readonly others: readonly string[];
 }
@@ -33,8 +35,8 @@ const MAX_CHARACTERS = 20_000_000;
 /**
  * The weights in what `readTorchFile` gives: those of a moving average if there are some, and otherwise the network's,
  * under the names that training programs use (`ema`, `state_dict`, `model`, …); then without what wrappers put before
- * every name (`module.`, `_orig_mod.`, `ema_model.`, `model.`, `denoise_fn.`); the schedule beside a network is left
- * out.
+ * every name (`module.`, `_orig_mod.`, `ema_model.`, `model.`, `denoise_fn.`); the schedule beside a network is
+ * given apart from it.
  * @param options.at keys that lead to the weights, with dots between them, where others are meant
  * @param options.prefix takes only the tensors whose names begin with this, and takes that off
  * @throws Error if there are none, or several and none under a usual name: it lists where they are
@@ -127,8 +129,10 @@ function unwrapped(
   chosen?: string,
 ): Omit<StateDict, 'at'> {
   let [tensors, prefix, left] = [all, '', others];
+  const schedule = new Map<string, TorchTensor>();
   const takeOff = (start: string) => {
     const inside = [...tensors].filter(([name]) => name.startsWith(start));
+    for (const [name, tensor] of tensors) if (ofSchedule.test(name)) schedule.set(name, tensor);
     left = [...left, ...[...tensors.keys()].filter((name) => !name.startsWith(start))];
     tensors = new Map(inside.map(([name, tensor]) => [name.slice(start.length), tensor]));
     prefix += start;
@@ -138,7 +142,7 @@ function unwrapped(
       fail(`no tensor's name begins with ${show(chosen)}; the first is ${show([...all.keys()][0])}`);
     }
     takeOff(chosen);
-    return { tensors, prefix, others: left };
+    return { tensors, prefix, schedule, others: left };
   }
   const has = (start: string) => [...tensors.keys()].some((name) => name.startsWith(start));
   // ema_pytorch keeps both, and their numbers of steps.
@@ -146,7 +150,7 @@ function unwrapped(
   for (;;) {
     const names = [...tensors.keys()].filter((name) => !ofSchedule.test(name));
     const wrapper = wrappers.find((start) => names.length > 0 && names.every((name) => name.startsWith(start)));
-    if (wrapper === undefined) return { tensors, prefix, others: left };
+    if (wrapper === undefined) return { tensors, prefix, schedule, others: left };
     takeOff(wrapper);
   }
 }

@@ -133,6 +133,15 @@ test('of a whole diffusion process, as lucidrains’ trainer saves it, the weigh
   ]);
   const names = ['init_conv.weight', 'time_mlp.1.bias'];
   const average = stateDict(saved);
+  expect([...average.schedule.keys()]).toEqual([
+    'betas',
+    'alphas_cumprod_prev',
+    'sqrt_recip_alphas_cumprod',
+    'posterior_mean_coef1',
+    'loss_weight',
+  ]);
+  expect(stateDict(new Map(process('model'))).schedule.get('betas')).toBe(tensor);
+  expect(stateDict(new Map([['net.weight', tensor]])).schedule.size).toBe(0);
   expect(average).toMatchObject({ at: 'ema', prefix: 'ema_model.model.' });
   expect([...average.tensors.keys()]).toEqual(names);
   expect(average.others).toEqual(expect.arrayContaining(['initted', 'online_model.betas', 'betas', 'loss_weight']));

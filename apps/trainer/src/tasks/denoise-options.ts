@@ -308,7 +308,7 @@ export function networkOptions(
   const unet = isUnet
     ? { ...(dim !== undefined && { dim }), ...(dimMults && { dimMults }), useConvnext: blocks !== 'resnet' }
     : {};
-  const outputs = learnSigma ? { [isUnet ? 'outDim' : 'outChannels']: 2 * channels } : {};
+  const outputs = learnSigma ? { [network.startsWith(tutorial.network) ? 'outDim' : 'outChannels']: 2 * channels } : {};
   const patchSize = networkOptions.patchSize === 'auto' && {
     patchSize: fittingPatch(image, (networkOptions.channelMult as unknown[] | undefined)?.length ?? 1),
   };
