@@ -33,7 +33,7 @@ export async function run(path: string, settings: Settings, captions: readonly s
   const warn = (line: string) => say(`Warning: ${line}`);
   for (const line of model.unusable) warn(line);
   say(`Model: ${model.description}`);
-  for (const line of await addLoras(model.denoiser.network, settings.lora ?? [])) say(`LoRA: ${line}`);
+  for (const line of await addLoras(partsOf(model), settings.lora ?? [])) say(`LoRA: ${line}`);
   if (settings.export !== undefined) {
     if (isLatent(model))
       throw new UsageError('--export is for a denoiser of images, and this is a pipeline of latents');
@@ -72,6 +72,12 @@ export async function run(path: string, settings: Settings, captions: readonly s
     await latents?.dispose();
   }
 }
+
+/** What LoRA files may be of: the network, and what encodes captions for it. */
+const partsOf = (model: Model): object =>
+  isLatent(model) && model.pipeline.text
+    ? { unet: model.denoiser.network, text: model.pipeline.text.encoder }
+    : model.denoiser.network;
 
 /** A drawing: its model and plan, and where it goes. */
 interface Drawing {

@@ -132,7 +132,7 @@ describe('settings', () => {
     ],
     [
       ['--preset', 'fast'],
-      '--preset must be one of tutorial, quick, best, classifier, noised-classifier, pixel-art, autoencoder, ',
+      '--preset must be one of tutorial, quick, best, classifier, noised-classifier, pixel-art, fine-tune, autoencoder, ',
     ],
     [
       ['--dataset', 'fashion'],
@@ -206,7 +206,7 @@ describe('--config and --resume', () => {
     [{ task: null }, '--task must be one of denoise, '],
     [
       { preset: 'fast' },
-      '--preset must be one of tutorial, quick, best, classifier, noised-classifier, pixel-art, autoencoder, ',
+      '--preset must be one of tutorial, quick, best, classifier, noised-classifier, pixel-art, fine-tune, autoencoder, ',
     ],
     [{ epochs: 1, steps: 1 }, '--epochs and --steps say the same thing'],
   ])('%j is refused', (config, message) => {

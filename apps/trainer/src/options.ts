@@ -74,7 +74,10 @@ export function readInvocation(
   // A run's own config.json tells too what model the settings made.
   const { preset: filePreset, networks: _n, meaning: _m, ...fromFile } = config === undefined ? {} : readConfig(config);
   const named = asked ?? filePreset;
-  const { task } = { ...(named === undefined && source), ...fromFile, ...given };
+  const asks = { ...fromFile, ...given };
+  // What a kind of training is called by, such as --lora, names it.
+  const called = Object.values(tasks).find(({ calledBy }) => calledBy !== undefined && calledBy in asks)?.name;
+  const { task = named === undefined ? (called ?? source?.task) : undefined } = asks;
   const preset = presetOf(named, task);
   const below = withModel(presetFor(preset, { ...fromFile, ...given }), source, { ...fromFile, ...given });
   const settings = over(config === undefined ? below : over(below, fromFile, `${config}: `), given);

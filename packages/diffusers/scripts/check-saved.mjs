@@ -19,7 +19,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const test = (name) => fileURLToPath(new URL(`../test/golden/${name}`, import.meta.url));
-const folders = positionals.length > 0 ? positionals : [test('ddpm'), test('legacy-names')];
+const all = ['ddpm', 'legacy-names', 'ldm', 'stable-diffusion'];
+const folders = positionals.length > 0 ? positionals : all.map(test);
 
 const python = `
 import json, sys, torch
@@ -38,14 +39,57 @@ back = lambda a: a.permute(0, 2, 3, 1).flatten().tolist()
 print(json.dumps({'class': type(pipeline).__name__, 'y': back(y), 'x': back(x)}))
 `;
 
+/** Draws of the same noise, which DDIM alone needs. */
+const draws = `
+import json, sys, torch
+from diffusers import DiffusionPipeline
+asked = json.load(sys.stdin)
+pipeline = DiffusionPipeline.from_pretrained(asked['folder'])
+pipeline.set_progress_bar_config(disable=True)
+latents = torch.tensor(asked['latents']).permute(0, 3, 1, 2)
+if asked['prompt']:
+    pipeline.check_inputs = lambda *_, **__: None
+    h, w = asked['size']
+    image = pipeline(asked['prompt'], latents=latents, height=h, width=w, num_inference_steps=asked['steps'], output_type='np').images
+else:
+    module = sys.modules[type(pipeline).__module__]
+    module.randn_tensor = lambda *_, **__: latents
+    image = pipeline(num_inference_steps=asked['steps'], output_type='np').images
+print(json.dumps({'class': type(pipeline).__name__, 'image': torch.tensor(image).flatten().tolist()}))
+`;
+
+/** What Python says of JSON. */
+function ask(script, input) {
+  const options = { input: JSON.stringify(input), encoding: 'utf8', maxBuffer: 2 ** 28 };
+  const { stdout, stderr, status } = spawnSync(values.python, ['-c', script], options);
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout.trim().split('\n').at(-1));
+}
+const furthest = (ours, expected) =>
+  Math.max(...expected.map((value, i) => Math.abs(value - ours[i]))) / Math.max(...expected.map(Math.abs));
+
 await tf.setBackend('cpu');
 const steps = 4;
 for (const folder of folders) {
   const pipeline = await loadPipeline(folder);
+  const saved = mkdtempSync(join(tmpdir(), 'ddpm-saved-'));
+  try {
+    const { name, differences } = await (pipeline.latents ? ofLatents : ofPixels)(pipeline, saved);
+    const said = Object.entries(differences).map(
+      ([what, one]) => `${what} ${one?.toExponential(1) ?? 'not drawn, it says a variance'}`,
+    );
+    console.log(`${folder}: opens as ${name}; ${said.join(', ')}`);
+    if (Object.values(differences).some((one) => one !== undefined && !(one < 1e-4))) process.exitCode = 1;
+  } finally {
+    rmSync(saved, { recursive: true });
+  }
+}
+
+/** The U-Net, and a chain. */
+async function ofPixels(pipeline, saved) {
   const { unet, image, config } = pipeline;
   // DDIM draws no noise that would have to be the same.
   const scheduler = { ...pipeline.scheduler, _class_name: 'DDIMScheduler' };
-  const saved = mkdtempSync(join(tmpdir(), 'ddpm-saved-'));
   await savePipeline(saved, { unet, config, scheduler });
   const x = tf.tensor4d(new Random(3).normals(2 * tf.util.sizeFromShape(image)), [2, ...image]);
   const label = unet.conditions.length > 0 ? [1, 2] : null;
@@ -54,21 +98,33 @@ for (const folder of folders) {
   const { sampler, denoise } = schedulerFromConfig(scheduler, { steps });
   const alike = y.shape.join() === x.shape.join();
   const x0 = alike ? await sample(denoise(unet, { condition }), x, { sampler, rng: new Random(0) }) : x;
-
-  const { stdout, stderr, status } = spawnSync(values.python, ['-c', python], {
-    input: JSON.stringify({ folder: saved, x: x.arraySync(), t: 123.5, label, steps }),
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-  });
-  rmSync(saved, { recursive: true });
-  if (status !== 0) throw new Error(stderr);
-  const theirs = JSON.parse(stdout.trim().split('\n').at(-1));
-  const difference = (ours, expected) => {
-    const data = ours.dataSync();
-    return Math.max(...expected.map((value, i) => Math.abs(value - data[i]))) / Math.max(...expected.map(Math.abs));
+  const theirs = ask(python, { folder: saved, x: x.arraySync(), t: 123.5, label, steps });
+  return {
+    name: theirs.class,
+    differences: {
+      'U-Net': furthest(y.dataSync(), theirs.y),
+      [`${steps} steps`]: alike ? furthest(x0.dataSync(), theirs.x) : undefined,
+    },
   };
-  const differences = [difference(y, theirs.y), ...(alike ? [difference(x0, theirs.x)] : [])];
-  const [network, chain = 'not drawn, it says a variance'] = differences.map((one) => one.toExponential(1));
-  console.log(`${folder}: opens as ${theirs.class}; U-Net ${network}, ${steps} steps ${chain}`);
-  if (differences.some((one) => !(one < 1e-4))) process.exitCode = 1;
+}
+
+/** Images, of words where it takes some. */
+async function ofLatents(pipeline, saved) {
+  await savePipeline(saved, pipeline);
+  const { factor, latentChannels } = pipeline.latents.autoencoder;
+  const size = pipeline.image.slice(0, 2);
+  const shape = [1, size[0] / factor, size[1] / factor, latentChannels];
+  const latents = tf.tensor4d(new Random(3).normals(tf.util.sizeFromShape(shape)), shape);
+  const prompt = pipeline.text ? 'red apple, blue cat' : undefined;
+  const ours = await pipeline.sample({ latents, steps, ...(prompt && { prompt }) });
+  const theirs = ask(draws, { folder: saved, latents: latents.arraySync(), steps, prompt: prompt ?? null, size });
+  return {
+    name: theirs.class,
+    differences: {
+      image: furthest(
+        ours.map((value) => (value + 1) / 2),
+        theirs.image,
+      ),
+    },
+  };
 }

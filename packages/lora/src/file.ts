@@ -9,10 +9,11 @@ import { updatable } from './lora';
 export interface LoraNames {
   /** Other libraries' name of the parameter at a path, such as diffusers'; the path itself by default. */
   nameOf?: (path: string) => string;
-  /** The part of a pipeline that the network is; 'unet' by default. */
-  part?: string;
+  /** The part of a pipeline that the network is, or the layer of a path in it; 'unet' by default. */
+  part?: string | ((path: string) => string);
 }
 
+const partOf = (path: string, part: NonNullable<LoraNames['part']>) => (typeof part === 'string' ? part : part(path));
 const nameOfLayer = (path: string, nameOf: (path: string) => string) =>
   nameOf(`${path}.weight`).replace(/\.weight$/, '');
 
@@ -26,7 +27,7 @@ export async function writeLora(
 ): Promise<Uint8Array> {
   const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
   for (const [path, { down, up, scale }] of updates) {
-    const name = `${part}.${nameOfLayer(path, nameOf)}`;
+    const name = `${partOf(path, part)}.${nameOfLayer(path, nameOf)}`;
     tensors.set(`${name}.lora_A.weight`, { shape: down.shape, data: await down.data<'float32'>() });
     const data = Float32Array.from(await up.data<'float32'>(), (value) => value * scale);
     tensors.set(`${name}.lora_B.weight`, { shape: up.shape, data });
@@ -64,11 +65,11 @@ export function readLora(
   const { tensors, metadata } = readSafetensors(bytes);
   const names = new Map<string, string>();
   for (const path of updatable(module).keys()) {
-    const layer = nameOfLayer(path, nameOf);
+    const [layer, own] = [nameOfLayer(path, nameOf), partOf(path, part)];
     names.set(layer, path);
-    names.set(`${part}.${layer}`, path);
+    names.set(`${own}.${layer}`, path);
     names.set(`base_model.model.${layer}`, path);
-    names.set(`${kohya[part] ?? `${part}_`}${layer.replaceAll('.', '_')}`, path);
+    names.set(`${kohya[own] ?? `${own}_`}${layer.replaceAll('.', '_')}`, path);
   }
   const found = new Map<string, Partial<Record<'down' | 'up' | 'alpha', StoredTensor>>>();
   const strange: string[] = [];
@@ -80,17 +81,16 @@ export function readLora(
   }
   if (strange.length > 0)
     throw new Error(
-      `${strange.length} of its ${tensors.size} tensors are no update of a layer of the ${part}: ${strange.slice(0, 3).join(', ')}${strange.length > 3 ? ', …' : ''}`,
+      `${strange.length} of its ${tensors.size} tensors are no update of a layer of the ${typeof part === 'string' ? part : 'model'}: ${strange.slice(0, 3).join(', ')}${strange.length > 3 ? ', …' : ''}`,
     );
   if (found.size === 0) throw new Error('it holds no update');
-  const told = alphaOf(metadata.lora_adapter_metadata, part);
   const axes = torchAxes(module);
   const updates = new Map<string, LoraUpdate>();
   for (const [path, { down, up, alpha }] of found) {
     if (!down || !up) throw new Error(`the update of '${path}' lacks its ${down ? 'up' : 'down'} half`);
     const [rank, inner] = [down.shape[0], up.shape[1]];
     if (rank !== inner) throw new Error(`the update of '${path}' has ${rank} directions down, and ${inner} up`);
-    const own = alpha ? numbers(alpha)[0] : (told ?? rank);
+    const own = alpha ? numbers(alpha)[0] : (alphaOf(metadata.lora_adapter_metadata, partOf(path, part)) ?? rank);
     // A 1×1 convolution may be written as a matrix, and the other way round.
     const { length } = axes.get(`${path}.weight`)!;
     const shaped = (shape: readonly number[]) =>

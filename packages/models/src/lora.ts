@@ -3,13 +3,23 @@ import type { TensorValues } from '@ddpm/layers';
 import type { Lora, LoraNames } from '@ddpm/lora';
 import { lora, mergeLora } from '@ddpm/lora';
 import { Random } from '@ddpm/random';
+import { ClipText, clipTextTorchName } from '@ddpm/text';
 import * as tf from '@tensorflow/tfjs-core';
 
-/** How a network's layers are called in a LoRA file: by diffusers' names where it is one of diffusers', or else our own. */
+/**
+ * How a network's layers are called in a LoRA file: by diffusers' names where it is one of diffusers', or else our own. Of
+ * a Stable Diffusion, an object with the fields `unet` and `text`, each layer is that of its part.
+ */
 export function loraNames(network: object): LoraNames {
-  if (!(network instanceof Unet2d || network instanceof Unet2dCondition)) return {};
-  const names = unet2dNames(network);
-  return { nameOf: (path) => names.get(path)! };
+  const { unet = network, text } = network as { readonly unet?: object; readonly text?: object };
+  if (!(unet instanceof Unet2d || unet instanceof Unet2dCondition)) return {};
+  const names = unet2dNames(unet);
+  if (!(text instanceof ClipText)) return { nameOf: (path) => names.get(path)! };
+  const isText = (path: string) => path.startsWith('text.');
+  return {
+    nameOf: (path) => (isText(path) ? clipTextTorchName(path.slice(5)) : names.get(path.replace(/^unet\./, ''))!),
+    part: (path) => (isText(path) ? 'text_encoder' : 'unet'),
+  };
 }
 
 /**

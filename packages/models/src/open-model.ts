@@ -57,7 +57,9 @@ export async function openModel(path: string, options: OpenModelOptions = {}): P
   if (isPipelineFolder(path)) {
     const checkpoint = { ...(await pipelineCheckpoint(path)), state: new Map() };
     const { denoiser } = await checkpointModel(path, checkpoint, { ...options, run: path, folder: path });
-    const description = `diffusers' UNet2DModel, ${imagesOf(denoiser)}`;
+    const { captions, latents } = denoiser;
+    const what = captions ? 'Stable Diffusion' : latents ? 'latent diffusion' : 'UNet2DModel';
+    const description = `diffusers' ${what}, ${imagesOf(denoiser)}`;
     return { ...{ denoiser, kind: 'pipeline', folder: path, description }, unusable: [], trained: {} };
   }
   const { checkpoint, path: newest, unusable } = await findCheckpoint(path);
@@ -82,7 +84,7 @@ async function named<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   }
 }
 
-const imagesOf = ({ image }: Denoiser) => `images of ${image.join('×')}`;
+const imagesOf = ({ image, latents }: Denoiser) => `images of ${(latents?.image ?? image).join('×')}`;
 
 async function checkpointModel(
   path: string,

@@ -169,8 +169,8 @@ const NAMES: readonly (readonly [ours: RegExp, theirs: string])[] = [
 
 const PROJECTION = 'text_projection.weight';
 
-/** transformers' name of a parameter. */
-const nameOf = (path: string): string =>
+/** transformers' name of the parameter at a path: `blocks.0.attention.toQ.weight` → `text_model.encoder.layers.0.self_attn.q_proj.weight`. */
+export const clipTextTorchName = (path: string): string =>
   path === 'projection.weight'
     ? PROJECTION
     : `text_model.${NAMES.reduce((name, [ours, theirs]) => name.replace(ours, theirs), path)}`;
@@ -194,7 +194,7 @@ export function clipTextFromConfig(
         [name === PROJECTION ? name : name.replace(/^(text_model\.)?/, 'text_model.'), tensor] as const,
     );
   try {
-    loadTorchTensors(clip, new Map(own), nameOf);
+    loadTorchTensors(clip, new Map(own), clipTextTorchName);
   } catch (error) {
     disposeParameters(clip);
     throw error;
@@ -203,4 +203,5 @@ export function clipTextFromConfig(
 }
 
 /** Its weights as transformers' `state_dict`: what `clipTextFromConfig` takes, to the bit. */
-export const toClipText = (clip: ClipText): Promise<Map<string, TensorValues>> => toTorchTensors(clip, nameOf);
+export const toClipText = (clip: ClipText): Promise<Map<string, TensorValues>> =>
+  toTorchTensors(clip, clipTextTorchName);

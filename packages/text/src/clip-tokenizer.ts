@@ -72,7 +72,7 @@ export function clipTokenizer(files: ClipTokenizerFiles): ClipTokenizer {
   return {
     length,
     vocabularySize: 1 + Math.max(...vocabulary.values()),
-    json,
+    json: { ...json, padding: { ...fixedPadding, strategy: { Fixed: length }, pad_id: padding, pad_token: filler } },
     encode(caption) {
       const { ids } = tokenizer.encode(caption);
       const out = new Int32Array(length).fill(padding);
@@ -91,6 +91,9 @@ export function clipTokenizer(files: ClipTokenizerFiles): ClipTokenizer {
     },
   };
 }
+
+/** Padding in a `tokenizer.json`: how, beside how long and by what. */
+const fixedPadding = { direction: 'Right', pad_to_multiple_of: null, pad_type_id: 0 };
 
 /** How a special token is found in a text. */
 const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };

@@ -10,7 +10,7 @@ export type { ImageEncoder, TextEncoder } from './clip';
 export { clipGradient } from './clip-gradient';
 export { createClip } from './clip-network';
 export type { ClipOptions } from './clip-network';
-export { ClipText, clipTextFromConfig, toClipText } from './clip-text';
+export { ClipText, clipTextFromConfig, clipTextTorchName, toClipText } from './clip-text';
 export type { ClipTextConfig } from './clip-text';
 export { clipTokenizer } from './clip-tokenizer';
 export type { ClipTokenizer, ClipTokenizerFiles } from './clip-tokenizer';

@@ -1,13 +1,13 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { PADDING } from './padding';
 
-/** Makes of every caption as many ids; 0 is padding. */
+/** Makes of every caption as many ids. */
 export interface Tokenizer {
   /** How many. */
   readonly length: number;
   /** Ids are from 0 to vocabularySize − 1. */
   readonly vocabularySize: number;
-  /** Its ids, padded with 0; of a caption that is too long, the first ones, and the one that marks an end. */
+  /** Its ids, padded with 0, or what the JSON pads with; of a caption that is too long, the first ones, and the one that marks an end. */
   encode(caption: string): Int32Array;
   /** The JSON that `tokenizerFromJson` makes this of. */
   readonly json: TokenizerJson;
@@ -26,6 +26,7 @@ export function tokenizerFromJson(json: TokenizerJson, { length }: { length: num
     throw new RangeError(`tokenizerFromJson: length must be a whole number of at least 1, got ${length}`);
   let tokenizer: HuggingFaceTokenizer;
   let vocabularySize: number;
+  const { pad_id: padding = PADDING } = (json.padding ?? {}) as { readonly pad_id?: number };
   try {
     // What it would cut and pad by itself is done here, to one length.
     tokenizer = new HuggingFaceTokenizer({ ...json, truncation: null, padding: null }, {});
@@ -40,7 +41,7 @@ export function tokenizerFromJson(json: TokenizerJson, { length }: { length: num
     json,
     encode(caption) {
       const { ids } = tokenizer.encode(caption);
-      const out = new Int32Array(length).fill(PADDING);
+      const out = new Int32Array(length).fill(padding);
       out.set(ids.slice(0, length));
       if (ids.length > length) out[length - 1] = ids.at(-1)!;
       return out;

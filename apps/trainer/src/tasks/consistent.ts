@@ -65,17 +65,18 @@ function levelsFor({ kind: of, schedule, scale }: KnownLevels): { levels: LevelS
 /** A denoiser that says the same image at every level (Geng et al. 2024). */
 async function make(ingredients: Ingredients<Settings>): Promise<Training> {
   const { settings } = ingredients;
-  const { denoiser } = await openTuned('consistency', ingredients);
-  const { network, parameters, parameterisation, levels } = denoiser;
+  const opened = await openTuned('consistency', ingredients);
+  const { denoiser, variables } = opened;
+  const { network, parameterisation, levels } = denoiser;
   const { deltaStages, deltaQ: q, deltaK: k, deltaB: b, steps } = settings;
   const task = consistency({
-    ...{ network, parameters, parameterisation, q, k, b },
+    ...{ network, parameters: variables.parameters, parameterisation, q, k, b },
     ...levelsFor(levels),
     every: Math.ceil(steps! / deltaStages),
   });
   return {
     ...tunedTraining(ingredients, {
-      ...{ denoiser, task },
+      ...{ opened, task },
       sampling: { sampler: 'lcm', steps: STEPS, spacing: 'trailing' },
     }),
     description: `Consistency: ${settings.network}, ${parameterCount(network).toLocaleString('en')} parameters, in ${deltaStages} stages`,

@@ -160,8 +160,8 @@ export const denoise = kind({
  * The schedule of the model that a run began with, or goes on with, where that is asked for.
  * @throws UsageError if there is none
  */
-function modelSchedule(
-  { schedule, timesteps }: DenoiseSettings,
+export function modelSchedule(
+  { schedule, timesteps }: Pick<DenoiseSettings, 'schedule' | 'timesteps'>,
   before: Ingredients['before'],
 ): NoiseSchedule | undefined {
   if (schedule !== OF_MODEL) return undefined;

@@ -41,23 +41,24 @@ const preset: Settings = {
 /** A denoiser that draws in a part of its teacher's steps (Salimans & Ho 2022). */
 async function make(ingredients: Ingredients<Settings>): Promise<Training> {
   const { settings, before } = ingredients;
-  const { denoiser, again } = await openTuned('distill', ingredients);
+  const opened = await openTuned('distill', ingredients);
+  const { denoiser, variables, again } = opened;
   const teacher = await again();
   const { sampling } = meaningFromJson(before!.checkpoint.meaning);
   const { halvings } = settings;
   const teacherSteps = settings.teacherSteps ?? (sampling?.sampler === 'ddim' ? sampling.steps : STEPS);
   if (!Number.isInteger(teacherSteps / 2 ** halvings))
     throw new UsageError(`--halvings ${halvings}: the teacher's ${teacherSteps} steps cannot be halved so often`);
-  const { network, parameters, parameterisation, levels } = denoiser;
+  const { network, parameterisation, levels } = denoiser;
   const steps = teacherSteps / 2 ** halvings;
   const task = distillation({
-    ...{ network, parameters, parameterisation, teacherSteps, halvings },
+    ...{ network, parameters: variables.parameters, parameterisation, teacherSteps, halvings },
     ...{ teacher: teacher.network, teacherParameters: teacher.parameters },
     levels: (count) => spacings.trailing(levels, count),
     every: Math.ceil(settings.steps! / halvings),
   });
   return {
-    ...tunedTraining(ingredients, { denoiser, task, sampling: { sampler: 'ddim', steps, spacing: 'trailing' } }),
+    ...tunedTraining(ingredients, { opened, task, sampling: { sampler: 'ddim', steps, spacing: 'trailing' } }),
     settings: { teacherSteps },
     description: `Student: ${settings.network}, ${parameterCount(network).toLocaleString('en')} parameters, ${steps} of its teacher's ${teacherSteps} steps`,
   };

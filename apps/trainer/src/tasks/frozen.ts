@@ -1,10 +1,16 @@
 import type { Checkpoint } from '@ddpm/checkpoint';
 import type { Network } from '@ddpm/diffusion';
-import { namedParameters } from '@ddpm/layers';
+import { loadParameters, namedParameters } from '@ddpm/layers';
 import type { Variables } from '@ddpm/train';
 
-/** A network's variables by the names of checkpoints: those that are trained, and those that are not, with their values. */
-export function variablesOf(denoiser: Network): {
+/**
+ * A network's variables by the names of checkpoints: those that are trained, and those that are not, with their values.
+ * @param weights of a checkpoint, which those that are not trained are given
+ */
+export function variablesOf(
+  denoiser: Network,
+  weights?: Checkpoint['weights'],
+): {
   readonly all: Variables;
   readonly parameters: Variables;
   readonly frozen: Variables;
@@ -13,6 +19,7 @@ export function variablesOf(denoiser: Network): {
   const all = namedParameters({ denoiser });
   const isFrozen = (name: string) => (denoiser.frozen ?? []).some((field) => name.startsWith(`denoiser.${field}.`));
   const frozen = new Map([...all].filter(([name]) => isFrozen(name)));
+  if (weights) loadParameters(Object.fromEntries(frozen), new Map([...weights].filter(([name]) => frozen.has(name))));
   return {
     all,
     parameters: new Map([...all].filter(([name]) => !isFrozen(name))),

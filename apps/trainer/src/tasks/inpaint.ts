@@ -24,6 +24,7 @@ import type { Batch } from '@ddpm/train';
 import * as tf from '@tensorflow/tfjs';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
+import { variablesOf } from './frozen';
 import type { Ingredients, Training } from './training';
 import { kind } from './training';
 import { openTuned, tunedTraining } from './tuned';
@@ -46,7 +47,7 @@ const preset: CommonSettings = {
 async function make(ingredients: Ingredients): Promise<Training> {
   const { settings, dataset, before } = ingredients;
   const own = Object.keys(knownCondition({ image: dataset.shape }, 1));
-  const { denoiser: opened } = await openTuned(NAME, ingredients, { given: own });
+  const { denoiser: opened } = await openTuned(NAME, ingredients, { given: own, latents: 'none' });
   const known = before!.checkpoint.networks.denoiser;
   const reference = opened.inpainting ? known : widerReference(known, opened);
   const denoiser = opened.inpainting ? opened : await widened(opened, reference, before!.folder);
@@ -54,7 +55,7 @@ async function make(ingredients: Ingredients): Promise<Training> {
   const source = levels.schedule ? stratified(levels.schedule) : levels.kind === 'flow' ? uniformFlow() : logNormal();
   const objective = { network, parameters, parameterisation, loss: l2, levels: source };
   const { drawn, ...trained } = tunedTraining(ingredients, {
-    denoiser,
+    opened: { denoiser, variables: variablesOf(network) },
     task: withMasks(denoising(objective)),
     validation: withMasks(denoising({ ...objective, evaluation: true })),
     given: (count) => knownCondition(denoiser, count),

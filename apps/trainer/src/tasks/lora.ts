@@ -8,6 +8,8 @@ import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
+import { valuesOf } from './frozen';
+import { latentOptions } from './latent';
 import type { Ingredients, Training } from './training';
 import { kind } from './training';
 import { openTuned, tunedTraining } from './tuned';
@@ -38,6 +40,7 @@ const options = {
         .optional(),
     },
   },
+  Latents: { latents: latentOptions.latents },
 } as const;
 type Settings = CommonSettings & SettingsOf<typeof options>;
 
@@ -59,21 +62,24 @@ const preset: Settings = {
 /** Low-rank updates of a denoiser, which stays as it is beside them (Hu et al. 2021). */
 async function make(ingredients: Ingredients<Settings>): Promise<Training> {
   const { settings } = ingredients;
-  const { denoiser } = await openTuned('lora', ingredients, { apart: true });
+  const opened = await openTuned('lora', ingredients, { apart: true, latents: settings.latents });
+  const { denoiser, variables } = opened;
   const { network: base, parameters: frozen, parameterisation, levels } = denoiser;
   const { lora: rank, loraAlpha: alpha = rank, loraLayers, seed } = settings;
   const pattern = new RegExp(loraLayers ?? '');
-  const updates = lowRank(base, { rank, alpha, layers: (path) => pattern.test(path), rng: new Random([seed, 'lora']) });
+  const updates = lowRank(base, {
+    ...{ rank, alpha, rng: new Random([seed, 'lora']) },
+    layers: (path) => variables.parameters.has(`denoiser.${path}.weight`) && pattern.test(path),
+  });
   const parameters = loraParameters(updates);
   const network = withLora(base, [{ lora: updates }]);
   const source = levels.schedule ? stratified(levels.schedule) : levels.kind === 'flow' ? uniformFlow() : logNormal();
   const objective = { network, parameters, parameterisation, loss: l2, levels: source };
-  const values = new Map([...frozen].map(([name, variable]) => [name, variable.dataSync<'float32'>().slice()]));
-  const own = { frozen, buffers: () => values };
   const trained = tunedTraining(ingredients, {
-    ...{ denoiser, network, parameters: new Map([...frozen, ...parameters]) },
-    task: { ...denoising(objective), ...own },
-    validation: { ...denoising({ ...objective, evaluation: true }), ...own },
+    opened: { ...opened, variables: { ...variables, frozen, kept: valuesOf(frozen) } },
+    ...{ network, parameters: new Map([...frozen, ...parameters]) },
+    task: denoising(objective),
+    validation: denoising({ ...objective, evaluation: true }),
   });
   const count = [...parameters.values()].reduce((sum, { size }) => sum + size, 0);
   return {
@@ -81,7 +87,7 @@ async function make(ingredients: Ingredients<Settings>): Promise<Training> {
     begun: true,
     meaning: meaningToJson({ ...denoiser, lora: { alpha } }),
     description: `LoRA: rank ${rank} in ${updates.size} layers of ${settings.network}, ${count.toLocaleString('en')} parameters`,
-    notes: [`Updates alone: ${FILE}, beside the checkpoint; ddpm-sample takes it by --lora`],
+    notes: [...(trained.notes ?? []), `Updates alone: ${FILE}, beside the checkpoint; ddpm-sample takes it by --lora`],
     files: async () => ({ [FILE]: await writeLora(updates, loraNames(base)) }),
     async dispose() {
       await trained.dispose();
@@ -94,6 +100,7 @@ async function make(ingredients: Ingredients<Settings>): Promise<Training> {
 export const lora = kind({
   name: 'lora',
   does: 'low-rank updates of the denoiser that --from names, on other images',
+  calledBy: 'lora',
   begins: ['denoise', 'text-to-image', 'distill', 'consistency'],
   presets: { lora: { does: 'rank 8, some hundred steps', settings: preset } },
   ...{ options, make },

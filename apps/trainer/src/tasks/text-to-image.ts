@@ -16,7 +16,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { checkNetwork } from '../check-network';
 import type { CommonSettings } from '../common-table';
 import { defaults } from '../defaults';
-import { once, quarters, toldOf } from './denoise';
+import { modelSchedule, once, quarters, toldOf } from './denoise';
 import { options as denoiseOptions } from './denoise-options';
 import { captionDropout, captionOptions, tellTokens, vocabularyOf } from './captions';
 import { variablesOf } from './frozen';
@@ -56,8 +56,19 @@ const pixelArt: Settings = {
   ...{ sampleEvery: 1000, checkpointEvery: 500 },
 };
 
+/** Small steps from what a model knows. */
+const fineTune: Settings = {
+  ...pixelArt,
+  ...{ dataset: 'folder', steps: 500, batchSize: 4, learningRate: 1e-5, warmup: 20, decay: 'constant', ema: 0.99 },
+  ...{ network: 'that of --from', networkOptions: {}, sampleEvery: 250, checkpointEvery: 250 },
+};
+
 const presets: Readonly<Record<string, Preset<Settings>>> = {
   'pixel-art': { does: 'portraits from words, in twenty minutes or so', settings: pixelArt },
+  'fine-tune': {
+    does: 'a model of words, such as a Stable Diffusion, on a folder of captioned pictures',
+    settings: fineTune,
+  },
 };
 
 /** A network that has a text transformer of its own, and one that is told what a frozen encoder says. */
@@ -93,7 +104,11 @@ async function make(ingredients: Ingredients<Settings>): Promise<Training> {
     levels,
     source,
     steady,
-  } = objectiveOf({ ...settings, levelSource: 'stratified', weighting: 'none' }, undefined);
+  } = objectiveOf(
+    { ...settings, levelSource: 'stratified', weighting: 'none' },
+    undefined,
+    modelSchedule(settings, before),
+  );
 
   const latents = await openLatents(settings, ingredients);
   const image = latents?.item ?? dataset.shape;
@@ -111,7 +126,7 @@ async function make(ingredients: Ingredients<Settings>): Promise<Training> {
     throw new Error(
       `--task text-to-image: network ${name} must take the conditions ${telling.conditions.join(', ')} alone, and takes ${network.conditions?.join(', ') || 'none'}`,
     );
-  const { all, parameters, frozen, kept } = variablesOf(network);
+  const { all, parameters, frozen, kept } = variablesOf(network, before?.checkpoint.weights);
   const captions = Array.from({ length: COUNT }, (_, i) => dataset.captions!(i % dataset.size)[0]);
   const [condition, one] = [await telling.condition(captions), await telling.condition(captions.slice(0, 1))];
   await checkNetwork(network, {

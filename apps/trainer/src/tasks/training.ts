@@ -21,6 +21,8 @@ export interface Kind<Settings = CommonSettings> {
    * then, unless others are asked for.
    */
   readonly begins?: readonly string[];
+  /** The option that asks for it where `--task` does not, such as `lora`. */
+  readonly calledBy?: string;
   /** The fields of an example that it cannot do without, beside the image, such as `label`. */
   readonly needs?: readonly string[];
   /**

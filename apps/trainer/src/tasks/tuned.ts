@@ -18,8 +18,12 @@ import {
 } from '@ddpm/models';
 import { tokenizerFromJson, withCaptionDropout } from '@ddpm/text';
 import type { Batch, Task, Variables } from '@ddpm/train';
+import type * as tf from '@tensorflow/tfjs';
 import type { CommonSettings } from '../common-table';
 import { once } from './denoise';
+import { variablesOf } from './frozen';
+import type { Latents } from './latent';
+import { openLatents, trainingOver } from './latent';
 import type { Ingredients, Training } from './training';
 
 /** Images in a preview, and how many are drawn at a time. */
@@ -38,31 +42,42 @@ export function checkTuned<S extends CommonSettings>(settings: S): S {
 /** The denoiser that a training tunes, and another like it, where there is a teacher. */
 export interface Opened {
   readonly denoiser: Denoiser;
+  /** Its variables, of which some may be frozen. */
+  readonly variables: ReturnType<typeof variablesOf>;
   /** The same, with variables of its own. */
   readonly again: () => Promise<Denoiser>;
+  /** What it works on, where it does not work on images. */
+  readonly latents?: Latents;
 }
 
 /**
  * The denoiser of the run that a training begins with, or goes on with.
  * @param options.apart whether low-rank updates are left out of its weights
  * @param options.given conditions that the training itself gives
+ * @param options.latents how latents are given to the task, of a model that works on some; none if it is of images
  * @throws UsageError if there is none, and Error in one line if the dataset does not have what it takes
  */
 export async function openTuned(
   name: string,
-  { settings, before, dataset }: Ingredients,
-  { apart = false, given = [] }: { apart?: boolean; given?: readonly string[] } = {},
+  ingredients: Ingredients,
+  {
+    apart = false,
+    given = [],
+    latents: how = 'mean',
+  }: { apart?: boolean; given?: readonly string[]; latents?: 'mean' | 'sample' | 'none' } = {},
 ): Promise<Opened> {
+  const { settings, before, dataset } = ingredients;
   if (!before) throw new UsageError(`--task ${name} begins with a denoiser: name its run by --from`);
   for (const option of ['network', 'networkOptions'] as const)
     if (JSON.stringify(settings[option]) !== JSON.stringify(before.checkpoint.settings[option]))
       throw new UsageError(`--${kebab(option)}: --task ${name} takes the network of the run that --from names`);
   const again = () =>
     loadDenoiser(before.checkpoint, { apart, run: before.folder, bases: [fileURLToPath(import.meta.url)] });
-  const denoiser = await again();
-  const { image, network, classNames, captions } = denoiser;
+  const opened = await again();
+  const { image, network, classNames, captions } = opened;
   const refuse = (why: string) => new Error(`--task ${name}: the model ${why}`);
-  if (image.join() !== dataset.shape.join())
+  if (opened.latents && how === 'none') throw refuse('works on latents, and it is of images');
+  if (!opened.latents && image.join() !== dataset.shape.join())
     throw refuse(`makes images of ${image.join('×')}, and the dataset has some of ${dataset.shape.join('×')}`);
   for (const condition of network.conditions ?? []) {
     if (given.includes(condition)) continue;
@@ -76,7 +91,12 @@ export async function openTuned(
     }
     throw refuse(`takes the condition '${condition}', which the dataset does not give`);
   }
-  return { denoiser, again };
+  const latents = opened.latents && (await openLatents({ latents: how }, ingredients));
+  return {
+    ...{ again, variables: variablesOf(network) },
+    denoiser: latents ? { ...opened, image: latents.item, latents: latents.meaning } : opened,
+    ...(latents && { latents }),
+  };
 }
 
 /** How a training draws: as ddpm-sample does where it is asked for nothing else. */
@@ -87,12 +107,13 @@ interface Drawing {
 
 /**
  * A training of a denoiser that draws, but for its description.
+ * @param options.opened the denoiser, and which of its variables are frozen
  * @param options.network what draws, where it is not the denoiser's own, and its variables
  */
 export function tunedTraining(
   { settings: { seed }, execution, before }: Ingredients<CommonSettings>,
   {
-    denoiser,
+    opened: { denoiser, variables, latents },
     task,
     validation = task,
     sampling = denoiser.sampling,
@@ -100,7 +121,7 @@ export function tunedTraining(
     parameters = denoiser.parameters,
     given,
   }: {
-    denoiser: Denoiser;
+    opened: Omit<Opened, 'again'>;
     task: Task;
     validation?: Task;
     sampling?: FewSteps;
@@ -131,7 +152,13 @@ export function tunedTraining(
       ...{ network: await compiled.get(), parameterisation, image, count, seed, sampler, prior, batch: BATCH },
       condition: condition ? { ...conditionOf(count), ...condition } : conditionOf(count),
       ...(lead && { lead }),
+      ...(latents && { decode: (made: tf.Tensor4D) => latents.compiled.decode(made) }),
     });
+  const shape = latents?.meaning.image ?? image;
+  const over = (own: Task, evaluation = false): Task => {
+    const whole = { ...own, frozen: new Map([...(own.frozen ?? []), ...variables.frozen]) };
+    return latents ? latents.over(whole, { evaluation }) : whole;
+  };
   const dropped = (whole: Task): Task => {
     if (tokenizer && captions.dropout > 0)
       return withCaptionDropout(whole, tokenizer, { probability: captions.dropout });
@@ -139,23 +166,25 @@ export function tunedTraining(
       ? withLabelDropout(whole, { none: classNames.length, probability: labelDropout })
       : whole;
   };
-  return {
-    ...{ task: dropped(task), validation, drawn },
+  const training = trainingOver(latents, {
+    ...{ task: dropped(over(task)), validation: over(validation, true), kept: variables.kept },
+    description: `Network: ${networks.denoiser.name}`,
     ...(tokenizer && { tokenizer }),
     networks: { denoiser: networks.denoiser },
     meaning: meaningToJson({ ...denoiser, ...(sampling && { sampling }) }),
     ...(measured && { measured }),
     async preview() {
-      return enlarge(imageGrid(toImages(await drawn(COUNT), [COUNT, ...image])), 2);
+      return enlarge(imageGrid(toImages(await drawn(COUNT), [COUNT, ...shape])), 2);
     },
     ...(!captions && {
       async images(count): Promise<Dataset> {
         const of = conditionOf(count)?.label.data as Int32Array | undefined;
         const pixels = toBytes(await drawn(count));
-        return arrayDataset({ pixels, shape: image, ...(of && { labels: of, classNames }) });
+        return arrayDataset({ pixels, shape, ...(of && { labels: of, classNames }) });
       },
     }),
     operations: async () => (await (await compiled.get()).cost()).operations,
     dispose: () => compiled.dispose(),
-  };
+  });
+  return { ...training, drawn };
 }

@@ -24,8 +24,14 @@ export async function readJson(path: string): Promise<JsonObject> {
   return value as JsonObject;
 }
 
-/** An object as Python writes it. */
-export function pythonJson(value: Readonly<Record<string, unknown>>): string {
-  const infinite = (_: string, one: unknown) => (one === Infinity || one === -Infinity ? `\u0000${one}` : one);
-  return `${JSON.stringify(value, infinite, 2).replace(/"\\u0000(-?Infinity)"/g, '$1')}\n`;
+/**
+ * An object as Python writes it.
+ * @param floats keys whose numbers are floating-point ones, which JavaScript does not tell from others where they are whole
+ */
+export function pythonJson(value: Readonly<Record<string, unknown>>, floats: readonly string[] = []): string {
+  const verbatim = (key: string, one: unknown) => {
+    if (one === Infinity || one === -Infinity) return `\u0000${one}`;
+    return Number.isInteger(one) && floats.includes(key) ? `\u0000${one as number}.0` : one;
+  };
+  return `${JSON.stringify(value, verbatim, 2).replace(/"\\u0000([^"]*)"/g, '$1')}\n`;
 }

@@ -1,5 +1,6 @@
 import type { Autoencoder } from '@ddpm/autoencoder';
 import { autoencoderFromConfig, loadAutoencoder } from '@ddpm/autoencoder';
+import type { JsonObject } from '@ddpm/checkpoint';
 import * as tf from '@tensorflow/tfjs-core';
 import type { ModelFiles } from './files';
 import type { Compiler } from './runner';
@@ -8,6 +9,8 @@ import { disposeAll, runner } from './runner';
 /** The latents that a U-Net works on, and images. */
 export interface PipelineLatents {
   readonly autoencoder: Autoencoder;
+  /** Its `config.json`. */
+  readonly config: JsonObject;
   /** Images [n, h, w, 3] in [−1, 1] → latents as the U-Net has them, scaled: the posterior's mean. */
   encode(images: tf.Tensor4D): Promise<tf.Tensor4D>;
   /** Such latents [n, h, w, c] → images in [−1, 1]. */
@@ -38,7 +41,7 @@ export function latentsOf({ config, tensors }: ModelFiles, compiler?: Compiler):
     compiler,
   );
   return {
-    autoencoder,
+    ...{ autoencoder, config },
     encode: (images) => encoder.run(images),
     decode: (latents) => decoder.run(latents),
     async dispose() {

@@ -114,7 +114,7 @@ test('what is saved opens again, to the bit', async () => {
   await expect(savePipeline(folder, pipeline)).rejects.toThrow('it holds files already');
   await expect(
     savePipeline(join(scratch, 'other'), { ...pipeline, scheduler: { _class_name: 'LCMScheduler' } }),
-  ).rejects.toThrow('pipelines are written with DDPMScheduler or DDIMScheduler, not LCMScheduler');
+  ).rejects.toThrow('pipelines of pixels are written with DDPMScheduler or DDIMScheduler, not LCMScheduler');
   expect(existsSync(join(scratch, 'other'))).toBe(false);
   await pipeline.dispose();
 });

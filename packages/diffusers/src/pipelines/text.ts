@@ -1,4 +1,5 @@
-import type { ClipText, ClipTokenizer } from '@ddpm/text';
+import type { JsonObject } from '@ddpm/checkpoint';
+import type { ClipText, ClipTokenizer, ClipTokenizerFiles } from '@ddpm/text';
 import { clipTextFromConfig, clipTokenizer } from '@ddpm/text';
 import * as tf from '@tensorflow/tfjs-core';
 import type { PipelineFiles } from './files';
@@ -9,6 +10,10 @@ import { disposeAll, runner } from './runner';
 export interface PipelineText {
   readonly tokenizer: ClipTokenizer;
   readonly encoder: ClipText;
+  /** Its `config.json`. */
+  readonly config: JsonObject;
+  /** The tokenizer's files. */
+  readonly files: ClipTokenizerFiles;
   /** Captions as the U-Net's `context`, [as many, length, width]. */
   readonly embed: (captions: readonly string[]) => Promise<tf.Tensor3D>;
   /** Frees what runs the encoder, and its weights. */
@@ -28,8 +33,7 @@ export function textOf({ config, tensors, tokenizer: files }: NonNullable<Pipeli
   }
   const { run, dispose } = runner(encoder, (tokens: tf.Tensor2D) => encoder.apply(tokens).sequence, compiler);
   const text: PipelineText = {
-    tokenizer,
-    encoder,
+    ...{ tokenizer, encoder, config, files },
     async embed(captions) {
       const ids = new Int32Array(captions.length * tokenizer.length);
       captions.forEach((caption, i) => ids.set(tokenizer.encode(caption), i * tokenizer.length));
