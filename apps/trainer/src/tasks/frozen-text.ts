@@ -38,7 +38,7 @@ export async function tellFrozen(
     dropped: (task) => (dropout > 0 ? withTextDropout(task, empty, { probability: dropout }) : task),
     meaning: { text: { folder, sha256, length, features, dropout } },
     training: { encode: (images) => Promise.resolve(withEncodedCaptions(images, encoder)) },
-    says: `told captions of ${length} tokens, of each ${features} features of ${folder}`,
+    says: `told what ${folder} says of captions, in ${length} tokens of ${features} features`,
     dispose: () => encoder.dispose(),
   };
 }
