@@ -29,7 +29,7 @@ export const table = {
     },
     count: {
       flag: '--count <n>',
-      does: 'how many images; by default 64, or 16 from words, or 8 between two, or 4 to compare',
+      does: 'how many images; by default 64, or 16 from words, or 8 between two or of a change, or 4 to compare',
       schema: wholeNumber(1).optional(),
       read: number,
     },

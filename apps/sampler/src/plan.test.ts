@@ -92,7 +92,7 @@ describe('a picture', () => {
   test('is hardly changed by a little strength, and more by more, each image in its own way', async () => {
     const changed = async (strength: number) => images(model, { from: first, count: 2, steps: 40, strength });
     const [little, much] = [await changed(0.02), await changed(0.9)];
-    expect(furthest(little, [...pixels, ...pixels])).toBeLessThan(0.1);
+    expect(furthest(little, [...pixels, ...pixels])).toBeLessThan(0.15);
     expect(furthest(much, [...pixels, ...pixels])).toBeGreaterThan(0.5);
     expect(much.subarray(0, size)).not.toEqual(much.subarray(size));
   });
