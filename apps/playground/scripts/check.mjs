@@ -117,6 +117,9 @@ async function say(browser) {
       };
     });
     agree('a portrait that is changed', differ(await drawn(root), changed));
+    await page.reload();
+    await root.waitFor({ timeout: patience, state: 'attached' });
+    agree('the same by its link', differ(await drawn(root), changed));
     assert.deepEqual(page.problems, []);
   } finally {
     await page.close();

@@ -109,6 +109,7 @@ async function circumstances() {
   const context = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
   const phone = await context.newPage();
   for (const view of ['points', 'say', 'paint', 'train', 'denoise']) {
+    await phone.goto('about:blank');
     await phone.goto(`${server.url}#${view}${view === 'denoise' ? '?steps=4' : ''}`);
     const ready = { points: phone.getByText(/Learned in/), train: phone.getByText(/Press Train/) };
     await (ready[view] ?? phone.locator('[data-done]')).waitFor({ timeout: patience, state: 'attached' });
