@@ -34,16 +34,17 @@ const common = () => ({
 });
 const options = () => ({
   ...{ ...common(), task: 'prior', timesteps: 20, captionDropout: 0.2, clip: join(folder, 'clip'), sampleEvery: 0 },
+  backend: 'compiled',
   networkOptions: { width: 8, layers: 1, heads: 2 },
 });
 const read = (run: string) => readCheckpoint(join(folder, run, 'checkpoint.safetensors'));
 
-test('a run that is resumed ends at the bits of one that was not, by the CLIP that it holds itself', async () => {
-  await execute({ ...options(), steps: 2, out: join(folder, 'half'), sampleEvery: 2 });
-  await execute({ ...options(), steps: 4, out: join(folder, 'whole') });
+test('a run that is resumed ends at the bits of one that was not, compiled, by the CLIP that it holds itself', async () => {
+  await execute({ ...options(), steps: 75, out: join(folder, 'half'), sampleEvery: 75 });
+  await execute({ ...options(), steps: 150, out: join(folder, 'whole') });
   const clip = await read('clip');
   renameSync(join(folder, 'clip'), join(folder, 'gone'));
-  await execute({ resume: join(folder, 'half'), steps: 4, quiet: true });
+  await execute({ resume: join(folder, 'half'), steps: 150, quiet: true });
   renameSync(join(folder, 'gone'), join(folder, 'clip'));
   const [resumed, straight] = await Promise.all(['half', 'whole'].map(read));
   expect([resumed.weights, resumed.state, resumed.meaning]).toEqual([
@@ -54,11 +55,10 @@ test('a run that is resumed ends at the bits of one that was not, by the CLIP th
   for (const [name, { data }] of clip.weights) expect(straight.weights.get(name)!.data).toEqual(data);
 });
 
-test('learns which vectors belong to a caption, compiled; they come from the seed, with guidance and without', async () => {
-  await execute({ ...options(), steps: 150, out: join(folder, 'learned'), backend: 'compiled' });
-  const prior = await loadDiffusionPrior(await read('learned'), { bases: [import.meta.url] });
+test('it has learned which vectors belong to a caption; they come from the seed, with guidance and without', async () => {
+  const prior = await loadDiffusionPrior(await read('whole'), { bases: [import.meta.url] });
   expect([prior.features, prior.image, prior.captions.length, prior.captions.dropout]).toEqual([6, [4, 4, 1], 2, 0.2]);
-  const makes = await compileDiffusionPrior(await prepareExecution('cpu'), prior);
+  const makes = await compileDiffusionPrior(await prepareExecution('compiled'), prior);
   const ofPictures = tf.tidy(() => {
     const shades = words.flatMap((_, i) => Array<number>(16).fill((80 * i) / 127.5 - 1));
     return prior.clip.clip.encodeImage(tf.tensor4d(shades, [4, 4, 4, 1])).dataSync<'float32'>();
