@@ -5,6 +5,7 @@ import { batchCount, examples, readExamples } from './examples';
 import type { Dataset } from './dataset';
 import { arrayDataset } from './dataset';
 import { holdOut, subset } from './subset';
+import { withEncodedCaptions } from './with-tokens';
 
 /** Image i is the row i, 255, 0, and so is known from its pixels; a flip shows. */
 const numbered = (size: number): Dataset =>
@@ -186,4 +187,29 @@ test('images that are held out are spread evenly, so that each class gives its s
     expect(() => holdOut(byClass, n)).toThrow(
       `holdOut: must leave some of 12 images, and hold out a whole number of them; got ${n}`,
     );
+});
+
+test('examples have what an encoder says of a caption of each image, the same caption wherever they start', async () => {
+  const captions = (i: number) => [`${i}`, `${i}`.repeat(2), `${i}`.repeat(3)];
+  const read = (caption: string) => {
+    const present = Float32Array.from({ length: 3 }, (_, k) => Number(k < caption.length));
+    return Promise.resolve({ text: present.map((there) => there * Number(caption[0])), present });
+  };
+  const told = withEncodedCaptions({ ...numbered(4), captions }, { length: 3, features: 1, read });
+  const batches = await collect(told, { batchSize: 4, count: 9 });
+  for (const { image, text, present } of batches) {
+    expect([text!.item, present!.item]).toEqual([[3, 1], [3]]);
+    image.data.forEach((_, at) => {
+      if (at % 3 !== 0) return;
+      const number = Math.round((image.data[at] + 1) * 127.5);
+      expect(text!.data[at]).toBe(number);
+      expect(present!.data[at]).toBe(1);
+    });
+  }
+  const lengths = batches.flatMap(({ present }) => [0, 1, 2, 3].map((k) => present!.data.subarray(3 * k, 3 * k + 3)));
+  expect(new Set(lengths.map((there) => there.join(''))).size).toBe(3);
+  expect((await collect(told, { batchSize: 4, count: 1, start: 8 }))[0]).toEqual(batches[8]);
+  expect(() => withEncodedCaptions(numbered(1), { length: 3, features: 1, read })).toThrow(
+    'withEncodedCaptions: the dataset has no captions to encode',
+  );
 });
