@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { Random } from '@ddpm/random';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Arrays, Batch, Gradients, Learner, LearnerOptions, OptimizerFor, Task, TrainStep } from './index';
 import { adam, count, eagerGradients, learner, sgd, train } from './index';
@@ -258,6 +259,31 @@ describe('train', () => {
     await second.restore(await first.save());
     expect(await collect(train({ ...options, learner: second, start: 2, steps: 4 }))).toEqual(log.slice(2));
     expect(await second.save()).toEqual(await whole.save());
+  });
+
+  test('draws the next inputs while a step is computed, unless the task learns from it', async () => {
+    for (const learns of [false, true]) {
+      const told: string[] = [];
+      const gradients = Object.assign(
+        async () => {
+          told.push('begun');
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          told.push('computed');
+          return { loss: 1, gradients: new Map(), losses: new Map([['loss', Float32Array.of(1)]]) };
+        },
+        { dispose: () => Promise.resolve() },
+      );
+      const made = meanTask();
+      const drawing: Task['draw'] = (batch, rng) => (told.push('drawn'), made.draw(batch, rng));
+      const task: Task = { ...made, draw: drawing, ...(!learns && { observe: undefined }) };
+      const log = await collect(train({ ...options, learner: await learner({ task, gradients }), steps: 2 }));
+      expect(told.join(' ')).toBe(
+        learns ? 'drawn begun computed drawn begun computed' : 'drawn begun drawn computed begun computed',
+      );
+      expect(log.map(({ inputs }) => [...inputs.noise.data])).toEqual(
+        [0, 1].map((step) => [...new Random([1, 'train', step]).normals(2)]),
+      );
+    }
   });
 
   test('asks for the rate of each step', async () => {

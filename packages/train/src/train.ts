@@ -31,7 +31,8 @@ export interface TrainStep extends StepResult {
 /**
  * For each step: examples, all that is random (`task.draw`), and a step of the optimizer. Yields after each, so that
  * the caller logs, saves and stops. All that is random in a step follows from `seed` and its number, so that a run that
- * starts at step k with what the learner saved there goes on exactly.
+ * starts at step k with what the learner saved there goes on exactly. Where the task learns nothing from its steps, the
+ * next step's inputs are drawn while a step is computed elsewhere, by workers or a device.
  * @throws Error if the examples end before the last step
  */
 export async function* train({
@@ -43,13 +44,25 @@ export async function* train({
   seed,
 }: TrainOptions): AsyncGenerator<TrainStep, void, undefined> {
   if (start >= steps) return;
-  let step = start;
-  for await (const batch of examples(start)) {
-    const inputs = learner.task.draw(batch, new Random([seed, 'train', step]));
-    const learningRate = typeof rate === 'number' ? rate : rate(step);
-    const result = await learner.step(inputs, learningRate);
-    yield { ...result, step, inputs, learningRate };
-    if (++step >= steps) return;
+  const { task } = learner;
+  const batches = examples(start)[Symbol.asyncIterator]();
+  const draw = async (step: number): Promise<Batch> => {
+    const next = await batches.next();
+    if (next.done) throw new Error(`train: the examples ended after ${step} of ${steps} steps`);
+    return task.draw(next.value, new Random([seed, 'train', step]));
+  };
+  try {
+    let drawn: Promise<Batch> | undefined;
+    for (let step = start; step < steps; step++) {
+      const inputs = await (drawn ?? draw(step));
+      const learningRate = typeof rate === 'number' ? rate : rate(step);
+      const taken = learner.step(inputs, learningRate);
+      drawn = task.observe || step + 1 === steps ? undefined : draw(step + 1);
+      // Whoever waits for it hears of it.
+      drawn?.catch(() => {});
+      yield { ...(await taken), step, inputs, learningRate };
+    }
+  } finally {
+    await batches.return?.();
   }
-  throw new Error(`train: the examples ended after ${step} of ${steps} steps`);
 }
