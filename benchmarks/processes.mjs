@@ -156,11 +156,11 @@ async function simulate(one) {
     );
     console.log(`machines  ${Object.keys(links).map((link) => `${link}: efficiency, exchange, in half the bytes`).join('   ')}`); // prettier-ignore
     for (const machines of [2, 4, 8, 16, 32, 64, 128, 256]) {
-      // Everyone draws the whole batch, and everyone takes the whole step of Adam.
-      const own = perMachine * perImage + adamEach * count;
-      const alone = own + drawFor * perMachine;
+      // Everyone draws the whole next batch while its workers compute, and takes the whole step of Adam.
+      const step = (drawn) => Math.max(drawn, perMachine * perImage + drawn / CORES) + adamEach * count;
+      const alone = step(drawFor * perMachine);
       const cells = Object.values(links).map((link) => {
-        const total = (share) => own + drawFor * perMachine * machines + share * exchangeSeconds(count, machines, link);
+        const total = (share) => step(drawFor * perMachine * machines) + share * exchangeSeconds(count, machines, link);
         const percent = (seconds) => `${((100 * alone) / seconds).toFixed(1)} %`;
         return `${percent(total(1))}, ${exchangeSeconds(count, machines, link).toFixed(2)} s, ${percent(total(0.5))}`;
       });

@@ -1,7 +1,7 @@
 // What several processes do together, for world.test.ts: the first prints what came out.
 import { joinWorld, launched } from '../dist/index.js';
 
-const world = await joinWorld({ launch: launched() });
+const world = await joinWorld({ launch: launched(), library: process.env.LIBRARY });
 const { rank, size } = world;
 // One vector of each process, but two of the first: 7 elements do not divide evenly.
 const vector = (value) => Float32Array.from({ length: 7 }, (_, i) => 10 ** value * (i + 1));

@@ -7,7 +7,7 @@ import type * as Bound from './bound';
 import type * as Ort from './ort';
 import type * as GradientsModule from '../gradients';
 
-/* WebGPU's way, on the processor: there are GPUs that this is tried on by scripts/verify-webgpu.mjs. */
+/* WebGPU's way, on the processor: there are GPUs that this is tried on by scripts/verify-backend.mjs. */
 let compileGradients: typeof GradientsModule.compileGradients;
 beforeAll(async () => {
   const real: typeof Ort = await import('./ort');

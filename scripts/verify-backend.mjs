@@ -1,7 +1,8 @@
-// Compares the backends webgpu and compiled: the tutorial's network, small, in loss, gradients, five steps of Adam and a
-// chain of sampling steps; then a run that is resumed on webgpu must end at the same bits, and where there is no GPU,
-// one line must say so. For a person to run, in a built clone:
-//   node scripts/verify-webgpu.mjs
+// Compares a backend with compiled: the tutorial's network, small, in loss, gradients, five steps of Adam and a chain of
+// sampling steps; then a run that is resumed on it must end at the same bits, and where there is no GPU for webgpu, one
+// line must say so. For a person to run, in a built clone:
+//   node scripts/verify-backend.mjs [--backend webgpu]
+// For tfjs-node, @tensorflow/tfjs-node must be found beside @ddpm/backend: verify-tensorflow.mjs builds one.
 // A GPU is not needed on Linux: Mesa's software Vulkan will do, of Mesa 23 or later (22.3 gives no adapter). On Debian 12
 // it comes from backports, and need not be installed:
 //   apt-get install libvulkan1 libllvm15
@@ -9,7 +10,7 @@
 //   for file in *.deb; do dpkg -x $file mesa; done
 //   L=$PWD/mesa/usr/lib/x86_64-linux-gnu
 //   echo "{\"file_format_version\":\"1.0.0\",\"ICD\":{\"library_path\":\"$L/libvulkan_lvp.so\",\"api_version\":\"1.3.0\"}}" > lvp.json
-//   LD_LIBRARY_PATH=$L VK_ICD_FILENAMES=$PWD/lvp.json node scripts/verify-webgpu.mjs
+//   LD_LIBRARY_PATH=$L VK_ICD_FILENAMES=$PWD/lvp.json node scripts/verify-backend.mjs
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
