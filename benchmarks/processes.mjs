@@ -131,6 +131,7 @@ const exchangeSeconds = (n, machines, { bytesPerSecond, latency }) =>
   (2 * 4 * n * (machines - 1)) / machines / bytesPerSecond + 2 * (machines - 1) * latency;
 
 async function simulate(one) {
+  console.log(`of a processor, for ${batch} images: ${Object.entries(one).map(([part, seconds]) => `${part} ${seconds.toFixed(3)} s`).join(', ')}`); // prettier-ignore
   const compute = one.stepUsed - one.drawUsed - one.optimizerUsed;
   const execution = await prepareExecution('compiled');
   const links = {
@@ -154,15 +155,16 @@ async function simulate(one) {
     console.log(
       `\n${name}: ${(count / 1e6).toFixed(1)} million parameters, ${(cost.operations / 1e9).toFixed(2)} GFLOP an image forward; ${perMachine} images a machine, of ${CORES} cores each, ${perImage.toFixed(3)} s an image`,
     );
-    console.log(`machines  ${Object.keys(links).map((link) => `${link}: efficiency, exchange, in half the bytes`).join('   ')}`); // prettier-ignore
+    console.log(`machines  ${Object.keys(links).map((link) => `${link}: efficiency, exchange, in half the bytes, drawn in between`).join('   ')}`); // prettier-ignore
     for (const machines of [2, 4, 8, 16, 32, 64, 128, 256]) {
       // Everyone draws the whole next batch while its workers compute, and takes the whole step of Adam.
-      const step = (drawn) => Math.max(drawn, perMachine * perImage + drawn / CORES) + adamEach * count;
-      const alone = step(drawFor * perMachine);
+      const [own, adam] = [perMachine * perImage, adamEach * count];
+      const [few, all] = [drawFor * perMachine, drawFor * perMachine * machines];
+      const step = (drawn) => Math.max(drawn, own + drawn / CORES) + adam;
       const cells = Object.values(links).map((link) => {
-        const total = (share) => step(drawFor * perMachine * machines) + share * exchangeSeconds(count, machines, link);
-        const percent = (seconds) => `${((100 * alone) / seconds).toFixed(1)} %`;
-        return `${percent(total(1))}, ${exchangeSeconds(count, machines, link).toFixed(2)} s, ${percent(total(0.5))}`;
+        const exchange = exchangeSeconds(count, machines, link);
+        const percent = (seconds) => `${((100 * step(few)) / seconds).toFixed(0)} %`;
+        return `${percent(step(all) + exchange)}, ${exchange.toFixed(2)} s, ${percent(step(all) + exchange / 2)}, ${percent(own + all + adam + exchange)}`;
       });
       console.log(`${String(machines).padStart(8)}  ${cells.join('   ')}`);
     }

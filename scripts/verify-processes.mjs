@@ -22,8 +22,8 @@ const folder = mkdtempSync(join(tmpdir(), 'ddpm-processes-'));
 const other = join(root, 'apps/trainer/dist/other.js');
 const app = (name) => join(root, 'apps', name, 'dist/cli.js');
 
-for (const [name, step] of Object.entries({ images: 3, others: 4 })) {
-  mkdirSync(join(folder, name));
+for (const [name, step] of Object.entries({ images: 3, 'elsewhere/images': 4 })) {
+  mkdirSync(join(folder, name), { recursive: true });
   for (let i = 0; i < 600; i++) {
     const data = Uint8Array.from({ length: 16 }, (_, k) => (k * (i + step) * 5 + i) % 256);
     writeFileSync(join(folder, name, `${i}.png`), encodePng({ width: 4, height: 4, channels: 1, data }));
@@ -138,7 +138,7 @@ try {
     const { status, own: lines } = run(2, own, ...settings, '--steps', '2', '--out', 'none');
     check(status !== 0 && lines.length === 1 && checkpoints('none') === 0, `${what}: ${lines.join(' | ')}`);
   };
-  differently('other images', "process.argv[process.argv.indexOf('images')] = 'others';");
+  differently('other images', "process.chdir('elsewhere');");
   writeFileSync(other, `${readFileSync(app('trainer'), 'utf8')}\n// Another.\n`);
   differently('another version', `program = ${JSON.stringify(other)};`);
   differently('another configuration', "process.argv.push('--seed', '5');");
