@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, LDMPipeline, StableDiffusionPipeline, UNet2
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-folder, count, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+folder, count, seed, only = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 
 diffusers.utils.logging.set_verbosity_error()
 diffusers.utils.logging.disable_progress_bar()
@@ -127,6 +127,8 @@ for number in range(count):
     channels = rng.choice([3, 4, 4])
     steps = rng.choice([1, 2, 5, 7])
     own, name, options = scheduler(rng, stable)
+    if only and only not in (name, 'StableDiffusionPipeline' if stable else 'LDMPipeline', f"{'StableDiffusionPipeline' if stable else 'LDMPipeline'}/{name}"):
+        continue
     vae = spread(autoencoder(rng, 4 if stable else channels, not stable and rng.random() < 0.6), generator)
     path = os.path.join(folder, str(number))
     n = rng.choice([1, 2, 3])
@@ -203,19 +205,30 @@ for number in range(count):
         encoded = vae.encode(io["picture"])
         io["mean"] = encoded.latents if isinstance(vae, VQModel) else encoded.latent_dist.mean
         io["decoded"] = vae.decode(io["mean"]).sample
+
+    def draw(dtype):
+        """The image, with all that is computed in this precision."""
+        pipe.to(dtype)
+        noise = latents.to(dtype)
+        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
         if stable:
-            image = pipe(
+            return pipe(
                 asked["prompt"], negative_prompt=asked["negativePrompt"], guidance_scale=asked["guidanceScale"],
-                num_inference_steps=steps, latents=latents, height=h * factor, width=w * factor, output_type="np",
+                num_inference_steps=steps, latents=noise, height=h * factor, width=w * factor, output_type="np",
             ).images
-        else:
-            # The pipeline draws its own noise.
-            # It scales it before it asks for the steps, by the scale of others where those depend on their number.
-            pipe.scheduler.set_timesteps(steps)
-            module = sys.modules[LDMPipeline.__module__]
-            before, module.randn_tensor = module.randn_tensor, lambda *_, **__: latents
-            image = pipe(num_inference_steps=steps, output_type="np").images
+        # The pipeline draws its own noise, and scales it before it asks for the steps, by the scale of others where those
+        # depend on their number.
+        pipe.scheduler.set_timesteps(steps)
+        module = sys.modules[LDMPipeline.__module__]
+        before, module.randn_tensor = module.randn_tensor, lambda *_, **__: noise
+        try:
+            return pipe(num_inference_steps=steps, output_type="np").images
+        finally:
             module.randn_tensor = before
+
+    with torch.no_grad():
+        image = draw(torch.float32)
+        io["exact"] = torch.tensor(np.ascontiguousarray(draw(torch.float64)))
     io["image"] = torch.tensor(np.ascontiguousarray(image))
     asked["description"] = f"{type(pipe).__name__}, {type(pipe.scheduler).__name__} {options if given else 'its own'}, {steps} steps, {n} of {h}x{w}"
     save_file({key: value.contiguous().float() for key, value in io.items()}, os.path.join(path, "io.safetensors"))
