@@ -157,7 +157,7 @@ export const show: Show = (root, { settings, remember }) => {
                 <figcaption>Your drawing</figcaption>
               </figure>
               <figure>
-                <canvas role="img" aria-label="Pictures made of the drawing"></canvas>
+                <canvas width="28" height="28" role="img" aria-label="Pictures made of the drawing"></canvas>
                 <figcaption>What the model makes of it</figcaption>
               </figure>
             </div>

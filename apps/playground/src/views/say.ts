@@ -225,7 +225,7 @@ export const show: Show = (root, { settings, remember }) => {
                         ?disabled=${!state.values}
                         @click=${() => choose(i)}
                       >
-                        <canvas></canvas>
+                        <canvas width="16" height="16"></canvas>
                       </button>
                     `,
                   )}

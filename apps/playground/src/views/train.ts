@@ -122,11 +122,11 @@ export const show: Show = (root, { settings, remember }) => {
           <div>
             <div class="pictures">
               <figure>
-                <canvas role="img" aria-label="Pictures to learn"></canvas>
+                <canvas width="16" height="16" role="img" aria-label="Pictures to learn"></canvas>
                 <figcaption>Of what it learns</figcaption>
               </figure>
               <figure>
-                <canvas role="img" aria-label="Pictures that it draws"></canvas>
+                <canvas width="16" height="16" role="img" aria-label="Pictures that it draws"></canvas>
                 <figcaption>What it draws${state.step > 0 ? `, after ${state.step} steps` : ''}</figcaption>
               </figure>
             </div>
