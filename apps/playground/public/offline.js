@@ -22,6 +22,7 @@ async function answer(request) {
 self.addEventListener('fetch', (event) => {
   const { method, mode, url } = event.request;
   const { origin, pathname } = new URL(url);
-  const own = origin === self.location.origin && (mode === 'navigate' || pathname.includes('/assets/'));
+  const own =
+    origin === self.location.origin && (mode === 'navigate' || pathname.endsWith('/') || pathname.includes('/assets/'));
   if (method === 'GET' && own) event.respondWith(answer(event.request));
 });

@@ -53,7 +53,6 @@ async function open(): Promise<void> {
 addEventListener('hashchange', () => {
   if (location.hash !== written) void open();
 });
-void open();
 
 for (const type of ['dragover', 'dragleave', 'drop'] as const)
   addEventListener(type, (event) => {
@@ -71,5 +70,28 @@ link.addEventListener('click', (event) => {
   });
 });
 
-// Keeps what has been loaded, so that the page works offline.
-if (import.meta.env.PROD && 'serviceWorker' in navigator) void navigator.serviceWorker.register('./offline.js');
+/**
+ * Has a service worker keep what is loaded from now on, and fetches what has been loaded before once more, so that the page
+ * works offline after its first visit. It waits for that, but not for long.
+ */
+async function keepLoaded(): Promise<void> {
+  if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
+  const { serviceWorker } = navigator;
+  const first = serviceWorker.controller === null;
+  const keeps = new Promise<void>((resolve) => {
+    serviceWorker.addEventListener(
+      'controllerchange',
+      () => {
+        const before = performance.getEntriesByType('resource').map(({ name }) => name);
+        if (first) for (const url of ['./', ...before]) fetch(url).catch(() => {});
+        resolve();
+      },
+      { once: true },
+    );
+  });
+  const registered = await serviceWorker.register('./offline.js').catch(() => undefined);
+  if (registered && first) await Promise.race([keeps, new Promise((resolve) => setTimeout(resolve, 1000))]);
+}
+
+await keepLoaded();
+await open();
