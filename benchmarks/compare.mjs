@@ -25,14 +25,18 @@ export function comparing(python, rounds) {
   return (model, request, { names, times = rounds } = {}) => compare(sides, model, request, { names, times });
 }
 
-/** The same on a GPU: ours by a backend, and PyTorch's eager, in channels_last, and compiled. */
-export function comparingOnGpu(python, rounds, backend) {
-  const torch = (...how) => start(python, [file('pytorch.py'), threads, 'cuda', ...how]);
+/**
+ * The same on a GPU: ours by a backend, PyTorch's eager, in channels_last, and compiled, and TensorFlow.js's own.
+ * @param device PyTorch's: 'cuda', or 'cpu' to try the comparison out
+ */
+export function comparingOnGpu(python, rounds, { backend, tfjs, device }) {
+  const torch = (...how) => start(python, [file('pytorch.py'), threads, device, ...how]);
   const sides = {
     ours: () => start(process.execPath, [file('ours.mjs'), backend]),
     eager: () => torch(),
     channelsLast: () => torch('channels_last'),
     compiled: () => torch('channels_last', 'compile'),
+    tfjs: () => start(process.execPath, [file('ours.mjs'), tfjs]),
   };
   return (model, request) => compare(sides, model, request, { times: rounds });
 }
@@ -43,15 +47,21 @@ export function comparingOnGpu(python, rounds, backend) {
  */
 async function compare(sides, model, request, { names = Object.keys(sides), times }) {
   const peers = [];
+  const results = {};
   for (const name of names) {
     const peer = await sides[name]();
-    if (peer) peers.push({ name, peer, seconds: [] });
+    if (!peer) continue;
+    try {
+      await peer.ask(model);
+      // The first runs compile, allocate and warm up.
+      results[name] = { preparation: (await peer.ask({ ...request, repeat: 2 })).preparation };
+      peers.push({ name, peer, seconds: [] });
+    } catch (error) {
+      // Too little memory for it, or no compiler.
+      console.error(error.message);
+      peer.stop();
+    }
   }
-  for (const { peer } of peers) await peer.ask(model);
-  const results = {};
-  // The first runs compile, allocate and warm up.
-  for (const { name, peer } of peers)
-    results[name] = { preparation: (await peer.ask({ ...request, repeat: 2 })).preparation };
   for (let round = 0; round < times; round++) {
     for (const { name, peer, seconds } of peers) {
       const answer = await peer.ask({ ...request, repeat: 1 });
@@ -60,13 +70,13 @@ async function compare(sides, model, request, { names = Object.keys(sides), time
     }
   }
   // Of each round, since other work on the machine slows a whole round more often than one side of it.
-  const [ours] = peers;
-  for (const { name, seconds } of peers)
+  const ours = peers.find(({ name }) => name === 'ours');
+  for (const { name, seconds } of ours ? peers : [])
     results[name].ratio = median(seconds.map((time, round) => time / ours.seconds[round]));
   for (const { peer } of peers) peer.stop();
   return results;
 }
 
 export const seconds = (result) => (result ? `${result.seconds.toFixed(3)} s` : '–');
-export const ratio = (result) => (result ? `${result.ratio.toFixed(2)}×` : '–');
+export const ratio = (result) => (result?.ratio === undefined ? '–' : `${result.ratio.toFixed(2)}×`);
 export const megabytes = (result) => (result ? `${Math.round(result.peakMegabytes)} MB` : '–');
