@@ -26,23 +26,29 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
  * which name its source files and run over many lines.
  */
 export function reasonOnDevice(message: string): string {
-  const [words] = message
-    .replace(/\s+/g, ' ')
-    .trim()
-    .split(/ Stacktrace:| ==*\^/);
-  const said = words.length > LONGEST ? `${words.slice(0, LONGEST)}…` : words;
-  if (/device\b.{0,40}\blost|DEVICE_LOST|Failed to download data from buffer|CUDA failure (4|46|719|999)\b/i.test(said))
-    return `the GPU was lost (${said})`;
-  if (
-    /out of (device )?memory|OUT_OF_(HOST|DEVICE)_MEMORY|Failed to allocate|bad_alloc|CUDA failure 2\b|ALLOC_FAILED/i.test(
-      said,
-    )
-  )
-    return `too little memory; take fewer examples at a time (${said})`;
-  if (/Too many storage buffers|exceeds the max\w* .*(binding|buffer) size/i.test(said))
-    return `a result is larger than it takes; take fewer examples at a time (${said})`;
-  return said;
+  const [words] = message.replace(/\s+/g, ' ').trim().split(' Stacktrace:');
+  // Without the line of its source, the function's type and the condition.
+  const plain = words.replace(/(\/\S+\.(cc|h|cpp):\d+) .* was false\. /, '').replace(/\/\S+\.(cc|h|cpp):\d+ /g, '');
+  const said = plain.length > LONGEST ? `${plain.slice(0, LONGEST)}…` : plain;
+  const [hint] = hints.find(([, words]) => words.test(plain)) ?? [];
+  return hint === undefined ? said : `${hint} (${said})`;
 }
+
+/** By the words of ONNX Runtime, Dawn and CUDA. */
+const hints: readonly (readonly [hint: string, words: RegExp])[] = [
+  [
+    'the GPU was lost',
+    /device\b.{0,40}\blost|DEVICE_LOST|Failed to download data from buffer|CUDA failure (4|46|719|999)\b/i,
+  ],
+  [
+    'too little memory; take fewer examples at a time',
+    /out of (device )?memory|OUT_OF_(HOST|DEVICE)_MEMORY|Failed to allocate|bad_alloc|CUDA failure 2\b|ALLOC_FAILED/i,
+  ],
+  [
+    'a result is larger than it takes; take fewer examples at a time',
+    /Too many storage buffers|exceeds the max\w* .*(binding|buffer) size/i,
+  ],
+];
 
 /** As many letters of a message as are shown. */
 const LONGEST = 300;

@@ -34,6 +34,9 @@ export function openSession(
   model: Uint8Array,
   { threads, optimization, sleep = false, frugal = false, device = 'cpu', locations }: SessionOptions,
 ): Promise<InferenceSession> {
+  // What goes wrong is thrown, and need not be printed as well; but for a provider's library that does not load. The
+  // first session of a process decides.
+  ort.env.logLevel = device === 'cuda' ? 'error' : 'fatal';
   return ort.InferenceSession.create(hostArray(model), {
     executionProviders: [device],
     graphOptimizationLevel: optimization,
@@ -44,7 +47,6 @@ export function openSession(
     // Otherwise ORT keeps what a first run took, and a second time as much in one piece.
     enableMemPattern: false,
     enableCpuMemArena: !frugal,
-    // What goes wrong is thrown; it need not be printed as well.
     logSeverityLevel: 4,
     ...(locations && { preferredOutputLocation: locations }),
   });
