@@ -233,7 +233,11 @@ describe('ddpm-sample', () => {
   });
 
   test.each([
-    [['run', '--export', 'model.pt'], 2, '--export must name a file ending in .onnx or .safetensors, got model.pt'],
+    [
+      ['run', '--export', 'model.pt'],
+      2,
+      '--export must name a file ending in .onnx or .safetensors, or a new folder, got model.pt',
+    ],
     [['run', '--export', join('nowhere', 'model.onnx')], 1, 'nowhere'],
   ])('refuses to export %j', (args, code, message) => {
     const { status, stderr } = run(...args);

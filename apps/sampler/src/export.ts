@@ -6,6 +6,7 @@ import type { Model } from '@ddpm/models';
 import { writeSafetensors } from '@ddpm/safetensors';
 import { toTorchStateDict, Unet } from '@ddpm/unet';
 import * as tf from '@tensorflow/tfjs';
+import { exportPipeline } from './export-pipeline';
 
 /**
  * The denoiser: `x` [n, h, w, c] and `t` [n] float32 → what the parameterisation's name says; β, as JSON, and the rest
@@ -62,12 +63,18 @@ const formats: Readonly<
 
 /** @throws UsageError if the file's name does not tell a format that there is */
 export function checkExportPath(file: string): void {
-  if (!(extname(file) in formats))
-    throw new UsageError(`--export must name a file ending in ${Object.keys(formats).join(' or ')}, got ${file}`);
+  if (extname(file) !== '' && !(extname(file) in formats))
+    throw new UsageError(
+      `--export must name a file ending in ${Object.keys(formats).join(' or ')}, or a new folder, got ${file}`,
+    );
 }
 
-/** Writes a model for others: as ONNX, or as a PyTorch state_dict of the tutorial's U-Net, by the file's ending. */
+/**
+ * Writes a model for others: as ONNX, or as a PyTorch state_dict of the tutorial's U-Net, by the file's ending, or as a
+ * folder of diffusers.
+ */
 export async function exportModel(model: Model, file: string, warn: (line: string) => void): Promise<void> {
+  if (extname(file) === '') return exportPipeline(model, file);
   const bytes = await formats[extname(file)](model, warn);
   await writeFileAtomic(file, bytes);
 }

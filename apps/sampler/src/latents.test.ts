@@ -1,16 +1,18 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { arraysHash } from '@ddpm/app-common';
 import { AutoencoderKl } from '@ddpm/autoencoder';
 import { image as predictsImage } from '@ddpm/diffusion';
 import { prepareExecution } from '@ddpm/execution';
 import { encodePng } from '@ddpm/images/png';
 import { namedParameters } from '@ddpm/layers';
 import type { Model } from '@ddpm/models';
-import { draw, scheduleLevels } from '@ddpm/models';
+import { captionTokens, draw, meaningFromJson, openModel, pipelineCheckpoint, scheduleLevels } from '@ddpm/models';
 import { cosineSchedule } from '@ddpm/schedules';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs';
+import { checkExportPath, exportModel } from './export';
 import { isLatent, latentsOf, openLatentModel } from './latents';
 import { settingsFrom } from './options';
 import { planFor } from './plan';
@@ -124,6 +126,25 @@ test('a run over latents goes on from pictures, keeps what a mask says, and lies
   ).toBe(true);
   expect(await drawn({ interpolate: [first, second], strength: 0.5, count: 3 })).toHaveLength(3);
   await latents.dispose();
+});
+
+test('a model that began with a folder of diffusers becomes one again', async () => {
+  const model = await openModel(folder);
+  const exported = join(scratch, 'exported');
+  checkExportPath(exported);
+  await exportModel(model, exported, () => undefined);
+  const [before, after] = [await pipelineCheckpoint(folder), await pipelineCheckpoint(exported)];
+  const hash = ({ weights }: typeof before) => arraysHash([...weights].map(([name, { data }]) => [name, data]));
+  expect(hash(after)).toBe(hash(before));
+  const { levels, captions, ...same } = meaningFromJson(after.meaning);
+  const { levels: own, captions: words, ...expected } = meaningFromJson(before.meaning);
+  expect(same).toEqual(expected);
+  levels.schedule!.betas.forEach((beta, t) => expect(beta).toBeCloseTo(own.schedule!.betas[t], 6));
+  expect(captionTokens(captions!, ['red apple'])).toEqual(captionTokens(words!, ['red apple']));
+  const other = { ...model, networks: { denoiser: { name: '@ddpm/unet', options: {} } } };
+  await expect(exportModel(other, join(scratch, 'other'), () => undefined)).rejects.toThrow(
+    "only a model that began with a folder of diffusers becomes one; this is diffusers' Stable Diffusion",
+  );
 });
 
 test('a caption that is too long is told, and what does not fit is an error in a line', async () => {

@@ -268,7 +268,7 @@ export const table = {
     },
     export: {
       flag: '--export <file>',
-      does: 'draw nothing, but write the network as ONNX (.onnx), or as a PyTorch state_dict (.safetensors, of the U-Net)',
+      does: 'draw nothing, but write the network as ONNX (.onnx), or as a PyTorch state_dict (.safetensors, of the U-Net); or, by the name of a new folder, one that began with a folder of diffusers as such',
       schema: z.string().optional(),
     },
   },

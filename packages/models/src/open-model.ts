@@ -23,6 +23,8 @@ export interface Model {
   readonly description: string;
   /** One line for each newer checkpoint that cannot be used. */
   readonly unusable: readonly string[];
+  /** How its networks are made, of a checkpoint, or of what diffusers saved. */
+  readonly networks?: Checkpoint['networks'];
   /** How many steps it was trained for, where that is known. */
   readonly step?: number;
   /** The settings that it was trained with, by the trainer's names, where they are known. */
@@ -56,11 +58,11 @@ export async function openModel(path: string, options: OpenModelOptions = {}): P
   }
   if (isPipelineFolder(path)) {
     const checkpoint = { ...(await pipelineCheckpoint(path)), state: new Map() };
-    const { denoiser } = await checkpointModel(path, checkpoint, { ...options, run: path, folder: path });
+    const { denoiser, networks } = await checkpointModel(path, checkpoint, { ...options, run: path, folder: path });
     const { captions, latents } = denoiser;
     const what = captions ? 'Stable Diffusion' : latents ? 'latent diffusion' : 'UNet2DModel';
     const description = `diffusers' ${what}, ${imagesOf(denoiser)}`;
-    return { ...{ denoiser, kind: 'pipeline', folder: path, description }, unusable: [], trained: {} };
+    return { ...{ denoiser, networks, kind: 'pipeline', folder: path, description }, unusable: [], trained: {} };
   }
   const { checkpoint, path: newest, unusable } = await findCheckpoint(path);
   return { ...(await checkpointModel(newest, checkpoint, { ...options, run: path, folder: path })), unusable };
@@ -101,5 +103,5 @@ function described(
   { run, folder }: { run: string; folder: string },
 ): Model {
   const description = `${networks.denoiser.name} after ${step} steps, ${imagesOf(denoiser)}`;
-  return { ...{ denoiser, kind: 'checkpoint', folder, run, description, step, trained }, unusable: [] };
+  return { ...{ denoiser, networks, kind: 'checkpoint', folder, run, description, step, trained }, unusable: [] };
 }
