@@ -1,8 +1,9 @@
 // Emoji at 64×64 from words, learned in the latents of an autoencoder and as pixels, in the same time:
 //
-//   node latents.mjs [--minutes 60] [--autoencoder-minutes 20] [--data-dir FOLDER] [--images 1024] [--out FOLDER]
+//   node latents.mjs [--minutes 60] [--autoencoder-minutes 20] [--data-dir FOLDER] [--images 1024] [--out FOLDER] [--dataset folder]
 //
-// FOLDER has the emoji's packages in its node_modules (packages/datasets/README.md). The autoencoder is trained for
+// FOLDER has the emoji's packages in its node_modules (packages/datasets/README.md), or, with --dataset folder, captioned
+// pictures. The autoencoder is trained for
 // --autoencoder-minutes, the denoiser of its latents for what is left of --minutes, that of pixels for --minutes: each for
 // as many steps as that takes at the pace of its first ones. Prints steps, their time, the peak of memory, the time of 64
 // images, and the Fréchet distance to the training images. What is in --out by name is not made again, so that it goes on.
@@ -16,6 +17,7 @@ const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '60' },
     'autoencoder-minutes': { type: 'string', default: '20' },
+    dataset: { type: 'string', default: 'emoji' },
     'data-dir': { type: 'string' },
     images: { type: 'string', default: '1024' },
     out: { type: 'string', default: 'latents' },
@@ -28,7 +30,7 @@ if (!(first > 0 && minutes > first)) throw new Error('--minutes must be more tha
 
 /** Steps by which a training's pace is measured, of which the first ones are left out. */
 const [TRIED, WARM] = [20, 5];
-const common = ['--dataset', 'emoji', '--image-size', '64', '--no-flip', '--validation', '256', '--quiet'];
+const common = ['--dataset', values.dataset, '--image-size', '64', '--no-flip', '--validation', '0', '--quiet'];
 if (values['data-dir']) common.push('--data-dir', resolve(values['data-dir']));
 const words = ['--task', 'text-to-image', '--vocabulary', 'byte-pairs', '--caption-length', '24'];
 /** Of both denoisers: the levels begin at squares of 16×16. */
