@@ -106,7 +106,8 @@ const { decodePng } = await import(
 const pictures = (backend) => {
   const out = `images-${backend}`;
   succeed('sampler', 'whole', '--count', '4', '--format', 'png', '--backend', backend, '--out', out);
-  return readdirSync(join(folder, out)).map((name) => decodePng(readFileSync(join(folder, out, name))).data);
+  const names = readdirSync(join(folder, out)).filter((name) => name.endsWith('.png'));
+  return names.map((name) => decodePng(readFileSync(join(folder, out, name))).data);
 };
 const reference = pictures('compiled');
 succeed('trainer', ...settings, '--steps', '5', '--backend', 'compiled', '--out', 'compiled');

@@ -22,7 +22,7 @@ export function deis(config: SchedulerConfig, steps: number): Scheduler {
   if (order === 3 && config.use_beta_sigmas) refuse(config, 'solver_order', 'but 1 and 2 with use_beta_sigmas');
   const { levels, reading } = solverLevels(config, deisSpacing(config, trainingOf(config), steps));
   return {
-    sampler: sampler(levels, { order, lowerOrderFinal: lowerOrderFinal && steps < 15 }),
+    sampler: sampler(levels, { order, lowerOrderFinal: lowerOrderFinal && steps < 15, cautious: false }),
     initialScale: 1,
     denoise: denoiseOf(config, { reading }),
   };

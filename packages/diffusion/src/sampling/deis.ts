@@ -12,12 +12,17 @@ import { checkOrder, shortRun, stepOrder } from './step-order';
  * @param levels from noise to image, such as `trailing(schedule, 10)`
  * @param options.order how many evaluations a step looks back on, 1 to 3
  * @param options.lowerOrderFinal whether the order is lower at the end; by default that of short runs is
+ * @param options.cautious whether a step much longer than the one before is of order 1; it is by default
  * @throws RangeError unless the order is 1, 2 or 3
  */
 export const deis = fromNoise(
   (
     levels: readonly Level[],
-    { order = 2, lowerOrderFinal = shortRun(levels) }: { order?: number; lowerOrderFinal?: boolean } = {},
+    {
+      order = 2,
+      lowerOrderFinal = shortRun(levels),
+      cautious = true,
+    }: { order?: number; lowerOrderFinal?: boolean; cautious?: boolean } = {},
   ): Sampler => {
     checkOrder('deis', order, 3);
     return {
@@ -29,7 +34,10 @@ export const deis = fromNoise(
         if (next.sigma === 0) return tf.clone(now.x0);
         // u = log ρ, from where the step begins.
         const u = (level: Level) => lambda(now.level) - lambda(level);
-        const past = before.slice(0, stepOrder(levels, index, order, evaluations.length, lowerOrderFinal) - 1);
+        const past = before.slice(
+          0,
+          stepOrder(levels, index, order, evaluations.length, lowerOrderFinal, cautious) - 1,
+        );
         const noise = noiseIn(now);
         return combine(
           [next.signal, now.x0],

@@ -8,7 +8,7 @@ const LONGEST = 2;
  * The order of a multistep method's step: as high as the evaluations so far allow, and 1 at the image, where λ is
  * infinite, and where the step is so much longer than the one before that a line through the past would be drawn too
  * far: such is the one to t = 0 of `leading` and `linspace`. With `lowered` it is no more than the steps that are left
- * ("lower order final").
+ * ("lower order final"); unless `cautious`, suddenly longer steps are as others.
  */
 export function stepOrder(
   levels: readonly Level[],
@@ -16,11 +16,12 @@ export function stepOrder(
   order: number,
   known: number,
   lowered: boolean,
+  cautious = true,
 ): number {
   const left = levels.length - 1 - index;
   if (levels[index + 1].sigma === 0) return 1;
   const length = (i: number) => lambda(levels[i + 1]) - lambda(levels[i]);
-  if (index > 0 && length(index) > LONGEST * length(index - 1)) return 1;
+  if (cautious && index > 0 && length(index) > LONGEST * length(index - 1)) return 1;
   return Math.min(order, known, lowered ? left : order);
 }
 
