@@ -46,7 +46,7 @@ function bitsOf(folder) {
   return Object.fromEntries(measured().map(({ variance, total }) => [variance, total]));
 }
 
-/** What was measured of 25 steps of a sampler, at each scale of guidance. */
+/** The measures of 25 steps of a sampler, at each scale of guidance. */
 function measured(folder, sampler, { classifier, scales = [undefined] } = {}) {
   const of = (scale) =>
     read(folder, 'evaluation.json').find(

@@ -12,7 +12,7 @@ export interface How {
   readonly eta?: number;
   /** Where x_T comes from: standard, or matched to the images. */
   readonly prior: string;
-  /** What made CLIP's vectors of captions, of a decoder. */
+  /** The prior that made CLIP's vectors of captions, of a decoder. */
   readonly vectors?: string;
   /** How much classes or captions count; 1, the model as it is, where it is missing. */
   readonly guidance?: number;

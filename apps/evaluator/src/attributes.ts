@@ -10,7 +10,7 @@ export interface Attributes {
   readonly seen: Agreement;
   /** Combinations that training lacked. */
   readonly heldOut: Agreement;
-  /** What is said in words that training never had. */
+  /** Attributes in words that training never had. */
   readonly unseenWords: Agreement;
 }
 

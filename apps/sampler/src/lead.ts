@@ -10,7 +10,7 @@ import { classesAsked } from './plan';
 /** A classifier's guidance of images to their classes, or CLIP's to their captions. */
 export interface Lead extends Pick<ClassifierGuidance, 'dispose'> {
   readonly lead: NonNullable<DrawOptions['lead']>;
-  /** What `samples.json` says of it. */
+  /** Its entries in `samples.json`. */
   readonly record: Readonly<Record<string, unknown>>;
 }
 

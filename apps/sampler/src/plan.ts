@@ -178,7 +178,7 @@ async function planVectors(
   };
 }
 
-/** What is of a decoder of CLIP's vectors alone. */
+/** Options of a decoder of CLIP's vectors alone. */
 const OF_DECODERS = ['diffusionPrior', 'priorGuidance', 'insteadOf', 'turn'] as const;
 
 const isSeeds = (ends: readonly string[]) => ends.every((end) => /^-?\d+$/.test(end));

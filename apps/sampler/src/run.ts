@@ -73,7 +73,7 @@ export async function run(path: string, settings: Settings, captions: readonly s
   }
 }
 
-/** What LoRA files may be of: the network, and what encodes captions for it. */
+/** The networks that LoRA files may be of: the denoiser, and its encoder of captions. */
 const partsOf = (model: Model): object =>
   isLatent(model) && model.pipeline.text
     ? { unet: model.denoiser.network, text: model.pipeline.text.encoder }

@@ -17,11 +17,11 @@ const GUIDANCE = 2;
 const TURN = 0.5;
 /** Options that a decoder has no use for: pictures reach it by their vectors alone. */
 const USELESS = ['mask', 'strength', 'resample', 'class', 'negative'] as const;
-/** What is for words alone, and what for a picture that is changed by them. */
+/** Options of words alone, and those of a picture that is changed by them. */
 const OF_WORDS = ['diffusionPrior', 'priorGuidance'] as const;
 const OF_CHANGES = ['insteadOf', 'turn'] as const;
 
-/** What a decoder is to make images of. */
+/** Vectors that a decoder makes images of. */
 export interface Vectors {
   readonly condition: Batch;
   readonly guidance?: Guidance;

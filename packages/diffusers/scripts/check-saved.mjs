@@ -58,7 +58,7 @@ else:
 print(json.dumps({'class': type(pipeline).__name__, 'image': torch.tensor(image).flatten().tolist()}))
 `;
 
-/** What Python says of JSON. */
+/** Python's answer to JSON. */
 function ask(script, input) {
   const options = { input: JSON.stringify(input), encoding: 'utf8', maxBuffer: 2 ** 28 };
   const { stdout, stderr, status } = spawnSync(values.python, ['-c', script], options);

@@ -28,7 +28,7 @@ export interface VectorsWanted {
   readonly candidates?: number;
 }
 
-/** What makes CLIP's vectors of captions, for a decoder. */
+/** Makes CLIP's vectors of captions, for a decoder. */
 export interface CaptionVectors {
   /** Vectors of length √features, one after the other. */
   vectors(captions: readonly string[], wanted: VectorsWanted): Promise<Float32Array>;

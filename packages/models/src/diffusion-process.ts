@@ -12,8 +12,8 @@ const weights: readonly (readonly [Parameterisation, (snr: number) => number])[]
 ];
 
 /**
- * What a whole diffusion process of denoising-diffusion-pytorch says of its network: the schedule, by its `betas`, and
- * what the network predicts, which `loss_weight` tells; without that, ε.
+ * The schedule of a whole diffusion process of denoising-diffusion-pytorch, by its `betas`, and what its network
+ * predicts, which `loss_weight` tells; without that, ε.
  * @param saved the tensors that lay beside the network
  * @throws Error if the loss is weighted as for nothing that is known
  */

@@ -9,7 +9,7 @@ import type { LoadedClip } from './load-clip';
 import type { Denoiser } from './load-denoiser';
 import { loadDiffusionPrior } from './load-diffusion-prior';
 
-/** What makes vectors of captions for a decoder, and where it is from. */
+/** Makes vectors of captions for a decoder, and says where it is from. */
 export interface OpenedCaptionVectors extends CaptionVectors {
   /** One line that says what it is. */
   readonly description: string;
@@ -18,7 +18,7 @@ export interface OpenedCaptionVectors extends CaptionVectors {
 }
 
 /**
- * What makes vectors of captions for a decoder.
+ * Opens what makes vectors of captions for a decoder.
  * @param options.path the run folder or the checkpoint of a diffusion prior of the same CLIP; without one the vectors are
  * CLIP's of the captions themselves
  * @param options.bases folders or files from which network packages are looked up

@@ -22,7 +22,7 @@ import { scheduleLevels } from './levels';
 import type { Denoiser } from './load-denoiser';
 import { loadDenoiser } from './load-denoiser';
 
-/** What a PyTorch state_dict does not tell; each has its default. */
+/** Facts that a PyTorch state_dict does not tell; each has its default. */
 export interface StateDictOptions {
   /** The schedule; linear, of 200 timesteps, by default. */
   readonly schedule?: NoiseSchedule;

@@ -22,7 +22,7 @@ export interface FrozenText {
   readonly features: number;
 }
 
-/** What `Bert` is like, by the names of `config.json`, and what files say that do not say. */
+/** The options of `Bert`, by the names of `config.json`, with the values of files that leave them out. */
 const EXPECTED = { model_type: 'bert', hidden_act: 'gelu', position_embedding_type: 'absolute', layer_norm_eps: 1e-12 };
 
 /**

@@ -77,7 +77,7 @@ export const stateOf = (rule: UpdateRule, step: number, arrays: readonly Arrays[
     ...rule.arrays.flatMap((name, i) => prefixed(`${name}/`, arrays[i])),
   ]);
 
-/** What `stateOf` has made a state of. */
+/** The number of steps and the arrays of a state by `stateOf`. */
 export const fromState = (
   rule: UpdateRule,
   state: State,

@@ -136,7 +136,7 @@ async function nearestPictures(
   return Array.from(nearest, (i) => pictures[i]);
 }
 
-/** What makes vectors of images out of captions. */
+/** Learns to make vectors of images out of captions. */
 export const diffusionPrior = kind({
   name: 'prior',
   does: "a network that makes CLIP's vectors of images out of captions",

@@ -46,7 +46,7 @@ export interface Opened {
   readonly variables: ReturnType<typeof variablesOf>;
   /** The same, with variables of its own. */
   readonly again: () => Promise<Denoiser>;
-  /** What it works on, where it does not work on images. */
+  /** The latents that it works on, where it does not work on images. */
   readonly latents?: Latents;
 }
 

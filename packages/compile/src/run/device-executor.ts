@@ -38,7 +38,7 @@ interface Opened {
     last?: { readonly tensors: Tensors; readonly version: number };
   };
   readonly main: InferenceSession;
-  /** What sums begin with, on the device. */
+  /** Zeros, which sums begin with, on the device. */
   readonly zeros: readonly Tensor[];
   /** Copies sums from the device. */
   readonly download?: Copying;
@@ -67,7 +67,7 @@ export function createDeviceExecutor({ specs, values, versions }: WeightMemory):
     }
   };
 
-  /** What main takes besides the batch and the sums, by source. */
+  /** Main's inputs besides the batch and the sums, by source. */
   const prepare = async ({ spec, prep }: Opened, own: Tensors): Promise<Tensors> => {
     const used = [...spec.fixed.map(({ source }) => source), ...(prep?.inputs ?? [])];
     const names = [...new Set(used)].filter((name) => indices.has(name) && !(name in own));

@@ -21,7 +21,7 @@ import { rows } from './rows';
 export type Arrays = ReadonlyMap<string, Float32Array>;
 
 /**
- * What becomes of all that is kept of some parameters, element by element.
+ * Changes all that is kept of some parameters, element by element.
  * @param values the parameters, and the arrays beside them, [n] each
  * @param gradient [n]
  * @param numbers the same for all elements

@@ -25,7 +25,7 @@ interface Part {
   readonly files: Readonly<Record<string, () => Content | Promise<Content>>>;
 }
 
-/** What `savePipeline` takes; a `Pipeline` is such. */
+/** The parts that `savePipeline` writes; a `Pipeline` has them. */
 export interface SavedParts {
   readonly unet: PipelineParts['unet'];
   /** The U-Net's `config.json`. */
