@@ -88,6 +88,32 @@ export const seedField = (value: number, change: (value: number) => void): Templ
   </label>
 `;
 
+/** A field for files of the reader's own; several where that is said. */
+export const fileField = ({
+  label = 'File',
+  accept,
+  multiple = false,
+  change,
+}: {
+  label?: string;
+  accept: string;
+  multiple?: boolean;
+  change: (files: File[]) => void;
+}): TemplateResult => html`
+  <label>
+    <span>${label}</span>
+    <input
+      type="file"
+      accept=${accept}
+      ?multiple=${multiple}
+      @change=${(event: Event) => {
+        const files = [...((event.target as HTMLInputElement).files ?? [])];
+        if (files.length > 0) change(files);
+      }}
+    />
+  </label>
+`;
+
 /** An animation frame's calls put together: the newest wins. */
 export function onceAFrame(call: () => void): () => void {
   let asked = 0;

@@ -1,6 +1,6 @@
 import { samplers } from '../samplers';
 import { html, render } from 'lit-html';
-import { check, choice, mayMove, onceAFrame, seedField, slider, textField } from '../controls';
+import { check, choice, fileField, mayMove, onceAFrame, seedField, slider, textField } from '../controls';
 import { numberIn } from '../hash';
 import { drawing, hasAdapter, modelAt, modelIn, pretrained, runtimeOf } from '../model';
 import { showGrid } from '../pictures';
@@ -307,17 +307,7 @@ export const show: Show = (root, { settings, remember }) => {
                     })
                   : ''
               }
-              <label>
-                <span>File</span>
-                <input
-                  type="file"
-                  accept=".safetensors,.pt,.pth,.bin,.ckpt"
-                  @change=${(event: Event) => {
-                    const [file] = (event.target as HTMLInputElement).files ?? [];
-                    if (file) take(file);
-                  }}
-                />
-              </label>
+              ${fileField({ accept: '.safetensors,.pt,.pth,.bin,.ckpt', change: ([file]) => take(file) })}
             </details>
             ${model ? html`<p role="status">${(model.parameters / 1e6).toFixed(2)} million parameters${model.step === undefined ? '' : `, ${model.step} steps of training`}</p>` : ''}
           </div>

@@ -1,5 +1,5 @@
 import { html, render } from 'lit-html';
-import { check, onceAFrame, seedField, slider, textField } from '../controls';
+import { check, fileField, onceAFrame, seedField, slider, textField } from '../controls';
 import { numberIn } from '../hash';
 import { drawing, modelAt, modelIn, pretrained, runtimeOf } from '../model';
 import type { At } from '../pen';
@@ -314,17 +314,7 @@ export const show: Show = (root, { settings, remember }) => {
             <details>
               <summary>A picture of your own, or another model</summary>
               <p>Drop a picture on this page to change it, or a checkpoint that was trained on captions.</p>
-              <label>
-                <span>File</span>
-                <input
-                  type="file"
-                  accept="image/*,.safetensors"
-                  @change=${(event: Event) => {
-                    const [file] = (event.target as HTMLInputElement).files ?? [];
-                    if (file) take(file);
-                  }}
-                />
-              </label>
+              ${fileField({ accept: 'image/*,.safetensors', change: ([file]) => take(file) })}
             </details>
           </div>
         </div>

@@ -1,7 +1,7 @@
 import { html, render } from 'lit-html';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { choice, onceAFrame } from '../controls';
+import { choice, fileField, onceAFrame } from '../controls';
 import { numberIn } from '../hash';
 import { showGrid } from '../pictures';
 import { Remote, Superseded } from '../rpc';
@@ -144,18 +144,10 @@ export const show: Show = (root, { settings, remember }) => {
               ],
               change: (source) => change(source, source),
             })}
-            <label>
-              <span>Or your own, several files</span>
-              <input
-                type="file"
-                accept="image/*"
-                multiple
-                @change=${(event: Event) => {
-                  const files = [...((event.target as HTMLInputElement).files ?? [])];
-                  if (files.length > 0) change('your own', files);
-                }}
-              />
-            </label>
+            ${fileField({
+              ...{ label: 'Or your own, several files', accept: 'image/*', multiple: true },
+              change: (files) => change('your own', files),
+            })}
             <div class="row">
               ${
                 phase === 'training'
