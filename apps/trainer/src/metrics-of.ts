@@ -1,5 +1,5 @@
+import type { Arrays, Batch } from '@ddpm/train';
 import type { Step } from './observers/observer';
-import type { Training } from './tasks/training';
 
 /** A step's numbers, as `metrics.jsonl` holds them; a number that is not finite is null there. */
 export interface Metrics {
@@ -21,17 +21,20 @@ export interface Metrics {
   readonly skipped?: true;
 }
 
-/** The record of a step. */
+/**
+ * The record of a step.
+ * @param training.quarters the task's way to the means in quarters, if it has one
+ */
 export function metricsOf(
   { step, epoch, loss, losses, gradNorm, imagesPerSecond, seconds, learningRate, inputs, measured, skipped }: Step,
-  training: Training,
+  { quarters }: { readonly quarters?: (inputs: Batch, losses: Arrays) => NonNullable<Metrics['quartiles']> },
 ): Metrics {
   const others = [...losses].filter(([name]) => name !== 'loss');
   const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const { validationLoss, ...measures } = measured;
   return {
     ...{ step, epoch, loss, gradNorm, imagesPerSecond, seconds, learningRate },
-    ...(training.quarters && { quartiles: training.quarters(inputs, losses) }),
+    ...(quarters && { quartiles: quarters(inputs, losses) }),
     ...(others.length > 0 && { losses: Object.fromEntries(others.map(([name, values]) => [name, mean(values)])) }),
     ...(validationLoss !== undefined && { validationLoss }),
     ...(Object.keys(measures).length > 0 && { measures }),
