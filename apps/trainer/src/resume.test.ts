@@ -170,15 +170,17 @@ describe('a run that has been trained', () => {
     refuses(0, '', 'done', '--steps', '24');
   });
 
-  test('gets its report where it was killed before that, and keeps its checkpoints', () => {
+  test('killed while it saved its last checkpoint has that as its own, and gets its report', () => {
     cpSync(join(folder, 'done'), join(folder, 'unreported'), { recursive: true });
     const owed = ['history.json', 'loss.png', 'report.html'];
     for (const name of owed) rmSync(join(folder, 'unreported', name));
-    const checkpoint = join(folder, 'unreported', 'checkpoint.safetensors');
-    const before = statSync(checkpoint).mtimeMs;
+    const checkpoints = join(folder, 'unreported', 'checkpoints');
+    const saved = readdirSync(checkpoints);
+    copyFileSync(join(checkpoints, 'step-0000022.safetensors'), join(folder, 'unreported', 'checkpoint.safetensors'));
     expect(train('--resume', 'unreported')).toMatchObject({ status: 0, stderr: '' });
     expect(readdirSync(join(folder, 'unreported'))).toEqual(expect.arrayContaining(owed));
-    expect(statSync(checkpoint).mtimeMs).toBe(before);
+    expect(weights('unreported').equals(weights('done'))).toBe(true);
+    expect(readdirSync(checkpoints)).toEqual(saved);
     expect(lines('unreported')).toBe(24);
   });
 

@@ -16,10 +16,12 @@ export function checkpoints(
 } {
   const { settings } = run;
   let saved = start;
+  // What was killed while it saved may have its newest checkpoint, and beside it what belongs to the one before.
+  let whole = start === 0;
   const save = async (done: number) => {
-    if (done === saved) return;
+    if (done === saved && whole) return;
     await saveCheckpoint(folder, await checkpointOf(run, identity, done), settings);
-    saved = done;
+    [saved, whole] = [done, true];
     if (!run.training.files) return;
     await useWeights(run.learner);
     for (const [name, bytes] of Object.entries(await run.training.files()))
