@@ -2,7 +2,6 @@ import { UsageError } from '@ddpm/app-common';
 import type { ByteImage } from '@ddpm/images';
 import { imageGrid } from '@ddpm/images';
 import { encodePng } from '@ddpm/images/png';
-import { svgToPng } from '@ddpm/images/plot';
 import type { SamplerChoice } from '@ddpm/models';
 import { samplers } from '@ddpm/models';
 import type { NoiseSchedule } from '@ddpm/schedules';
@@ -38,7 +37,10 @@ const [VIEW, LEFT, TOP, GAP, LINE] = [56, 150, 36, 14, 20];
  * A comparison as a PNG file: a row for each sampler, a column for each number of steps.
  * @throws UsageError if no cell has images
  */
-export function comparisonPng({ samplers: rows, steps }: Comparison, cells: readonly (readonly Cell[])[]): Uint8Array {
+export async function comparisonPng(
+  { samplers: rows, steps }: Comparison,
+  cells: readonly (readonly Cell[])[],
+): Promise<Uint8Array> {
   const grids = cells.map((row) =>
     row.map((cell) => ('images' in cell ? { ...cell, grid: imageGrid(cell.images, { padding: 1 }) } : cell)),
   );
@@ -67,6 +69,7 @@ export function comparisonPng({ samplers: rows, steps }: Comparison, cells: read
     });
   });
   const [width, height] = [at(steps.length), TOP + rows.length * (h + LINE + GAP)];
+  const { svgToPng } = await import('@ddpm/images/plot');
   return svgToPng(
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="Inter">${parts.join('')}</svg>`,
     { scale: 1 },

@@ -164,7 +164,7 @@ async function compare(
     }
     return rows;
   });
-  const png = comparisonPng(comparison, cells);
+  const png = await comparisonPng(comparison, cells);
   if (!isFirst) return;
   const folder = await newFolder();
   await writeFileAtomic(join(folder, 'compare.png'), png);

@@ -4,7 +4,6 @@ import type { ByteImage } from '@ddpm/images';
 import { enlarge, imageGrid } from '@ddpm/images';
 import { encodeApng } from '@ddpm/images/apng';
 import { encodeGif } from '@ddpm/images/gif';
-import { captionedGrid } from '@ddpm/images/plot';
 import { encodePng } from '@ddpm/images/png';
 import { encodeNpz } from './npz';
 import type { Format } from './options';
@@ -42,7 +41,7 @@ export const writers: Readonly<Record<Format, (folder: string, drawn: Drawn, say
   },
   async grid(folder, { images, columns, captions }, say) {
     const grid = captions
-      ? captionedGrid(images, captions, { columns })
+      ? (await import('@ddpm/images/plot')).captionedGrid(images, captions, { columns })
       : enlarge(imageGrid(images, { columns }), Math.min(3, viewFactor(images[0])));
     await writeFileAtomic(join(folder, 'grid.png'), encodePng(grid));
     say(`Grid: ${join(folder, 'grid.png')}`);

@@ -7,7 +7,6 @@ import { readExamples } from '@ddpm/datasets';
 import type { Network } from '@ddpm/diffusion';
 import { denoising, l2 } from '@ddpm/diffusion';
 import { toImages } from '@ddpm/images';
-import { captionedGrid } from '@ddpm/images/plot';
 import { namedParameters, parameterCount } from '@ddpm/layers';
 import { compileDiffusionPrior, compileNetwork, diffusionPriorMeaningToJson } from '@ddpm/models';
 import { tokenizerFromJson, withCaptionDropout, withImageEmbeddings } from '@ddpm/text';
@@ -100,6 +99,7 @@ async function make({ settings, dataset, execution, before }: Ingredients<Settin
     description: `Network: ${name}, ${parameterCount(network).toLocaleString('en')} parameters, from captions of ${length} tokens of ${tokenizer.vocabularySize} to vectors of ${features} features`,
     async preview() {
       const captions = Array.from({ length: COUNT }, (_, i) => dataset.captions!(i % dataset.size)[0]);
+      const { captionedGrid } = await import('@ddpm/images/plot');
       const vectors = await (await compiled.get()).vectors(captions, { seed });
       return captionedGrid(await nearestPictures(vectors, dataset, known), captions);
     },

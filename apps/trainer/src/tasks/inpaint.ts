@@ -15,7 +15,6 @@ import {
   withMasks,
 } from '@ddpm/diffusion';
 import { enlarge, imageGrid, toImages } from '@ddpm/images';
-import { captionedGrid } from '@ddpm/images/plot';
 import { loadParameters, namedParameters, parameterCount } from '@ddpm/layers';
 import type { Denoiser } from '@ddpm/models';
 import { captionTokens, knownCondition, meaningToJson } from '@ddpm/models';
@@ -79,12 +78,12 @@ async function make(ingredients: Ingredients): Promise<Training> {
       }).finally(() => tf.dispose([whole, where]));
       const [before, after] = [known, made].map((values) => toImages(values, [count, ...image]));
       const pairs = before.flatMap((each, i) => [each, after[i]]);
-      return captions
-        ? captionedGrid(
-            pairs,
-            captions.flatMap((caption) => ['', caption]),
-          )
-        : enlarge(imageGrid(pairs), 2);
+      if (!captions) return enlarge(imageGrid(pairs), 2);
+      const { captionedGrid } = await import('@ddpm/images/plot');
+      return captionedGrid(
+        pairs,
+        captions.flatMap((caption) => ['', caption]),
+      );
     },
   };
 

@@ -6,7 +6,6 @@ import { loadNetwork } from '@ddpm/checkpoint';
 import type { LevelSource, Network } from '@ddpm/diffusion';
 import { denoising, l2 } from '@ddpm/diffusion';
 import { toImages } from '@ddpm/images';
-import { captionedGrid } from '@ddpm/images/plot';
 import { parameterCount } from '@ddpm/layers';
 import type { DenoiserMeaning } from '@ddpm/models';
 import { compileNetwork, draw, meaningFromJson, meaningToJson, samplerFor } from '@ddpm/models';
@@ -159,6 +158,7 @@ async function make(ingredients: Ingredients<Settings>): Promise<Training> {
         ...{ sampler: samplerFor({}, levels), condition },
         ...(latents && { decode: (made: tf.Tensor4D) => latents.compiled.decode(made) }),
       });
+      const { captionedGrid } = await import('@ddpm/images/plot');
       return captionedGrid(toImages(values, [COUNT, ...dataset.shape]), captions);
     },
     quarters: ({ time }, values) =>
