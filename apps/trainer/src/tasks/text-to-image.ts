@@ -43,7 +43,7 @@ type Settings = CommonSettings & SettingsOf<typeof options>;
  */
 const pixelArt: Settings = {
   ...defaults,
-  ...{ dataset: 'pixel-art', flip: false, steps: 5000, batchSize: 32 },
+  ...{ dataset: 'pixel-art', flip: false, steps: 10_000, batchSize: 32 },
   ...{ learningRate: 2e-3, warmup: 100, decay: 'cosine', beta2: 0.99, weightDecay: 0.01, clipNorm: 1, ema: 0.995 },
   ...{ parameterisation: 'velocity', schedule: 'velocity-cosine', timesteps: 1000 },
   ...{ vocabulary: 'words', vocabularySize: 2000, captionLength: 20, captionDropout: 0.1 },
