@@ -1,20 +1,28 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import ts from 'typescript';
 
 /**
- * The first ```ts block of a package's README, also as JavaScript, and what the comments behind its `console.log(…); //
- * …` lines promise.
+ * The first ```ts block of a package's README, also as JavaScript, what the comments behind its `console.log(…); // …`
+ * lines promise, and the packages that its first `npm install` installs, if there is one.
+ * @throws Error if the example imports others
  */
 export function readmeExample(packageFolder) {
   const readme = join(packageFolder, 'README.md');
-  const code = /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(readme, 'utf8'))?.[1];
+  const text = readFileSync(readme, 'utf8');
+  const code = /^```ts\n([\s\S]*?)^```$/m.exec(text)?.[1];
   if (!code) throw new Error(`${readme}: no \`\`\`ts block`);
+  const needed = /^npm install (.*)$/m.exec(text)?.[1].split(' ');
+  const imported = [...code.matchAll(/(?:from|import) '((?:@[^/']+\/)?[^/']+)/g)].map(([, name]) => name);
+  const forgotten = imported.filter((name) => needed && !isBuiltin(name) && !needed.includes(name));
+  if (forgotten.length > 0)
+    throw new Error(`${readme}: the example imports ${forgotten.join(', ')}, which its npm install does not install`);
   const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
   const { outputText: javascript } = ts.transpileModule(code, { compilerOptions });
   const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map((match) => match[1]);
-  return { code, javascript, promised };
+  return { code, javascript, promised, needed };
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { builtinModules, createRequire } from 'node:module';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { readmeExample } from '../readme-example.mjs';
 import { execute, npm } from './execute.mjs';
@@ -17,8 +17,7 @@ const strict = { strict: true, skipLibCheck: false, noEmit: true, target: 'ES202
  */
 export async function testLibrary({ manifest, source, folder, env, nodes, olderTsc, cell }) {
   const cwd = join(folder, manifest.name.split('/').at(-1));
-  const { code, javascript, promised } = readmeExample(source);
-  const needed = /^npm install (.*)$/m.exec(readFileSync(join(source, 'README.md'), 'utf8'))[1].split(' ');
+  const { code, javascript, promised, needed } = readmeExample(source);
   const usesNode = /\bnode:|\bBuffer\b|\bprocess\b/.test(code);
   mkdirSync(cwd);
   const write = (name, content) =>
@@ -26,11 +25,6 @@ export async function testLibrary({ manifest, source, folder, env, nodes, olderT
   write('package.json', { private: true, type: 'module' });
 
   await cell('install', async () => {
-    const imported = [...code.matchAll(/from '((?:@[^/']+\/)?[^/']+)/g)].map(([, name]) => name);
-    const forgotten = imported.filter(
-      (name) => !name.startsWith('node:') && !builtinModules.includes(name) && !needed.includes(name),
-    );
-    assert.deepEqual(forgotten, [], 'the example imports what the line above it does not install');
     await npm(['install', ...needed], { cwd, env });
     if (usesNode) await npm(['install', '--save-dev', '@types/node@20'], { cwd, env });
   });

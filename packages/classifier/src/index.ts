@@ -10,7 +10,7 @@ export type { ClassifyingOptions } from './classifying';
  * The file of a classifier of Fashion-MNIST, a checkpoint as safetensors: to be read by `@ddpm/checkpoint` in Node, or
  * fetched by a page.
  */
-export const fashionMnistWeights = new URL('../weights/fashion-mnist.safetensors', import.meta.url);
+export const fashionMnistWeights: URL = new URL('../weights/fashion-mnist.safetensors', import.meta.url);
 
 /**
  * A network package's default export makes its network from options: `ddpm-train --task classifier` trains this one.

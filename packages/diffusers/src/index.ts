@@ -42,9 +42,12 @@ export default function createNetwork({
   readonly classes?: number;
   readonly seed?: number;
 }): Unet2d | PromptedUnet {
-  const asked = { in_channels: channels, out_channels: outChannels };
+  const asked = {
+    ...(channels !== undefined && { in_channels: channels }),
+    ...(outChannels !== undefined && { out_channels: outChannels }),
+  };
   for (const [name, value] of Object.entries(asked))
-    if (value !== undefined && config[name] !== undefined && config[name] !== value)
+    if (config[name] !== undefined && config[name] !== value)
       throw new RangeError(`the config's ${name} is ${JSON.stringify(config[name])}, and it should be ${value} here`);
   if (text)
     return new PromptedUnet(new Unet2dCondition({ ...asked, ...config }, { seed }), new ClipText(text, { seed }));
