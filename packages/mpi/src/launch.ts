@@ -13,7 +13,7 @@ export interface Launch {
 }
 
 /** The launch that this process is part of; undefined where there is none, or it has started only one. */
-export function launched(env: NodeJS.ProcessEnv = process.env): Launch | undefined {
+export function launched(env: Readonly<Record<string, string | undefined>> = process.env): Launch | undefined {
   const openMpi = env.OMPI_COMM_WORLD_SIZE !== undefined;
   const [size, rank, here] = openMpi
     ? [env.OMPI_COMM_WORLD_SIZE, env.OMPI_COMM_WORLD_RANK, env.OMPI_COMM_WORLD_LOCAL_SIZE]
