@@ -52,8 +52,11 @@ async function say() {
   await page.getByRole('button', { name: 'bottom' }).click();
   const shirt = page.getByRole('group', { name: 'shirt' });
   await shirt.getByRole('button', { name: 'blue', exact: true }).click();
+  // A fast machine is soon further.
   for (const step of [1, 6, 12, 18, 24, 30, 36]) {
-    await page.getByText(new RegExp(`^Step (${step}|${step + 1}|${step + 2}) `)).waitFor({ timeout: 400_000 });
+    const since = Array.from({ length: 41 - step }, (_, i) => step + i).join('|');
+    const there = page.getByText(new RegExp(`^Step (${since}) `)).waitFor({ timeout: 400_000 });
+    await Promise.race([there, drawn(page)]);
     await shoot(page);
   }
   await drawn(page);
