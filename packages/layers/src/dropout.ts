@@ -9,7 +9,10 @@ import * as tf from '@tensorflow/tfjs-core';
 /** Dropout as a function: the values multiplied by masks that are taken block by block. */
 export type Dropout = (x: tf.Tensor4D) => tf.Tensor4D;
 
-/** @param masks [n, values], as `drawMasks` draws them */
+/**
+ * Dropout by masks that were drawn outside.
+ * @param masks [n, values], as `drawMasks` draws them
+ */
 export function dropoutBy(masks: tf.Tensor2D): Dropout {
   let from = 0;
   return (x) => {

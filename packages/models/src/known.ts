@@ -5,7 +5,7 @@ import type { DenoiserMeaning } from './meaning';
 export interface KnownPart {
   /** [h, w, c] in [−1, 1]. */
   readonly image: Float32Array;
-  /** [h, w, 1]: 0 where it is known; whatever is above 0 is to be drawn. */
+  /** [h, w, 1], 0 where it is known; whatever is above 0 is to be drawn. */
   readonly mask: Float32Array;
 }
 
