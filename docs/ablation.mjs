@@ -2,11 +2,10 @@
 // each trained for as many images, evaluated by 1,024 images, as the table of results.md. Half an hour on two idle cores;
 // runs that are there are not trained again.
 //   node docs/ablation.mjs [--out runs/ablation] [--only preset,ema] [--steps 2000]
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { kid, percent, resultsOf, run, table, trained } from './experiment.mjs';
 
 /** By name: what is changed, in words, and as options of ddpm-train. */
 const variants = {
@@ -33,16 +32,10 @@ const { values } = parseArgs({
   },
 });
 const steps = Number(values.steps);
-const app = (name) => fileURLToPath(new URL(`../apps/${name}/dist/cli.js`, import.meta.url));
 const network = {
   ...{ patchSize: 'auto', modelChannels: 16, channelMult: [2, 4], numResBlocks: 1 },
   ...{ attentionResolutions: [2], numHeads: 4, groups: 8 },
 };
-
-function run(name, ...args) {
-  const { status } = spawnSync(process.execPath, [app(name), ...args], { stdio: ['ignore', 2, 2] });
-  if (status !== 0) throw new Error(`ablation: ${name} ${args.join(' ')} ended with ${status}`);
-}
 
 const rows = [];
 for (const name of values.only.split(',')) {
@@ -53,19 +46,15 @@ for (const name of values.only.split(',')) {
     if (typeof change === 'function') return `${change(steps)}`;
     return typeof change === 'object' ? JSON.stringify({ ...network, ...change }) : change;
   });
-  if (existsSync(join(folder, 'checkpoint.safetensors'))) run('trainer', '--resume', folder);
-  else run('trainer', '--preset', 'quick', '--steps', values.steps, '--sample-every', '0', ...changed, '--out', folder);
-  if (!existsSync(join(folder, 'evaluation.json'))) run('evaluator', folder, '-n', '1024');
-  const measured = JSON.parse(readFileSync(join(folder, 'evaluation.json'), 'utf8')).at(-1);
+  trained(folder, '--preset', 'quick', '--steps', values.steps, '--sample-every', '0', ...changed);
+  if (resultsOf(folder).length === 0) run('evaluator', folder, '-n', '1024');
+  const measured = resultsOf(folder).at(-1);
   const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trim().split('\n');
-  rows.push({ does, ...measured, seconds: JSON.parse(lines.at(-1)).seconds });
+  const { frechetDistance, kernelDistance, precision, recall, classAccuracy } = measured;
+  rows.push([
+    ...[does, frechetDistance.toFixed(2), kid(kernelDistance), ...[precision, recall, classAccuracy].map(percent)],
+    Math.round(JSON.parse(lines.at(-1)).seconds),
+  ]);
 }
 
-console.log('| recipe | Fréchet distance | KID | precision | recall | right class | seconds |');
-console.log('| --- | --- | --- | --- | --- | --- | --- |');
-const percent = (share) => (share === undefined ? '–' : `${Math.round(100 * share)} %`);
-for (const { does, frechetDistance, kernelDistance, precision, recall, classAccuracy, seconds } of rows) {
-  const kid = `${kernelDistance.value.toFixed(3)} ± ${kernelDistance.error.toFixed(3)}`;
-  const cells = [does, frechetDistance.toFixed(2), kid, percent(precision), percent(recall), percent(classAccuracy)];
-  console.log(`| ${cells.join(' | ')} | ${Math.round(seconds)} |`);
-}
+table(['recipe', 'Fréchet distance', 'KID', 'precision', 'recall', 'right class', 'seconds'], rows);

@@ -3,77 +3,53 @@
 // interpolation; a table as that of text-to-image.md, and its picture. A quarter of an hour on two idle cores; runs that
 // are there are not trained again, and what was measured of them is not measured again.
 //   node docs/cascade.mjs [--out runs/cascade] [--picture docs/cascade.png]
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { enlarge, imageGrid } from '../packages/images/dist/index.js';
 import { decodePng, encodePng } from '../packages/images/dist/png.js';
+import { kid, percent, resultsOf, run, table, trained } from './experiment.mjs';
 
 const { values } = parseArgs({
   options: { out: { type: 'string', default: join('runs', 'cascade') }, picture: { type: 'string' } },
 });
-const app = (name) => fileURLToPath(new URL(`../apps/${name}/dist/cli.js`, import.meta.url));
-
-function run(name, ...args) {
-  const { status } = spawnSync(process.execPath, [app(name), ...args], { stdio: ['ignore', 2, 2] });
-  if (status !== 0) throw new Error(`cascade: ${name} ${args.join(' ')} ended with ${status}`);
-}
-
-/** The folder of a run, which is trained, or trained to its end, where that is missing. */
-function trained(name, ...options) {
-  const folder = join(values.out, name);
-  if (existsSync(join(folder, 'checkpoint.safetensors'))) run('trainer', '--resume', folder);
-  else run('trainer', ...options, '--sample-every', '0', '--out', folder);
-  return folder;
-}
-
-const augmented = trained('augmented', '--preset', 'super-resolution');
-const plain = trained('plain', '--preset', 'super-resolution', '--max-augmentation', '0');
+const train = (name, ...options) => trained(join(values.out, name), ...options, '--sample-every', '0');
+const augmented = train('augmented', '--preset', 'super-resolution');
+const plain = train('plain', '--preset', 'super-resolution', '--max-augmentation', '0');
 const bases = [
-  ['2,000 steps', trained('base', '--preset', 'quick', '--image-size', '14')],
-  ['400 steps', trained('weak-base', '--preset', 'quick', '--image-size', '14', '--steps', '400')],
+  ['2,000 steps', train('base', '--preset', 'quick', '--image-size', '14')],
+  ['400 steps', train('weak-base', '--preset', 'quick', '--image-size', '14', '--steps', '400')],
 ];
 
-/** The results of a stage on a base's pictures. */
-function measured(stage, base, augmentations) {
-  const path = join(stage, 'evaluation.json');
-  const known = () => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : []);
-  const of = (augmentation) =>
-    known().find(({ cascade }) => cascade?.base === base && cascade.augmentation === augmentation);
-  const missing = augmentations.filter((augmentation) => !of(augmentation));
-  if (missing.length > 0)
-    run(
-      'evaluator',
-      stage,
-      '--base',
-      base,
-      '-n',
-      '1024',
-      ...(stage === plain ? [] : ['--augmentation', missing.join()]),
-    );
-  return [...augmentations.map(of), known().find(({ cascade }) => cascade?.base === base && cascade.bicubic)];
+/** The results of a stage on a base's pictures, told each of these levels, and that of bicubic interpolation. */
+function measured(stage, base, levels) {
+  const known = () => resultsOf(stage).filter(({ cascade }) => cascade?.base === base);
+  const of = (level) => known().find(({ cascade }) => cascade.augmentation === level);
+  const missing = levels.filter((level) => !of(level));
+  if (missing.length > 0) {
+    const told = stage === plain ? [] : ['--augmentation', missing.join()];
+    run('evaluator', stage, '--base', base, '-n', '1024', ...told);
+  }
+  return { told: levels.map(of), bicubic: known().find(({ cascade }) => cascade.bicubic) };
 }
 
-const row = (...cells) => console.log(`| ${cells.join(' | ')} |`);
-row('base', 'stage', 'Fréchet distance', 'KID', 'precision', 'recall', 'right class');
-row(...Array.from({ length: 7 }, () => '---'));
-const percent = (share) => `${Math.round(100 * share)} %`;
 const LEVELS = [0, 0.1, 0.2, 0.3];
-for (const [name, base] of bases) {
-  const [without, bicubic] = measured(plain, base, [0]);
-  const with_ = measured(augmented, base, LEVELS).slice(0, -1);
-  for (const [stage, { frechetDistance, kernelDistance, precision, recall, classAccuracy }] of [
-    ['bicubic interpolation', bicubic],
-    ['without augmentation', without],
-    ...LEVELS.map((level, i) => [`with, told ${level}`, with_[i]]),
-  ]) {
-    const kid = `${kernelDistance.value.toFixed(3)} ± ${kernelDistance.error.toFixed(3)}`;
-    row(name, stage, frechetDistance.toFixed(2), kid, ...[precision, recall, classAccuracy].map(percent));
-  }
-}
+table(
+  ['base', 'stage', 'Fréchet distance', 'KID', 'precision', 'recall', 'right class'],
+  bases.flatMap(([name, base]) => {
+    const without = measured(plain, base, [0]);
+    const stages = [
+      ['bicubic interpolation', without.bicubic],
+      ['without augmentation', without.told[0]],
+      ...measured(augmented, base, LEVELS).told.map((result, i) => [`with, told ${LEVELS[i]}`, result]),
+    ];
+    return stages.map(([stage, { frechetDistance, kernelDistance, precision, recall, classAccuracy }]) => [
+      ...[name, stage, frechetDistance.toFixed(2), kid(kernelDistance)],
+      ...[precision, recall, classAccuracy].map(percent),
+    ]);
+  }),
+);
 
 if (values.picture !== undefined) {
   const folder = mkdtempSync(join(tmpdir(), 'ddpm-cascade-'));
