@@ -1,7 +1,7 @@
-// node scripts/install-test.mjs [--short] [--only PACKAGES] [--run RUN] [--screenshot FILE]: packs every package, installs the tarballs
-// with npm into empty projects as their READMEs say, and uses them there: from ES modules and CommonJS, in strict
-// TypeScript, in a page that Vite builds, and on the command line under several versions of Node. Prints package ×
-// consumer; the exit code is 1 if anything is red.
+// node scripts/install-test.mjs [--short] [--only PACKAGES] [--run RUN] [--screenshot FILE]: packs every package,
+// installs the tarballs with npm into empty projects as their READMEs say, and uses them there: from ES modules and
+// CommonJS, in strict TypeScript, in a page that Vite builds, and on the command line under several versions of Node.
+// Prints package × consumer; the exit code is 1 if anything is red.
 //   --short       @ddpm/schedules alone, which must be built, without a network
 //   --only        these packages, such as @ddpm/mpi,@ddpm/text, and no apps and no page
 //   --run         draw the page from this run's model, not from one that is hardly trained; --screenshot keeps a

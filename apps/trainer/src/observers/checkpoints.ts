@@ -16,16 +16,18 @@ export function checkpoints(
 } {
   const { settings } = run;
   let saved = start;
-  // What was killed while it saved may have its newest checkpoint, and beside it what belongs to the one before.
+  // Whether all that lies beside the last checkpoint is of it. A run that was killed while it saved may lack that.
   let whole = start === 0;
   const save = async (done: number) => {
     if (done === saved && whole) return;
     await saveCheckpoint(folder, await checkpointOf(run, identity, done), settings);
-    [saved, whole] = [done, true];
-    if (!run.training.files) return;
-    await useWeights(run.learner);
-    for (const [name, bytes] of Object.entries(await run.training.files()))
-      await writeFileAtomic(join(folder, name), bytes);
+    [saved, whole] = [done, false];
+    if (run.training.files) {
+      await useWeights(run.learner);
+      for (const [name, bytes] of Object.entries(await run.training.files()))
+        await writeFileAtomic(join(folder, name), bytes);
+    }
+    whole = true;
   };
   return {
     async step({ done, last, skipped }) {
