@@ -51,6 +51,6 @@ if (draws) {
     const grids = [samples, pretrained].map((folder) => decodePng(readFileSync(resolve(root, folder, 'grid.png'))));
     const path = join(samples, 'beside-pretrained.png');
     writeFileSync(resolve(root, path), encodePng(imageGrid(grids, { columns: 2, padding: 8, background: 255 })));
-    console.log(`Both side by side: ${path}`);
+    console.log(`Beside each other, what was just trained on the left: ${path}`);
   }
 }
