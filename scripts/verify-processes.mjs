@@ -5,7 +5,7 @@
 //   node scripts/verify-processes.mjs
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -125,23 +125,33 @@ try {
   check(same(bits), `bits per dimension measured by 1 process and by 3: ${bits[0].trim()}`);
 
   // The second process has something else than the first.
-  const differently = (what, change) => {
+  const differently = (what, change, name = 'trainer', args = [...settings, '--steps', '2', '--out', 'none']) => {
     const own = join(folder, `${what.replaceAll(' ', '-')}.mjs`);
     const rank = 'process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK';
     const begin = [
-      `let program = ${JSON.stringify(app('trainer'))};`,
+      `let program = ${JSON.stringify(app(name))};`,
       `if ((${rank}) === '1') { ${change} }`,
       'process.argv[1] = program;',
       'await import(program);',
     ];
     writeFileSync(own, begin.join('\n'));
-    const { status, own: lines } = run(2, own, ...settings, '--steps', '2', '--out', 'none');
+    const { status, own: lines } = run(2, own, ...args);
     check(status !== 0 && lines.length === 1 && checkpoints('none') === 0, `${what}: ${lines.join(' | ')}`);
   };
   differently('other images', "process.chdir('elsewhere');");
   writeFileSync(other, `${readFileSync(app('trainer'), 'utf8')}\n// Another.\n`);
   differently('another version', `program = ${JSON.stringify(other)};`);
   differently('another configuration', "process.argv.push('--seed', '5');");
+  // A stage of a cascade alike, and of another base.
+  const adm = { modelChannels: 8, channelMult: [1], numResBlocks: 1, attentionResolutions: [], groups: 4 };
+  const own = ['--network-options', JSON.stringify(adm), '--timesteps', '6', '--steps', '2', '--batch-size', '64'];
+  const stage = ['--task', 'super-resolution', '--from-size', '2', '--dataset', 'folder', '--data-dir', 'images'];
+  must(train(1, ...stage, ...own, ...often, '--out', 'stage'));
+  cpSync(join(folder, 'stage'), join(folder, 'elsewhere/stage'), { recursive: true });
+  const small = [...settings, '--dim-mults', '1', '--image-size', '2', '--steps', '2'];
+  for (const [seed, out] of ['base', 'elsewhere/base'].entries())
+    must(train(1, ...small, '--seed', `${seed}`, '--out', out));
+  differently('another base', "process.chdir('elsewhere');", 'sampler', ['stage', '--base', 'base', '--out', 'none']);
 
   await struck('Ctrl-C', 'stopped', (child) => void child.kill('SIGINT'));
   await struck('SIGKILL of a process', 'killed', (_, name) => {

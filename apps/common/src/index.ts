@@ -23,4 +23,5 @@ export {
   openExecution,
   stopOf,
   undivided,
+  weightsHash,
 } from './together';

@@ -112,6 +112,10 @@ export function arraysHash(arrays: Iterable<readonly [name: string, data: ArrayB
   return short(hash);
 }
 
+/** The beginning of the SHA-256 of a network's weights. */
+export const weightsHash = (weights: ReadonlyMap<string, { readonly dataSync: () => ArrayBufferView }>): string =>
+  arraysHash([...weights].map(([name, value]) => [name, value.dataSync()]));
+
 /** Bytes of images that are enough to tell datasets apart. */
 const ENOUGH = 2 ** 26;
 

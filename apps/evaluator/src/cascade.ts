@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { UsageError } from '@ddpm/app-common';
+import { agree, UsageError, weightsHash } from '@ddpm/app-common';
 import type { Dataset } from '@ddpm/datasets';
 import { arrayDataset, readExamples } from '@ddpm/datasets';
 import { someOf } from '@ddpm/evaluation';
@@ -65,6 +65,7 @@ export async function openCascade(
     if (opened.kind !== 'model') throw new UsageError(`--base must name a model, or real; ${path} is of images`);
     if (opened.shape.join('×') !== expected)
       throw new Error(`${path} draws images of ${opened.shape.join('×')}, and ${name} takes ${expected}`);
+    await agree(() => ({ 'the base': weightsHash(opened.denoiser.parameters) }));
     if (opened.denoiser.lowRes) return openCascade(opened, settings, images, execution);
     return { drawing: await prepareModel(opened, execution, settings), first: opened.denoiser };
   }

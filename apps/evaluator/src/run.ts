@@ -6,7 +6,6 @@ import {
   addResults,
   attributeTable,
   agree,
-  arraysHash,
   createEventWriter,
   createProgress,
   curvesOf,
@@ -17,6 +16,7 @@ import {
   readResults,
   resultTable,
   undivided,
+  weightsHash,
   withEvaluation,
 } from '@ddpm/app-common';
 import { makeFolder, writeFileAtomic } from '@ddpm/checkpoint';
@@ -77,7 +77,9 @@ export async function run(paths: readonly string[], settings: Settings): Promise
         `${name} has images of ${shape.join('×')}, but those of ${images.dataset} are ${images.train.shape.join('×')}; --image-size and --channels change the latter`,
       );
   }
-  const works = await Promise.all(subjects.map((subject) => workOf(subject, images, execution, settings)));
+  // One after the other: processes that compute together meet in the same order.
+  const works: Work[] = [];
+  for (const subject of subjects) works.push(await workOf(subject, images, execution, settings));
   for (const { n, subject } of works)
     if (n < ENOUGH)
       warn(
@@ -103,9 +105,7 @@ export async function run(paths: readonly string[], settings: Settings): Promise
 
 /** A hash of what draws, where a model does. */
 const weightsOf = (subject: Subject) =>
-  subject.kind === 'model'
-    ? arraysHash([...subject.denoiser.parameters].map(([name, value]) => [name, value.dataSync()]))
-    : subject.images.size;
+  subject.kind === 'model' ? weightsHash(subject.denoiser.parameters) : subject.images.size;
 
 /** A subject, and which images of it are measured. */
 interface Work {

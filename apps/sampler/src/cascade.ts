@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { kebab, UsageError } from '@ddpm/app-common';
+import { agree, kebab, UsageError, weightsHash } from '@ddpm/app-common';
 import type { Execution } from '@ddpm/execution';
 import type { Model } from '@ddpm/models';
 import { lowResCondition } from '@ddpm/models';
@@ -53,6 +53,7 @@ export async function openBase(
   const drawn = base.denoiser.latents?.image ?? base.denoiser.image;
   if (drawn.join() !== expected.join())
     throw new Error(`${path} draws images of ${drawn.join('×')}, and the model takes ${expected.join('×')}`);
+  await agree(() => ({ 'the base': weightsHash(base.denoiser.parameters) }));
   return base;
 }
 

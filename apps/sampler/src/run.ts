@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { agree, arraysHash, isFirst, openExecution, UsageError } from '@ddpm/app-common';
+import { agree, isFirst, openExecution, UsageError, weightsHash } from '@ddpm/app-common';
 import { createFolder, writeFileAtomic } from '@ddpm/checkpoint';
 import type { Execution } from '@ddpm/execution';
 import type { ChosenSampler, LoadedClip, LoadedNoisedClassifier, Model } from '@ddpm/models';
@@ -28,8 +28,6 @@ export async function run(path: string, settings: Settings, captions: readonly s
   if (settings.export !== undefined) checkExportPath(settings.export);
   const execution = await openExecution(settings.backend, () => ({ ...settings, model: path, captions }));
   const model = await loadModel(path, settings, { execution });
-  const { parameters } = model.denoiser;
-  await agree(() => ({ 'the model': arraysHash([...parameters].map(([name, value]) => [name, value.dataSync()])) }));
   const warn = (line: string) => say(`Warning: ${line}`);
   for (const line of model.unusable) warn(line);
   say(`Model: ${model.description}`);
@@ -45,6 +43,11 @@ export async function run(path: string, settings: Settings, captions: readonly s
     throw new UsageError('--classifier is for a denoiser of images, and this one is of latents');
   const classifier = await openLead(model, settings);
   const clip = await openClipLead(model, settings);
+  await agree(() => ({
+    'the model': weightsHash(model.denoiser.parameters),
+    ...(classifier && { 'the classifier': weightsHash(classifier.parameters) }),
+    ...(clip && { 'the CLIP': weightsHash(clip.parameters) }),
+  }));
   // The classes and the guidance are the classifier's.
   const asked = classifier
     ? { ...settings, class: undefined, guidance: undefined }
