@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { tableOf } from './table';
 import { readInvocation, trainCommand } from './options';
 import { presets } from './tasks';
+import type { DenoiseSettings } from './tasks/denoise-options';
 import { networkOptions } from './tasks/denoise-options';
 
 const command = () =>
@@ -96,6 +97,19 @@ describe('settings', () => {
       expect(parse('--dataset', dataset, '--flip').flip).toBe(true);
     }
     expect(parse('--no-flip').flip).toBe(false);
+  });
+  test('of quick are others for other data, but for what is asked for', () => {
+    const recipe = (...args: string[]) => {
+      const { parameterisation, weighting, gamma } = parse('--preset', 'quick', ...args) as unknown as DenoiseSettings;
+      return { parameterisation, weighting, ...(gamma !== undefined && { gamma }) };
+    };
+    const garments = { parameterisation: 'velocity', weighting: 'none' };
+    expect(recipe()).toEqual(garments);
+    expect(recipe('--dataset', 'fashion-mnist-10k')).toEqual(garments);
+    const folder = ['--dataset', 'folder', '--data-dir', 'images'];
+    expect(recipe(...folder)).toEqual({ parameterisation: 'image', weighting: 'min-snr', gamma: 5 });
+    expect(recipe(...folder, '--weighting', 'none')).toEqual({ parameterisation: 'image', weighting: 'none' });
+    expect(recipe(...folder, '--parameterisation', 'velocity')).toMatchObject({ parameterisation: 'velocity' });
   });
   test('of another network are its own options alone', () => {
     const settings = parse('--network', './mlp.mjs', '--network-options', '{"width": 64, "seed": 5}');

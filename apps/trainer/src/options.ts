@@ -102,11 +102,14 @@ function presetOf(preset: unknown, task: unknown): string {
   return named;
 }
 
-/** A preset's settings for what is asked for: whether mirrored images are still right, it knows of its own dataset alone. */
+/**
+ * A preset's settings for what is asked for: some are its own dataset's alone, and whether mirrored images are still right,
+ * it knows of that alone.
+ */
 function presetFor(name: string, { dataset }: Readonly<Record<string, unknown>>): Settings {
-  const { kind, settings } = presets[name];
+  const { kind, settings, elsewhere } = presets[name];
   const own = { ...settings, task: kind.name };
-  return dataset === undefined || dataset === settings.dataset ? own : { ...own, flip: false };
+  return dataset === undefined || dataset === settings.dataset ? own : { ...own, flip: false, ...elsewhere };
 }
 
 /** The settings that say which data a model was trained on. */

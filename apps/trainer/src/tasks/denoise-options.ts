@@ -194,11 +194,19 @@ const best: DenoiseSettings = {
   ...{ sampleEvery: 2000, checkpointEvery: 1000 },
 };
 
+/**
+ * Pictures in colour and of many kinds: what they show is settled at levels of neither much nor little noise, where
+ * min-SNR has the loss count; and a patch in colour holds three times as much noise as a gray one, which a network that
+ * predicts the image need not repeat. Of garments both recipes draw as good ones; with velocity they are more often of
+ * the class that was asked for (80 % to 76 %).
+ */
+const elsewhere = { parameterisation: 'image', weighting: 'min-snr', gamma: 5 };
+
 /** Where they may start from. */
 export const presets: Readonly<Record<string, Preset<DenoiseSettings>>> = {
   tutorial: { does: 'Fashion-MNIST, five epochs', settings: tutorial },
-  quick: { does: 'a few minutes', settings: quick },
-  best: { does: 'Fashion-MNIST by class, two hours', settings: best },
+  quick: { does: 'a few minutes', settings: quick, elsewhere },
+  best: { does: 'Fashion-MNIST by class, two hours', settings: best, elsewhere },
 };
 
 /** The settings that shape the U-Net alone. */

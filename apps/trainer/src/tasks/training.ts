@@ -45,6 +45,8 @@ export interface Preset<Settings = CommonSettings> {
   /** A description in a few words, for `--help`. */
   readonly does: string;
   readonly settings: Settings;
+  /** What is otherwise for another dataset than that of the settings, beside `flip`, which is false. */
+  readonly elsewhere?: Partial<Settings>;
 }
 
 /** A kind of training for the list, where the types of its own settings are forgotten. */
